@@ -1,0 +1,213 @@
+"""The one error tree.
+
+Named by whose fault it is::
+
+    StatekError
+    ├── ConfigurationError      the operator: a setting, a prompt file, a missing engine
+    ├── InvalidRequest          the caller: unknown agent, bad argument, illegal name
+    │   ├── NotFound            ... names something that does not exist
+    │   └── UnstorableValue     ... a value that the durable store cannot hold unchanged
+    ├── AccessDenied            the caller lacks a grant; names the rule that decided
+    ├── LimitExceeded           a limit spoke; carries its name, value and usage
+    ├── StaleObjectError        a durable object changed since the code read it
+    ├── ModelError              the model provider
+    ├── ToolError               a tool raised; carries type name and message as data
+    ├── DivergenceError         a re-run asked for something else than the recorded step did
+    ├── RunnerError             the runner's side of the boundary
+    │   ├── RunnerViolation     ... broke the protocol: it is destroyed, an audit event is written
+    │   └── RunnerLost          ... went away without a verdict
+    ├── StoreError              the durable store
+    │   ├── StoreLocked         ... another orchestrator owns it
+    │   ├── StoreDamaged        ... could not be rebuilt
+    │   └── StoreFull           ... the disk refused the write; nothing acknowledged is lost
+    └── InternalError           our bug: please report
+
+Each class has a stable ``code`` that the API, the CLI and the logs use.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AccessDenied",
+    "ConfigurationError",
+    "DivergenceError",
+    "InternalError",
+    "InvalidRequest",
+    "LimitExceeded",
+    "ModelError",
+    "NotFound",
+    "RunnerError",
+    "RunnerLost",
+    "RunnerViolation",
+    "StaleObjectError",
+    "StatekError",
+    "StoreDamaged",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
+    "ToolError",
+    "UnstorableValue",
+]
+
+
+class StatekError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+    code = "statek"
+
+
+class ConfigurationError(StatekError):
+    """A setting, a file that the operator wrote, or a missing part of the machine."""
+
+    code = "configuration"
+
+
+class InvalidRequest(StatekError, ValueError):
+    """The caller asked for something that makes no sense; the message names what and why."""
+
+    code = "invalid_request"
+
+
+class NotFound(InvalidRequest):
+    """The caller named an agent, job, commit or call that does not exist."""
+
+    code = "not_found"
+
+
+class UnstorableValue(InvalidRequest):
+    """A value that the durable store cannot hold unchanged.
+
+    Attributes:
+        path: where in the value, for example ``value['a'][3]``.
+        reason: what is wrong with it.
+    """
+
+    code = "unstorable_value"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be stored: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class AccessDenied(StatekError, PermissionError):
+    """The access decision was no.
+
+    Attributes:
+        rule: the rule that decided.
+    """
+
+    code = "access_denied"
+
+    def __init__(self, message: str, *, rule: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class LimitExceeded(StatekError):
+    """A limit spoke.
+
+    Attributes:
+        limit: the limit's name as in docs/limits.md.
+        value: the limit in force.
+        usage: what was asked for or used.
+    """
+
+    code = "limit_exceeded"
+
+    def __init__(self, limit: str, value: float, usage: float, advice: str = "") -> None:
+        text = f"limit {limit} is {value:g}, this needs {usage:g}"
+        super().__init__(f"{text}; {advice}" if advice else text)
+        self.limit = limit
+        self.value = value
+        self.usage = usage
+
+
+class StaleObjectError(StatekError):
+    """A durable object changed between the read and the write of it."""
+
+    code = "stale_object"
+
+
+class ModelError(StatekError):
+    """The model provider failed or refused.
+
+    Attributes:
+        retryable: whether the same request may succeed later.
+    """
+
+    code = "model"
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class ToolError(StatekError):
+    """A tool raised; the original is data, never an object from the other side.
+
+    Attributes:
+        type_name: name of the exception type that the tool raised.
+        message: its text.
+    """
+
+    code = "tool"
+
+    def __init__(self, type_name: str, message: str) -> None:
+        super().__init__(f"{type_name}: {message}")
+        self.type_name = type_name
+        self.message = message
+
+
+class DivergenceError(StatekError):
+    """A re-run of a step asked for another effect than the one that was recorded."""
+
+    code = "divergence"
+
+
+class RunnerError(StatekError):
+    """The other side of the trust boundary."""
+
+    code = "runner"
+
+
+class RunnerViolation(RunnerError):
+    """The runner broke a rule of the protocol; it is destroyed at once."""
+
+    code = "runner_violation"
+
+
+class RunnerLost(RunnerError):
+    """The runner went away without a verdict, or never came up."""
+
+    code = "runner_lost"
+
+
+class StoreError(StatekError):
+    """The durable store."""
+
+    code = "store"
+
+
+class StoreLocked(StoreError):
+    """Another process owns the store."""
+
+    code = "store_locked"
+
+
+class StoreDamaged(StoreError):
+    """A prefix does not open and could not be rebuilt from its mirror and redo log."""
+
+    code = "store_damaged"
+
+
+class StoreFull(StoreError):
+    """The disk refused a write; the operation is not acknowledged, earlier ones stand."""
+
+    code = "store_full"
+
+
+class InternalError(StatekError):
+    """Our bug. Please report it with the message."""
+
+    code = "internal"
