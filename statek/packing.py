@@ -1,0 +1,36 @@
+"""How texts and structures that dbzero could not hold unchanged are written into records.
+
+dbzero cuts strings at the first NUL, refuses lone surrogates and limits bytes elements to 64 KB.
+ASCII JSON (every other character escaped) has none of these; long bytes become pieces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["MAX_PIECE_BYTES", "join_pieces", "pack", "split_pieces", "unpack"]
+
+MAX_PIECE_BYTES = 60_000
+"""Below dbzero's 64 KB element limit (measured: larger bytes elements are refused)."""
+
+
+def pack(value: Any) -> str:
+    """Write a JSON-able value as ASCII text; lone surrogates and NUL are escaped."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+
+def unpack(text: str) -> Any:
+    """Read what ``pack`` wrote; an empty text is None."""
+    return json.loads(text) if text else None
+
+
+def split_pieces(data: bytes) -> list[bytes]:
+    """Cut bytes into elements that dbzero can hold; at least one, possibly empty."""
+    return [data[i : i + MAX_PIECE_BYTES] for i in range(0, len(data), MAX_PIECE_BYTES)] or [b""]
+
+
+def join_pieces(pieces: Iterable[bytes]) -> bytes:
+    """Undo ``split_pieces``."""
+    return b"".join(pieces)
