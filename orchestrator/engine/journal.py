@@ -1,0 +1,222 @@
+"""The journal of one step: every value the host gave it, in order.
+
+Entries are buffered here and written together: an effect's durable record carries all earlier
+entries of its step, so a re-run is answered up to the last effect that left the service, and what
+comes after it may differ because nobody has seen it. ``drain`` gives what has to be written; the
+caller writes it in the same atomic block as the effect (store effects) or before the effect
+(intents of external effects).
+
+Entry forms (lists, in graph form, tag first):
+
+``["start", time_us, seed, handles]``
+    what the step was started with; always the first.
+``["call", n, kind, handle, name, digest, value, error_type, error_message, handles, effect]``
+    a call with its answer.
+``["intent", n, kind, handle, name, digest, key, args]``
+    an external call that is about to be made.
+``["outcome", n, value, error_type, error_message, handles]``
+    its answer; an intent without one is in doubt.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from orchestrator.sandboxes.step import CallAnswer, CallKind
+from sandbox_runner.wire import values
+from statek.exceptions import StoreDamaged
+
+__all__ = ["CallKey", "Journal", "RecordedCall", "StartEntry"]
+
+
+@dataclass(frozen=True, slots=True)
+class StartEntry:
+    """What a step was started with.
+
+    Attributes:
+        time_us: microseconds since the epoch, UTC.
+        seed: of ``random`` and numpy.
+        handles: graph form of the handle states.
+    """
+
+    time_us: int
+    seed: int
+    handles: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """What a call is matched by, together with its occurrence.
+
+    Attributes:
+        kind, handle, name: what was asked of whom.
+        digest: digest of the encoded arguments.
+    """
+
+    kind: CallKind
+    handle: int
+    name: str
+    digest: str
+
+    def __str__(self) -> str:
+        """The call for a message."""
+        target = f"handle {self.handle}." if self.handle else ""
+        return f"{target}{self.name} (arguments {self.digest[:12]})"
+
+
+@dataclass(slots=True)
+class RecordedCall:
+    """One call of the step.
+
+    Attributes:
+        number: 1, 2, 3 ... in the order of the first run.
+        key: what it is matched by.
+        effect: ``none``, ``store`` or ``external``.
+        idempotency_key: given to an external tool; empty otherwise.
+        args: encoded arguments of an external call (an operator or a re-run needs them), else empty.
+        answer: None while it is in doubt.
+    """
+
+    number: int
+    key: CallKey
+    effect: str
+    idempotency_key: str = ""
+    args: bytes = b""
+    answer: CallAnswer | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether its intent is recorded and its outcome is not."""
+        return self.answer is None
+
+
+@dataclass(slots=True)
+class Journal:
+    """The journal of one step, loaded from its pieces or empty.
+
+    ``match`` is asked for every call; what it does not find is a new call. All methods are plain
+    and touch no store.
+    """
+
+    start: StartEntry | None = None
+    calls: list[RecordedCall] = field(default_factory=list)
+    _unmatched: dict[CallKey, deque[RecordedCall]] = field(default_factory=dict)
+    _unmatched_effects: int = 0
+    _buffer: list[list[object]] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, pieces: Iterable[bytes]) -> Journal:
+        """Read a journal back for a re-run.
+
+        Args:
+            pieces: the blobs that ``drain`` gave, in order.
+
+        Raises:
+            StoreDamaged: a blob is not a journal.
+        """
+        journal = cls()
+        by_number: dict[int, RecordedCall] = {}
+        for entry in _entries(pieces):
+            journal._take(entry, by_number)
+        for call in journal.calls:
+            journal._unmatched.setdefault(call.key, deque()).append(call)
+            journal._unmatched_effects += call.effect != "none"
+        return journal
+
+    def _take(self, entry: list[object], by_number: dict[int, RecordedCall]) -> None:
+        """Fold one stored entry into the state."""
+        match entry:
+            case ["start", int(time_us), int(seed), bytes(handles)]:
+                self.start = StartEntry(time_us, seed, handles)
+            case ["call", int(n), int(kind), int(handle), str(name), str(digest), *rest]:
+                value, error_type, error_message, handles, effect = rest
+                key = CallKey(CallKind(kind), handle, name, digest)
+                answer = CallAnswer(_b(value), str(error_type), str(error_message), _b(handles))
+                self.calls.append(RecordedCall(n, key, str(effect), answer=answer))
+            case ["intent", int(n), int(kind), int(handle), str(name), str(digest), str(idem), bytes(args)]:
+                call = RecordedCall(n, CallKey(CallKind(kind), handle, name, digest), "external", idem, args)
+                by_number[n] = call
+                self.calls.append(call)
+            case ["outcome", int(n), bytes(value), str(error_type), str(error_message), bytes(handles)]:
+                by_number[n].answer = CallAnswer(value, error_type, error_message, handles)
+            case _:
+                raise StoreDamaged(f"unknown journal entry {entry[:1]!r}")
+
+    # -------------------------------------------------------------------------------- matching
+
+    def match(self, key: CallKey) -> RecordedCall | None:
+        """Give the recorded call that this call is, in order of occurrence; None for a new one."""
+        queue = self._unmatched.get(key)
+        if not queue:
+            return None
+        call = queue.popleft()
+        if not queue:
+            del self._unmatched[key]
+        self._unmatched_effects -= call.effect != "none"
+        return call
+
+    def unmatched_effect(self) -> RecordedCall | None:
+        """The first recorded effect that the re-run has not asked for (yet)."""
+        if not self._unmatched_effects:
+            return None
+        waiting = [call for queue in self._unmatched.values() for call in queue if call.effect != "none"]
+        return min(waiting, key=lambda call: call.number)
+
+    # ------------------------------------------------------------------------------- recording
+
+    def record_start(self, start: StartEntry) -> None:
+        """Note what the step is started with."""
+        self.start = start
+        self._buffer.append(["start", start.time_us, start.seed, start.handles])
+
+    def record_call(self, key: CallKey, answer: CallAnswer, effect: str) -> RecordedCall:
+        """Note a call whose answer is known."""
+        call = RecordedCall(len(self.calls) + 1, key, effect, answer=answer)
+        self.calls.append(call)
+        row: list[object] = ["call", call.number, key.kind.value, key.handle, key.name, key.digest]
+        row += [answer.value, answer.error_type, answer.error_message, answer.handles, effect]
+        self._buffer.append(row)
+        return call
+
+    def record_intent(self, key: CallKey, idempotency_key: str, args: bytes) -> RecordedCall:
+        """Note an external call that is about to be made."""
+        call = RecordedCall(len(self.calls) + 1, key, "external", idempotency_key, args)
+        self.calls.append(call)
+        row: list[object] = ["intent", call.number, key.kind.value, key.handle, key.name, key.digest]
+        self._buffer.append([*row, idempotency_key, args])
+        return call
+
+    def record_outcome(self, call: RecordedCall, answer: CallAnswer) -> None:
+        """Note the answer of a call whose intent was noted."""
+        call.answer = answer
+        row: list[object] = ["outcome", call.number, answer.value, answer.error_type, answer.error_message]
+        self._buffer.append([*row, answer.handles])
+
+    def drain(self) -> bytes:
+        """Take everything noted since the last drain, as one blob; empty when there is nothing.
+
+        The caller must make it durable: in the atomic block of the effect, or with the next flush.
+        """
+        if not self._buffer:
+            return b""
+        blob = values.encode(self._buffer)
+        self._buffer = []
+        return blob
+
+
+def _entries(pieces: Iterable[bytes]) -> Iterator[list[object]]:
+    """The stored entries in order."""
+    for blob in pieces:
+        entries = values.decode(blob)
+        if not isinstance(entries, list):
+            raise StoreDamaged("a journal blob is not a list")
+        yield from entries
+
+
+def _b(value: object) -> bytes:
+    """Narrow to bytes."""
+    if not isinstance(value, bytes):
+        raise StoreDamaged("a journal entry holds no bytes where an answer is expected")
+    return value

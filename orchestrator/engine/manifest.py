@@ -1,0 +1,113 @@
+"""How a commit names its workspace: a manifest of block references.
+
+A block is either *inline* (small, kept in the commit record that first named it) or in the tenant's
+block store. A reference is ``[digest, commit, index]`` with commit -1 for the block store. Inline
+blocks spare a second durable write for the usual small step; a later commit refers to them where
+they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.sandboxes.step import Component, Form, LostValue, WorkFile, Workspace
+from sandbox_runner.wire import values
+from statek.exceptions import StoreDamaged
+
+__all__ = ["MAX_INLINE_BYTES", "BlockPlace", "PlacedWorkspace", "changed_names", "decode_manifest", "encode_manifest"]
+
+MAX_INLINE_BYTES = 16 << 10
+"""All new blocks of a step travel inline up to this sum; a larger step uses the block store."""
+
+_LIMITS = values.GraphLimits(max_bytes=64 << 20, max_nodes=5_000_000, max_depth=20, max_text_bytes=64 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPlace:
+    """Where a block is: in the commit ``commit`` at ``index``, or in the block store (commit -1)."""
+
+    commit: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedWorkspace:
+    """A workspace and where each of its blocks is.
+
+    Attributes:
+        workspace: components, files, lost values.
+        places: place by digest, for every digest that the workspace names.
+    """
+
+    workspace: Workspace = field(default_factory=Workspace)
+    places: Mapping[str, BlockPlace] = field(default_factory=dict)
+
+
+def encode_manifest(placed: PlacedWorkspace) -> bytes:
+    """Write a manifest; the workspace's digests must all have a place."""
+    places = placed.places
+
+    def refs(digests: Iterable[str]) -> list[list[object]]:
+        return [[bytes.fromhex(d), places[d].commit, places[d].index] for d in digests]
+
+    workspace = placed.workspace
+    return values.encode(
+        [
+            [
+                [list(c.names), c.form.value, refs(c.blocks), c.size_bytes, list(c.previews)]
+                for c in workspace.components
+            ],
+            [[f.path, f.mode, f.size_bytes, refs(f.blocks)] for f in workspace.files],
+            [[v.name, v.reason] for v in workspace.lost],
+        ]
+    )
+
+
+def decode_manifest(data: bytes) -> PlacedWorkspace:
+    """Read a manifest back.
+
+    Raises:
+        StoreDamaged: these bytes are not a manifest.
+    """
+    places: dict[str, BlockPlace] = {}
+
+    def digests(refs: list[list[object]]) -> tuple[str, ...]:
+        names = []
+        for digest, commit, index in refs:
+            if not (isinstance(digest, bytes) and isinstance(commit, int) and isinstance(index, int)):
+                raise StoreDamaged("a block reference of a manifest is malformed")
+            name = digest.hex()
+            places[name] = BlockPlace(commit, index)
+            names.append(name)
+        return tuple(names)
+
+    try:
+        components, files, lost = values.decode(data, limits=_LIMITS)  # type: ignore[misc]
+        workspace = Workspace(
+            tuple(Component(tuple(n), Form(form), digests(b), size, tuple(p)) for n, form, b, size, p in components),
+            tuple(WorkFile(path, mode, size, digests(b)) for path, mode, size, b in files),
+            tuple(LostValue(name, reason) for name, reason in lost),
+        )
+    except (values.GraphError, ValueError, TypeError) as error:
+        raise StoreDamaged(f"a commit's manifest does not read: {error}") from error
+    return PlacedWorkspace(workspace, places)
+
+
+def changed_names(old: Workspace, new: Workspace) -> list[str]:
+    """Names of variables and files (as ``/work/path``) that were added, changed or removed."""
+    before, after = _fingerprints(old), _fingerprints(new)
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _fingerprints(workspace: Workspace) -> dict[str, tuple[object, ...]]:
+    """What identifies the content of each name."""
+    prints: dict[str, tuple[object, ...]] = {}
+    for component in workspace.components:
+        for name in component.names:
+            prints[name] = (component.names, component.blocks)
+    for file in workspace.files:
+        prints[f"/work/{file.path}"] = (file.mode, file.blocks)
+    for value in workspace.lost:
+        prints[value.name] = ("lost", value.reason)
+    return prints

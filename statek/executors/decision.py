@@ -1,0 +1,277 @@
+"""What happens next in a job: one pure function from (job, event) to a command.
+
+No I/O, no clock, no store: the orchestrator's engine carries out the command, makes its result
+durable, and asks again with the event that came of it. Stepping this function by hand is the test of
+the job loop.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from statek.job_status import JobStatus
+
+__all__ = [
+    "CancelRequested",
+    "Command",
+    "Event",
+    "Execute",
+    "ExecuteAgain",
+    "FailureKind",
+    "Finish",
+    "HarnessLimits",
+    "InDoubt",
+    "JobView",
+    "RecordDeath",
+    "Resumed",
+    "StepDied",
+    "StepEnded",
+    "StepLost",
+    "Think",
+    "Wait",
+    "decide",
+]
+
+MAX_ENVIRONMENT_RERUNS = 2
+"""Design, invariant 4: a step whose environment died runs again at most twice."""
+
+
+class FailureKind(enum.Enum):
+    """Why a job ended by failure; recorded beside the status."""
+
+    WARMUP = "warmup"
+    LIMIT = "limit"
+    MODEL = "model"
+    QUARANTINE = "quarantine"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessLimits:
+    """When the harness ends a job; None is no limit.
+
+    Attributes:
+        max_turns: model turns.
+        max_exceptions: steps that ended with an error, in all.
+        max_consecutive_exceptions: such steps in a row.
+        max_tokens: input and output tokens.
+    """
+
+    max_turns: int | None = 100
+    max_exceptions: int | None = 50
+    max_consecutive_exceptions: int | None = 10
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """The durable facts of a job that a decision may depend on.
+
+    Attributes:
+        status: its status.
+        warmup_next: index of the next warmup block.
+        warmup_blocks: how many there are.
+        has_current: a step is in flight (its code is durable, its end is not).
+        current_is_warmup: that step is a warmup block.
+        attempts: how often it was begun.
+        crashes: orchestrator crashes that it was in flight at.
+        turns, exceptions, consecutive_exceptions, tokens: harness counters.
+        cancel_requested: reason of a cancellation, empty for none.
+        limits: harness limits in force.
+    """
+
+    status: JobStatus
+    warmup_next: int = 0
+    warmup_blocks: int = 0
+    has_current: bool = False
+    current_is_warmup: bool = False
+    attempts: int = 0
+    crashes: int = 0
+    turns: int = 0
+    exceptions: int = 0
+    consecutive_exceptions: int = 0
+    tokens: int = 0
+    cancel_requested: str = ""
+    limits: HarnessLimits = HarnessLimits()
+
+
+# ------------------------------------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The job came to a worker: new, after a wait, or after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step ended by itself and its commit is durable.
+
+    Attributes:
+        exited: exit(...) was called.
+        error: ``Type: message`` of the exception that ended it, empty for none.
+        warmup: the step was a warmup block.
+    """
+
+    exited: bool = False
+    error: str = ""
+    warmup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepDied:
+    """A step was ended by its own doing (deadline, memory, crash, violation, divergence); recorded durably."""
+
+    reason: str
+    warmup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepLost:
+    """The environment of a step died without a verdict; nothing of it was committed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """A call's intent is durable and its outcome is not; nobody but an operator can tell.
+
+    Attributes:
+        call: ``tool name`` and key, for the reason shown.
+    """
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody asked to end the job."""
+
+    reason: str
+
+
+Event = Resumed | StepEnded | StepDied | StepLost | InDoubt | CancelRequested
+
+
+# ----------------------------------------------------------------------------------------- commands
+
+
+@dataclass(frozen=True, slots=True)
+class Think:
+    """Ask the model; its reply becomes the current step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Run the current step, or warmup block ``warmup`` when it is not None."""
+
+    warmup: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteAgain:
+    """Run the current step again from its starting commit, answering from its journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDeath:
+    """Count the lost step as a death caused by its code; the event StepDied follows."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Suspend durably until somebody resolves ``reason``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """End the job.
+
+    Attributes:
+        failure: None when it ended as it should.
+        message: why, for a failure.
+        drop_current: whether a step in flight is given up (recorded as died).
+    """
+
+    failure: FailureKind | None = None
+    message: str = ""
+    drop_current: bool = False
+
+
+Command = Think | Execute | ExecuteAgain | RecordDeath | Wait | Finish
+
+
+def decide(job: JobView, event: Event) -> Command | None:
+    """Say what the engine does next.
+
+    Args:
+        job: the durable facts after the event.
+        event: what just happened.
+
+    Returns:
+        The command, or None when the job is done.
+    """
+    if job.status is JobStatus.DONE:
+        return None
+    if isinstance(event, CancelRequested) or job.cancel_requested:
+        reason = job.cancel_requested or (event.reason if isinstance(event, CancelRequested) else "")
+        return Finish(FailureKind.CANCELLED, reason, drop_current=job.has_current)
+    match event:
+        case InDoubt(call):
+            return Wait(f"in doubt: {call}; resolve it with: statek calls resolve")
+        case StepLost(reason):
+            if job.attempts <= MAX_ENVIRONMENT_RERUNS:
+                return ExecuteAgain()
+            return RecordDeath(f"its runner was lost {job.attempts} times, the last time: {reason}")
+        case StepDied(reason, warmup=True):
+            return Finish(FailureKind.WARMUP, reason)
+        case StepEnded(exited=True):
+            return Finish()
+        case StepEnded(error=error, warmup=True) if error:
+            return Finish(FailureKind.WARMUP, error)
+    if job.has_current:
+        return _resume_current(job)
+    return _next_step(job)
+
+
+def _resume_current(job: JobView) -> Command:
+    """A step was in flight when the job was put down: run it again, or give up on it."""
+    if job.crashes >= 2:
+        return Finish(
+            FailureKind.QUARANTINE,
+            "the service went down twice while this step was running; it is not run a third time",
+            drop_current=True,
+        )
+    return ExecuteAgain() if job.attempts else Execute()
+
+
+def _next_step(job: JobView) -> Command:
+    """Nothing is in flight: the next warmup block, or the model, unless a limit speaks."""
+    if job.warmup_next < job.warmup_blocks:
+        return Execute(warmup=job.warmup_next)
+    exceeded = _exceeded(job)
+    if exceeded:
+        return Finish(FailureKind.LIMIT, exceeded)
+    return Think()
+
+
+def _exceeded(job: JobView) -> str:
+    """Name the harness limit that a further turn would exceed; empty when none."""
+    limits = job.limits
+    checks = (
+        ("max_turns", limits.max_turns, job.turns),
+        ("max_exceptions", limits.max_exceptions, job.exceptions),
+        ("max_consecutive_exceptions", limits.max_consecutive_exceptions, job.consecutive_exceptions),
+        ("max_token_usage", limits.max_tokens, job.tokens),
+    )
+    for name, limit, usage in checks:
+        if limit is not None and usage >= limit:
+            return f"limit {name} is {limit}, the job has used {usage}"
+    return ""
