@@ -1,0 +1,82 @@
+"""Starts a runner: ``python -m sandbox_runner --socket /run/statek/host.sock``.
+
+The process becomes the zygote (PID 1 in a container), forks the supervisor, which dials the socket
+and opens the one Attach stream, and forks the executor when the host claims the runner. It ends
+when the stream ends, when the supervisor or the executor's claim is over, or on SIGTERM; nothing
+that it started outlives it.
+
+Options::
+
+    --socket PATH             host's Unix socket, absolute, 107 bytes at most (/run/statek/host.sock)
+    --work-dir PATH           the job's files; exists and is writable by the executor's uid (/work)
+    --tmp-dir PATH            temporary files; exists and is writable by the executor's uid (/tmp)
+    --read-path PATH          one more file or folder that the executor may read; repeatable. The
+                              interpreter, its libraries and the system's shared data are always readable
+    --preload a,b.c           modules that the zygote imports before a claim, so that executors have them
+                              for nothing; a missing module ends the runner with status 3
+    --image-digest TEXT       what the runner was built from, told to the host in Hello
+    --supervisor-uid N        uid and gid of the supervisor (65533)
+    --executor-uid N          uid and gid of the executor (65534)
+    --no-uid-switch           all three processes keep the uid they were started with (bubblewrap,
+                              process driver); seccomp and landlock then are what protects the supervisor
+    --limit-address-space     Limits.memory_bytes becomes RLIMIT_AS: for drivers without a memory cgroup
+    --limit-threads           Limits.threads becomes RLIMIT_NPROC: only where the executor's uid is used by
+                              nothing else in the same user namespace (bubblewrap with its own namespace)
+    --allow-missing-seccomp   start on a kernel without seccomp filters (process driver only); without
+                              it such a start ends with status 4
+
+Uids are switched only when the process may (it needs CAP_SETUID and CAP_SETGID, and CAP_KILL to end
+what it started); without them and without ``--no-uid-switch`` the start ends with status 4.
+
+The environment is not inherited: the process replaces itself once with a fixed one (PYTHONHASHSEED=0,
+single-threaded BLAS, HOME and TMPDIR as given, and of the caller's only PATH, PYTHONPATH, LANG, LC_ALL,
+LC_CTYPE and TZ). Standard input is not read; standard error carries start-up errors only, one line
+each; the executor has /dev/null for all three.
+
+Exit status: 0 after an orderly end, 2 wrong options, 3 a module to preload is missing or started a
+thread, 4 the machine cannot confine an executor, 5 the host cannot be reached.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from sandbox_runner.options import RunnerOptions, parse_options
+
+_KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
+
+
+def _environment(options: RunnerOptions) -> dict[str, str]:
+    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environment.update(
+        HOME=str(options.work_dir),
+        TMPDIR=str(options.tmp_dir),
+        PYTHONHASHSEED="0",
+        PYTHONDONTWRITEBYTECODE="1",
+        PYTHONNOUSERSITE="1",
+        # A BLAS or OpenMP thread in the zygote would make every fork unsafe.
+        OPENBLAS_NUM_THREADS="1",
+        OMP_NUM_THREADS="1",
+        MKL_NUM_THREADS="1",
+        GRPC_ENABLE_FORK_SUPPORT="0",
+        GRPC_VERBOSITY="NONE",
+    )
+    return environment
+
+
+def main() -> int:
+    """Run as the zygote of one runner and return its exit status."""
+    options = parse_options(sys.argv[1:], __doc__ or "")
+    environment = _environment(options)
+    if dict(os.environ) != environment:
+        # The hash seed is read once, by the interpreter's start, and /proc/self/environ shows what
+        # the process was started with: only a new image gets rid of both.
+        os.execve(sys.executable, [sys.executable, "-s", "-m", "sandbox_runner", *sys.argv[1:]], environment)  # noqa: S606
+    from sandbox_runner.zygote import run_zygote  # noqa: PLC0415 - nothing is loaded by the process that is replaced
+
+    return run_zygote(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
