@@ -38,10 +38,12 @@ class PlacedWorkspace:
     Attributes:
         workspace: components, files, lost values.
         places: place by digest, for every digest that the workspace names.
+        held: ids of the handles that variables reach.
     """
 
     workspace: Workspace = field(default_factory=Workspace)
     places: Mapping[str, BlockPlace] = field(default_factory=dict)
+    held: tuple[int, ...] = ()
 
 
 def encode_manifest(placed: PlacedWorkspace) -> bytes:
@@ -60,6 +62,7 @@ def encode_manifest(placed: PlacedWorkspace) -> bytes:
             ],
             [[f.path, f.mode, f.size_bytes, refs(f.blocks)] for f in workspace.files],
             [[v.name, v.reason] for v in workspace.lost],
+            list(placed.held),
         ]
     )
 
@@ -83,7 +86,7 @@ def decode_manifest(data: bytes) -> PlacedWorkspace:
         return tuple(names)
 
     try:
-        components, files, lost = values.decode(data, limits=_LIMITS)  # type: ignore[misc]
+        components, files, lost, held = values.decode(data, limits=_LIMITS)  # type: ignore[misc]
         workspace = Workspace(
             tuple(Component(tuple(n), Form(form), digests(b), size, tuple(p)) for n, form, b, size, p in components),
             tuple(WorkFile(path, mode, size, digests(b)) for path, mode, size, b in files),
@@ -91,7 +94,7 @@ def decode_manifest(data: bytes) -> PlacedWorkspace:
         )
     except (values.GraphError, ValueError, TypeError) as error:
         raise StoreDamaged(f"a commit's manifest does not read: {error}") from error
-    return PlacedWorkspace(workspace, places)
+    return PlacedWorkspace(workspace, places, tuple(held))
 
 
 def changed_names(old: Workspace, new: Workspace) -> list[str]:

@@ -23,7 +23,9 @@ __all__ = [
     "HarnessLimits",
     "InDoubt",
     "JobView",
+    "ModelFailed",
     "RecordDeath",
+    "ReplyReceived",
     "Resumed",
     "StepDied",
     "StepEnded",
@@ -106,6 +108,18 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyReceived:
+    """The model's reply is durable and is the current step."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFailed:
+    """The model gave no reply, after the gateway's own retries."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepEnded:
     """A step ended by itself and its commit is durable.
 
@@ -153,7 +167,7 @@ class CancelRequested:
     reason: str
 
 
-Event = Resumed | StepEnded | StepDied | StepLost | InDoubt | CancelRequested
+Event = Resumed | ReplyReceived | ModelFailed | StepEnded | StepDied | StepLost | InDoubt | CancelRequested
 
 
 # ----------------------------------------------------------------------------------------- commands
@@ -166,7 +180,7 @@ class Think:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Run the current step, or warmup block ``warmup`` when it is not None."""
+    """Run the current step for the first time, or warmup block ``warmup`` when it is not None."""
 
     warmup: int | None = None
 
@@ -224,6 +238,10 @@ def decide(job: JobView, event: Event) -> Command | None:
         reason = job.cancel_requested or (event.reason if isinstance(event, CancelRequested) else "")
         return Finish(FailureKind.CANCELLED, reason, drop_current=job.has_current)
     match event:
+        case ReplyReceived():
+            return Execute()
+        case ModelFailed(message):
+            return Finish(FailureKind.MODEL, message)
         case InDoubt(call):
             return Wait(f"in doubt: {call}; resolve it with: statek calls resolve")
         case StepLost(reason):
@@ -249,7 +267,7 @@ def _resume_current(job: JobView) -> Command:
             "the service went down twice while this step was running; it is not run a third time",
             drop_current=True,
         )
-    return ExecuteAgain() if job.attempts else Execute()
+    return ExecuteAgain()
 
 
 def _next_step(job: JobView) -> Command:

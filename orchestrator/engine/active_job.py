@@ -1,0 +1,165 @@
+"""A job in the hands of a worker: what is kept in memory while it is active.
+
+Everything here can be built again from the records; nothing here is the truth. ``record`` and
+``item`` are durable objects and are touched on the store thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.engine.jobs import JobRepository
+from orchestrator.engine.manifest import PlacedWorkspace
+from orchestrator.engine.objects import ObjectGateway
+from orchestrator.engine.requests import item_messages, opening_messages
+from statek.access import Policy
+from statek.agents.agent import Agent
+from statek.executors.decision import HarnessLimits, JobView
+from statek.job_definition import JobDefinition
+from statek.job_status import JobStatus
+from statek.packing import unpack
+from statek.records import ChatItemRecord, JobRecord
+from statek.styles import Style, style_for
+from statek.tools import ToolDef
+
+__all__ = ["ActiveJob", "StepSource", "load_active_job"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepSource:
+    """The step in flight.
+
+    Attributes:
+        item: its chat item (store thread only).
+        step: its number.
+        kind: ``reply`` or ``warmup``.
+        code: Python source.
+        hidden: whether it is kept out of the model's history (a hidden warmup block).
+    """
+
+    item: ChatItemRecord
+    step: int
+    kind: str
+    code: str
+    hidden: bool = False
+
+
+@dataclass(slots=True)
+class ActiveJob:
+    """One job while a worker drives it.
+
+    Attributes:
+        number, tenant, principal: of the record.
+        record: the durable record.
+        agent: the registered agent of its role.
+        definition: the frozen definition.
+        style: its chat style.
+        tools: every Python tool by name, hidden and internal ones included.
+        policy: access policy of its agent.
+        objects: its durable objects.
+        messages: the rendered model conversation so far, system message first.
+        head: workspace of the newest commit.
+        head_seq: number of that commit.
+        current: the step in flight, or None.
+        view: the durable facts for the decision.
+    """
+
+    number: int
+    tenant: str
+    principal: str
+    record: JobRecord
+    agent: Agent
+    definition: JobDefinition
+    style: Style
+    tools: Mapping[str, ToolDef]
+    policy: Policy
+    objects: ObjectGateway
+    limits: HarnessLimits
+    messages: list[dict[str, Any]]
+    head: PlacedWorkspace
+    head_seq: int
+    view: JobView
+    current: StepSource | None = None
+    turn: int = 0
+    listener: Callable[[str, str], None] | None = field(default=None)
+
+    def refresh(self) -> JobView:
+        """Read the facts of the decision again (store thread)."""
+        record = self.record
+        item = record.current
+        self.view = JobView(
+            status=JobStatus[record.status],
+            warmup_next=record.warmup_next,
+            warmup_blocks=len(self.definition.warmup),
+            has_current=item is not None,
+            current_is_warmup=item is not None and item.kind == "warmup",
+            attempts=item.attempts if item is not None else 0,
+            crashes=item.crashes if item is not None else 0,
+            turns=record.turns,
+            exceptions=record.exceptions,
+            consecutive_exceptions=record.consecutive_exceptions,
+            tokens=record.input_tokens + record.output_tokens,
+            cancel_requested=record.cancel_requested,
+            limits=self.limits,
+        )
+        self.turn = record.turns
+        return self.view
+
+    def source_of(self, item: ChatItemRecord) -> StepSource:
+        """The step of a chat item (store thread)."""
+        hidden = unpack(item.usage).get("hidden", False) is True
+        return StepSource(item, item.step, item.kind, unpack(item.code), hidden)
+
+    def visible_tools(self, source: StepSource) -> dict[str, ToolDef]:
+        """The tools that exist while this step runs; hidden ones for a hidden warmup block only."""
+        if source.hidden:
+            return dict(self.tools)
+        return {name: tool for name, tool in self.tools.items() if not (tool.hidden or tool.internal)}
+
+
+def load_active_job(
+    jobs: JobRepository,
+    record: JobRecord,
+    *,
+    agent: Agent,
+    policy: Policy,
+    objects: ObjectGateway,
+    limits: HarnessLimits,
+) -> ActiveJob:
+    """Build an active job from its records (store thread)."""
+    definition = JobDefinition.from_json(record.definition)
+    style = style_for(definition.chat_style)
+    tools = {tool.name: tool for tool in definition.resolve_tools(agent)}
+    chat = list(record.chat)
+    first_step = next((i for i, item in enumerate(chat) if item.step), len(chat))
+    opening = [unpack(item.text) for item in chat[:first_step] if item.kind == "user"]
+    messages = opening_messages(definition.system_prompt(agent), opening)
+    for item in chat[first_step:]:
+        if item.state in {"none", "committed", "died"} and not unpack(item.usage).get("hidden", False):
+            console = unpack(item.console)
+            messages += item_messages(style, item.kind, unpack(item.text), unpack(item.code) or "", console)
+    head_seq = len(record.commits) - 1
+    job = ActiveJob(
+        number=record.number,
+        tenant=record.tenant,
+        principal=record.principal,
+        record=record,
+        agent=agent,
+        definition=definition,
+        style=style,
+        tools=tools,
+        policy=policy,
+        objects=objects,
+        limits=limits,
+        messages=messages,
+        head=jobs.workspace(record, head_seq),
+        head_seq=head_seq,
+        view=JobView(JobStatus[record.status]),
+    )
+    if record.current is not None:
+        job.current = job.source_of(record.current)
+    job.refresh()
+    return job
+

@@ -1,0 +1,81 @@
+"""Who holds which sandbox: claims for jobs, and sandboxes held while a job waits.
+
+A job that waits for its model keeps its sandbox for ``idle_hold`` seconds, because restoring costs
+more than idling. Under pressure (somebody waits for a sandbox and the pool is full) the job that has
+been idle longest is asked to give its one up at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+
+from orchestrator.sandboxes.pool import Pool
+from orchestrator.sandboxes.sandbox import Sandbox
+from statek.exceptions import RunnerLost
+
+__all__ = ["SandboxBroker"]
+
+_HOLD_UNDER_PRESSURE_SECONDS = 0.05
+"""A model that answers this fast costs less than a restore, even when others wait."""
+
+_CLAIM_TIMEOUT_SECONDS = 600.0
+"""How long a runnable job waits in line for a sandbox before it is put down with a reason."""
+
+
+class SandboxBroker:
+    """Hands out the pool's sandboxes and takes idle ones back under pressure."""
+
+    def __init__(self, pool: Pool, *, idle_hold_seconds: float) -> None:
+        self._pool = pool
+        self._idle_hold_seconds = idle_hold_seconds
+        self._idle: OrderedDict[int, asyncio.Event] = OrderedDict()
+        self._waiting = 0
+
+    async def claim(self) -> Sandbox:
+        """Claim a sandbox, asking idle holders for theirs when the pool is full.
+
+        Raises:
+            RunnerLost: none could be made or freed in time.
+        """
+        self._waiting += 1
+        try:
+            if self._pool.is_full():
+                self._ask_one()
+            return await self._pool.claim(timeout=_CLAIM_TIMEOUT_SECONDS)
+        except TimeoutError as error:
+            raise RunnerLost("no sandbox became free in time; see limit max_runners") from error
+        finally:
+            self._waiting -= 1
+
+    async def destroy(self, sandbox: Sandbox) -> None:
+        """Destroy a sandbox; its place is free for the next."""
+        await self._pool.destroy(sandbox)
+
+    async def wait_idle(self, key: int, work: asyncio.Future[object]) -> bool:
+        """Wait for ``work`` while job ``key`` holds a sandbox that it does not use.
+
+        Returns:
+            Whether the sandbox may be kept: the work is done. False: time is up or somebody needs it
+            more; the work goes on.
+        """
+        if self._waiting and self._pool.is_full():
+            hold_seconds = _HOLD_UNDER_PRESSURE_SECONDS
+        else:
+            hold_seconds = self._idle_hold_seconds
+        wanted = asyncio.Event()
+        self._idle[key] = wanted
+        asked = asyncio.ensure_future(wanted.wait())
+        try:
+            done, _ = await asyncio.wait({work, asked}, timeout=hold_seconds, return_when=asyncio.FIRST_COMPLETED)
+            return work in done
+        finally:
+            asked.cancel()
+            self._idle.pop(key, None)
+
+    def _ask_one(self) -> None:
+        """Ask the longest idle holder to give up its sandbox."""
+        with suppress(KeyError):
+            _, event = self._idle.popitem(last=False)
+            event.set()

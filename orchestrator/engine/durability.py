@@ -1,0 +1,69 @@
+"""Durable writes that outwait a full disk.
+
+A write that dbzero accepted but the disk refused stays in memory; nothing of it was acknowledged. The
+service then says so once, in one clear line, and tries the flush again until there is room: no job
+fails because of it and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from orchestrator.store.store import Store
+from statek.exceptions import StoreFull
+
+__all__ = ["Durability"]
+
+_log = logging.getLogger("statek.store")
+_T = TypeVar("_T")
+
+_FIRST_RETRY_SECONDS = 0.2
+_MAX_RETRY_SECONDS = 5.0
+
+
+class Durability:
+    """Commits that return only when what they wrote survives SIGKILL.
+
+    Attributes:
+        store: the store.
+        full_since: why commits wait now (the store's words), empty while all is well.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.full_since = ""
+
+    async def commit(self, change: Callable[[], _T]) -> _T:
+        """Run a change in one atomic block and return when it is durable.
+
+        Raises:
+            Exception: whatever ``change`` raised; it is rolled back then.
+        """
+        result = await self.store.write(change)
+        await self._patiently(self.store.flush)
+        return result
+
+    async def put_blocks(self, blocks: Mapping[str, bytes]) -> None:
+        """Store blocks durably."""
+        await self._patiently(lambda: self.store.blocks.put_many(blocks))
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[object]]) -> None:
+        """Repeat a durable write while the disk is full."""
+        delay = _FIRST_RETRY_SECONDS
+        while True:
+            try:
+                await attempt()
+            except StoreFull as error:
+                if not self.full_since:
+                    _log.error("the store's disk is full; jobs wait, nothing acknowledged is lost: %s", error)
+                self.full_since = str(error)
+                await asyncio.sleep(delay)
+                delay = min(_MAX_RETRY_SECONDS, delay * 2)
+            else:
+                if self.full_since:
+                    _log.warning("the store's disk takes writes again")
+                    self.full_since = ""
+                return

@@ -1,0 +1,298 @@
+"""The only route from sandbox code to a side effect: one host call at a time.
+
+A call is matched against the step's journal first (a re-run is answered from it), then decided by
+the one access decision, carried out by its effect class, and recorded:
+
+=========  ==========================================================================================
+effect     what is durable when
+=========  ==========================================================================================
+none       the answer is an entry, written with the next effect or at the step's end
+store      mutation and entry in one atomic block; flushed with the next flush, lost together or not
+external   intent flushed before the call, outcome flushed before the answer
+=========  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from orchestrator.digests import content_digest
+from orchestrator.engine.console import Console
+from orchestrator.engine.durability import Durability
+from orchestrator.engine.jobs import JobRepository, job_id
+from orchestrator.engine.journal import CallKey, Journal, RecordedCall
+from orchestrator.engine.objects import ObjectGateway
+from orchestrator.engine.tool_runner import ToolRunner, ToolTimeout
+from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
+from statek.access import AccessRequest, Policy, ResourceKind, decide
+from statek.exceptions import AccessDenied, StatekError, StoreError
+from statek.records import ChatItemRecord, JobRecord
+from statek.tools import ToolContext, ToolDef, bind_arguments
+
+__all__ = ["CallInDoubt", "Diverged", "StepAborted", "StepGateway", "StepScope"]
+
+_log = logging.getLogger("statek.gateway")
+
+_READ_OPERATIONS = frozenset({"page", "get", "contains"})
+"""Collection operations that change nothing (docs/handles.md)."""
+
+MAX_ERROR_CHARS = 4_000
+"""Longest error text that crosses into a sandbox."""
+
+
+class StepAborted(Exception):  # noqa: N818 -- control flow, not an error of anybody's
+    """Ends the running step without an answer to its call; the runner is destroyed."""
+
+
+class CallInDoubt(StepAborted):
+    """Whether the recorded call took effect is not known, and its tool cannot tell.
+
+    Attributes:
+        call: the recorded intent.
+    """
+
+    def __init__(self, call: RecordedCall) -> None:
+        super().__init__(f"{call.key.name}, call {call.number}, key {call.idempotency_key}")
+        self.call = call
+
+
+class Diverged(StepAborted):
+    """The re-run asked for a new effect while a recorded one was not asked for."""
+
+
+class _RolledBack(Exception):  # noqa: N818 -- carries an answer out of an atomic block
+    def __init__(self, answer: CallAnswer) -> None:
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class StepScope:
+    """What one step's calls act upon.
+
+    Attributes:
+        record, item: the job and the chat item of the step.
+        number, step: the job's number and the step's.
+        tenant, principal: on whose behalf.
+        tools: every Python tool of the job by name.
+        policy: the access policy of the job's agent.
+        objects: the job's durable objects.
+    """
+
+    record: JobRecord
+    item: ChatItemRecord
+    number: int
+    step: int
+    tenant: str
+    principal: str
+    tools: Mapping[str, ToolDef]
+    policy: Policy
+    objects: ObjectGateway
+
+
+class StepGateway:
+    """Answers the host calls of one run of one step (a ``CallHandler``)."""
+
+    def __init__(
+        self,
+        scope: StepScope,
+        journal: Journal,
+        console: Console,
+        *,
+        durability: Durability,
+        jobs: JobRepository,
+        tool_runner: ToolRunner,
+    ) -> None:
+        self._scope = scope
+        self._journal = journal
+        self._console = console
+        self._durability = durability
+        self._store = durability.store
+        self._jobs = jobs
+        self._tool_runner = tool_runner
+
+    def output(self, item: OutputItem) -> None:
+        """Take one console element."""
+        self._console.add(item)
+
+    async def call(self, request: CallRequest) -> CallAnswer:
+        """Decide, carry out and record one host call.
+
+        Raises:
+            StepAborted: the call is in doubt, or the re-run diverged.
+            StoreError: the store refused; nothing was acknowledged.
+        """
+        key = CallKey(request.kind, request.handle, request.name, content_digest(request.args))
+        recorded = self._journal.match(key)
+        if recorded is not None:
+            return recorded.answer if recorded.answer is not None else await self._settle(recorded)
+        if request.kind is CallKind.TOOL:
+            return await self._tool(request, key)
+        reads = request.kind is CallKind.GET_ATTRIBUTE or (
+            request.kind is CallKind.ITEM and request.name in _READ_OPERATIONS
+        )
+        perform = partial(
+            self._scope.objects.perform, request.kind, request.handle, request.name, request.args, request.version
+        )
+        return await self._on_store(key, perform, "none" if reads else "store")
+
+    # ------------------------------------------------------------------------------ store effects
+
+    async def _on_store(self, key: CallKey, perform: Callable[[], CallAnswer], effect: str) -> CallAnswer:
+        """Carry out a call on the store thread; an error answer undoes what it had changed."""
+        if effect == "store":
+            self._check_divergence(key)
+
+        def apply() -> CallAnswer:
+            answer = perform()
+            if answer.error_type:
+                raise _RolledBack(answer)
+            self._journal.record_call(key, answer, effect)
+            if effect == "store":
+                self._jobs.add_journal(self._scope.item, self._journal.drain())
+            return answer
+
+        try:
+            return await self._store.write(apply)
+        except _RolledBack as rolled_back:
+            self._journal.record_call(key, rolled_back.answer, "none")
+            return rolled_back.answer
+
+    def _check_divergence(self, key: CallKey) -> None:
+        """A new effect may not overtake a recorded one."""
+        waiting = self._journal.unmatched_effect()
+        if waiting is not None:
+            raise Diverged(f"the re-run asks for {key}, the recorded step had {waiting.key} there")
+
+    # -------------------------------------------------------------------------------------- tools
+
+    async def _tool(self, request: CallRequest, key: CallKey) -> CallAnswer:
+        """Carry out a tool call by its effect class."""
+        tool = self._scope.tools.get(request.name)
+        try:
+            if tool is None:
+                raise NameError(f"tool {request.name!r} not found")
+            verdict = decide(AccessRequest(kind=ResourceKind.TOOL, name=request.name, hidden=tool.hidden), self._scope.policy)
+            if not verdict.allowed:
+                raise AccessDenied(f"tool {request.name} is denied: {verdict.advice}", rule=verdict.rule)
+            if tool.effect == "store":
+                return await self._on_store(key, partial(self._call_on_store, tool, request.args), "store")
+            call = await self._store.write(partial(self._bind, tool, request.args))
+        except (StepAborted, StoreError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever binding raises is the caller's answer
+            answer = _error_answer(error)
+            self._journal.record_call(key, answer, "none")
+            return answer
+        if tool.effect == "none":
+            answer = await self._answer_of(tool, call, "")
+            self._journal.record_call(key, answer, "none")
+            return answer
+        self._check_divergence(key)
+        recorded = self._journal.record_intent(key, self._idempotency_key(), request.args)
+        await self._flush_journal()
+        return await self._call_external(tool, call, recorded)
+
+    def _idempotency_key(self) -> str:
+        """A key for the next call of this step, unique over all stores."""
+        scope = self._scope
+        return f"{self._store.store_id}.{job_id(scope.number)}.{scope.step}.{len(self._journal.calls) + 1}"
+
+    def _bind(self, tool: ToolDef, args: bytes) -> Callable[[], Any]:
+        """Decode and bind a tool's arguments (store thread); durable objects become host proxies."""
+        positional, keywords = self._scope.objects.decode_args(args)
+        proxy = partial(self._scope.objects.proxy, store=self._store)
+        bound = bind_arguments(tool, [proxy(v) for v in positional], {k: proxy(v) for k, v in keywords.items()})
+        return partial(tool.function, *bound.args, **bound.kwargs)
+
+    def _call_on_store(self, tool: ToolDef, args: bytes) -> CallAnswer:
+        """Run a store-effect tool with the raw objects (store thread, inside the atomic block)."""
+        positional, keywords = self._scope.objects.decode_args(args)
+        try:
+            bound = bind_arguments(tool, positional, keywords)
+            return self._scope.objects.answer(tool.function(*bound.args, **bound.kwargs))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- a tool's exception is an answer
+            return _error_answer(error)
+
+    async def _call_external(self, tool: ToolDef, call: Callable[[], Any], recorded: RecordedCall) -> CallAnswer:
+        """Make an external call whose intent is durable, and make its outcome durable."""
+        try:
+            answer = await self._answer_of(tool, call, recorded.idempotency_key)
+        except ToolTimeout as error:
+            if not tool.idempotent:
+                raise CallInDoubt(recorded) from error
+            answer = _error_answer(error)
+        self._journal.record_outcome(recorded, answer)
+        await self._flush_journal()
+        return answer
+
+    async def _answer_of(self, tool: ToolDef, call: Callable[[], Any], key: str) -> CallAnswer:
+        """Run a tool outside the store and turn what it gives or raises into an answer."""
+        scope = self._scope
+        context = ToolContext(
+            job_id=job_id(scope.number),
+            tenant=scope.tenant,
+            principal=scope.principal,
+            idempotency_key=key,
+            deadline=None,
+            progress=self._console.progress,
+            store=self._store.write_sync,
+        )
+        try:
+            value = await self._tool_runner.run(tool, call, context)
+        except ToolTimeout:
+            if key:
+                raise
+            return CallAnswer(error_type="TimeoutError", error_message=f"tool {tool.name} did not answer in time")
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- a tool's exception is an answer
+            return _error_answer(error)
+        try:
+            return await self._store.write(partial(scope.objects.answer, value))
+        except StatekError as error:
+            if isinstance(error, StoreError):
+                raise
+            return _error_answer(error)
+
+    async def _flush_journal(self) -> None:
+        """Make everything noted so far durable."""
+        blob = self._journal.drain()
+        await self._durability.commit(partial(self._jobs.add_journal, self._scope.item, blob))
+
+    # -------------------------------------------------------------------------------------- doubt
+
+    async def _settle(self, recorded: RecordedCall) -> CallAnswer:
+        """Answer a recorded intent without outcome, where its tool allows it.
+
+        An idempotent tool is called again with the same key; a tool with ``reconcile`` is asked what
+        became of it; for any other only an operator can tell.
+        """
+        tool = self._scope.tools.get(recorded.key.name)
+        if tool is None:
+            raise CallInDoubt(recorded)
+        if tool.idempotent:
+            call = await self._store.write(partial(self._bind, tool, recorded.args))
+            return await self._call_external(tool, call, recorded)
+        if tool.reconcile is None:
+            raise CallInDoubt(recorded)
+        answer = await self._answer_of(tool, partial(tool.reconcile, recorded.idempotency_key), "")
+        if answer.error_type:
+            _log.warning("reconcile of %s failed: %s", recorded.key, answer.error_message)
+            raise CallInDoubt(recorded)
+        self._journal.record_outcome(recorded, answer)
+        await self._flush_journal()
+        return answer
+
+
+def _error_answer(error: BaseException) -> CallAnswer:
+    """An exception as data: its type's name and its bounded text."""
+    text = str(error)
+    if len(text) > MAX_ERROR_CHARS:
+        text = text[:MAX_ERROR_CHARS] + f"... ({len(text)} characters)"
+    return CallAnswer(error_type=type(error).__name__, error_message=text)

@@ -1,0 +1,287 @@
+"""Drives one job: asks for the next command, carries it out, makes its result durable, asks again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+
+from orchestrator.engine.active_job import ActiveJob
+from orchestrator.engine.broker import SandboxBroker
+from orchestrator.engine.durability import Durability
+from orchestrator.engine.jobs import JobRepository, job_id
+from orchestrator.engine.step_run import StepRunner, now_us
+from orchestrator.sandboxes.sandbox import Sandbox
+from statek.exceptions import ModelError, RunnerLost
+from statek.executors.decision import (
+    CancelRequested,
+    Event,
+    Execute,
+    ExecuteAgain,
+    FailureKind,
+    Finish,
+    ModelFailed,
+    RecordDeath,
+    ReplyReceived,
+    Resumed,
+    StepLost,
+    Think,
+    Wait,
+    decide,
+)
+from statek.job_status import JobStatus
+from statek.model import Model, ModelReply, ModelRequest
+
+__all__ = ["JobDriver"]
+
+_log = logging.getLogger("statek.jobs")
+
+_CLAIM_ATTEMPTS = 5
+_FIRST_CLAIM_RETRY_SECONDS = 0.25
+
+
+class JobDriver:
+    """One worker's hold on one job, from its first decision to its end or its next wait."""
+
+    def __init__(
+        self,
+        job: ActiveJob,
+        *,
+        durability: Durability,
+        jobs: JobRepository,
+        steps: StepRunner,
+        broker: SandboxBroker,
+        model: Model,
+    ) -> None:
+        self.job = job
+        self._durability = durability
+        self._jobs = jobs
+        self._steps = steps
+        self._broker = broker
+        self._model = model
+        self._sandbox: Sandbox | None = None
+        self._cancelled: asyncio.Event = asyncio.Event()
+
+    async def run(self) -> None:
+        """Drive the job until it is done or waits.
+
+        Raises:
+            RunnerLost: no sandbox could be had; the job is put down as it was, with the reason.
+        """
+        event: Event = Resumed()
+        try:
+            while True:
+                command = decide(self.job.view, event)
+                if command is None:
+                    return
+                match command:
+                    case Think():
+                        event = await self._interruptible(self._think())
+                    case Execute(warmup=None):
+                        event = await self._interruptible(self._first_run())
+                    case Execute(warmup=int(block)):
+                        event = await self._interruptible(self._warm_up(block))
+                    case ExecuteAgain():
+                        event = await self._interruptible(self._run_again())
+                    case RecordDeath(reason):
+                        event = await self._steps.record_death(self.job, reason)
+                    case Wait(reason):
+                        await self._suspend(reason)
+                        return
+                    case Finish() as finish:
+                        await self._finish(finish)
+                        return
+        finally:
+            await self._release()
+
+    def cancel(self) -> None:
+        """Make the driver notice a durable cancellation now, whatever it is doing."""
+        self._cancelled.set()
+
+    async def put_down(self) -> None:
+        """Note durably that a planned stop, not a crash, ends the run of the step in flight."""
+        await self._durability.commit(partial(self._jobs.put_down, self.job.record, crashed=False))
+
+    async def _interruptible(self, work: object) -> Event:
+        """Carry out a command unless the job is cancelled meanwhile."""
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        asked = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                result: Event = task.result()
+                return result
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await self._release()
+            await self._durability.store.read(self.job.refresh)
+            return CancelRequested(self.job.view.cancel_requested)
+        finally:
+            asked.cancel()
+            if not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    # -------------------------------------------------------------------------------------- model
+
+    async def _think(self) -> Event:
+        """Ask the model and make its reply the step in flight."""
+        job = self.job
+        request = ModelRequest(
+            model=job.definition.model,
+            messages=tuple(job.messages),
+            temperature=job.definition.temperature,
+            job_id=job_id(job.number),
+            turn=job.turn,
+            options=job.definition.model_options,
+        )
+        try:
+            reply = await self._complete(request)
+        except ModelError as error:
+            return ModelFailed(str(error))
+        parsed = job.style.parse_reply(reply.text)
+        has_sandbox = self._sandbox is not None
+        await self._durability.commit(
+            partial(self._write_reply, reply, parsed.code, begun=has_sandbox and not parsed.is_empty)
+        )
+        if parsed.is_empty:
+            return await self._steps.commit_empty(job)
+        return ReplyReceived()
+
+    async def _complete(self, request: ModelRequest) -> ModelReply:
+        """The model's reply; the sandbox is held meanwhile as long as nobody needs it more."""
+        if self._sandbox is None:
+            return await self._model.complete(request)
+        task = asyncio.ensure_future(self._model.complete(request))
+        try:
+            if not await self._broker.wait_idle(self.job.number, task):
+                await self._release()
+            return await task
+        finally:
+            task.cancel()
+
+    def _write_reply(self, reply: ModelReply, code: str, *, begun: bool) -> None:
+        """The durable reply (store thread)."""
+        job, record, at = self.job, self.job.record, now_us()
+        usage = asdict(reply.usage)
+        if record.status != JobStatus.STARTED.value:
+            self._jobs.set_status(record, JobStatus.STARTED, at)
+        self._jobs.add_model_usage(record, usage)
+        item = self._jobs.add_step(
+            record, kind="reply", text=reply.text, code=code, begun=begun, usage={"model": usage}, now_us=at
+        )
+        job.current = job.source_of(item)
+        job.refresh()
+
+    # ------------------------------------------------------------------------------------ running
+
+    async def _ready_sandbox(self) -> Sandbox:
+        """The held sandbox, or a fresh one with the newest commit in it."""
+        if self._sandbox is not None:
+            return self._sandbox
+        delay = _FIRST_CLAIM_RETRY_SECONDS
+        for attempt in range(1, _CLAIM_ATTEMPTS + 1):
+            try:
+                self._sandbox = await self._broker.claim()
+                await self._steps.restore(self.job, self._sandbox)
+            except RunnerLost as error:
+                await self._release()
+                _log.warning("job %s has no sandbox yet (%d): %s", job_id(self.job.number), attempt, error)
+                if attempt == _CLAIM_ATTEMPTS:
+                    raise
+                await asyncio.sleep(delay)
+                delay *= 2
+            else:
+                return self._sandbox
+        raise AssertionError("unreachable")
+
+    async def _first_run(self) -> Event:
+        """Run a reply that is durable; begun already if a sandbox was held when it came."""
+        sandbox = await self._ready_sandbox()
+        if self.job.view.attempts == 0:
+            await self._durability.commit(self._begin)
+        return await self._run_step(sandbox)
+
+    async def _run_again(self) -> Event:
+        """Run the step in flight again from its starting commit, against its journal."""
+        await self._release()
+        sandbox = await self._ready_sandbox()
+        await self._durability.commit(self._begin)
+        return await self._run_step(sandbox)
+
+    async def _warm_up(self, block: int) -> Event:
+        """Run one warmup block."""
+        sandbox = await self._ready_sandbox()
+        await self._durability.commit(partial(self._write_warmup, block))
+        return await self._run_step(sandbox)
+
+    def _write_warmup(self, block: int) -> None:
+        """The durable beginning of a warmup block (store thread)."""
+        job, record, at = self.job, self.job.record, now_us()
+        if record.status != JobStatus.WARMING_UP.value:
+            self._jobs.set_status(record, JobStatus.WARMING_UP, at)
+        warmup = job.definition.warmup[block]
+        usage = {"hidden": True} if warmup.hidden else {}
+        item = self._jobs.add_step(
+            record, kind="warmup", text="", code=warmup.code, begun=True, usage=usage, now_us=at
+        )
+        job.current = job.source_of(item)
+        job.refresh()
+
+    def _begin(self) -> None:
+        """Note durably that the step is being run (store thread)."""
+        record = self.job.record
+        if record.status == JobStatus.SUSPENDED.value:
+            running = JobStatus.WARMING_UP if record.current.kind == "warmup" else JobStatus.STARTED
+            self._jobs.set_status(record, running, now_us())
+        record.reason = ""
+        self._jobs.begin(record)
+        self.job.refresh()
+
+    async def _run_step(self, sandbox: Sandbox) -> Event:
+        """Run the step; a sandbox that did not end it cleanly is not used again."""
+        event = await self._steps.run(self.job, sandbox)
+        if not self._steps.is_reusable(event):
+            await self._release()
+        if isinstance(event, StepLost):
+            _log.warning("job %s lost its runner: %s", job_id(self.job.number), event.reason)
+        return event
+
+    async def _release(self) -> None:
+        """Destroy the held sandbox."""
+        sandbox, self._sandbox = self._sandbox, None
+        if sandbox is not None:
+            await self._broker.destroy(sandbox)
+
+    # ------------------------------------------------------------------------------------- ending
+
+    async def _suspend(self, reason: str) -> None:
+        """Put the job to sleep durably."""
+        await self._release()
+
+        def write() -> None:
+            self._jobs.set_status(self.job.record, JobStatus.SUSPENDED, now_us(), reason)
+
+        await self._durability.commit(write)
+
+    async def _finish(self, finish: Finish) -> None:
+        """End the job durably."""
+        if finish.drop_current:
+            await self._steps.record_death(self.job, finish.message)
+        failure = None
+        if finish.failure is not None:
+            failure = {"kind": finish.failure.value, "message": finish.message}
+        reason = finish.failure.value if finish.failure else ""
+
+        def write() -> None:
+            self._jobs.finish(self.job.record, now_us(), failure=failure, reason=reason)
+            self.job.objects.close()
+
+        await self._durability.commit(write)
+        await self._release()
+        if finish.failure not in {None, FailureKind.CANCELLED}:
+            _log.warning("job %s ended by %s: %s", job_id(self.job.number), reason, finish.message)

@@ -1,0 +1,279 @@
+"""Runs the step in flight once: restore, run, answer calls, and write its end.
+
+The end is one durable write: commit, console, status of the step, counters. A death caused by the
+code leaves the workspace as it was; a death of the environment leaves nothing and the step runs again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from orchestrator.engine.active_job import ActiveJob, StepSource
+from orchestrator.engine.console import Console
+from orchestrator.engine.durability import Durability
+from orchestrator.engine.gateway import CallInDoubt, Diverged, StepGateway, StepScope
+from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
+from orchestrator.engine.journal import Journal, StartEntry
+from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
+from orchestrator.engine.requests import item_messages
+from orchestrator.engine.tool_runner import ToolRunner
+from orchestrator.sandboxes.sandbox import Sandbox
+from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec
+from statek.executors.decision import Event, InDoubt, StepDied, StepEnded, StepLost
+from statek.settings import StatekSettings
+
+__all__ = ["StepRunner", "now_us"]
+
+NO_CODE_ERROR = "Error: no code submitted."
+"""Console text for a reply without executable code (behaviour reference, section 7 step 4)."""
+
+
+def now_us() -> int:
+    """Microseconds since the epoch, UTC."""
+    return time.time_ns() // 1000
+
+
+class StepRunner:
+    """Runs steps; holds nothing of a job between two of them."""
+
+    def __init__(
+        self, settings: StatekSettings, durability: Durability, jobs: JobRepository, tool_runner: ToolRunner
+    ) -> None:
+        self._settings = settings
+        self._durability = durability
+        self._store = durability.store
+        self._jobs = jobs
+        self._tool_runner = tool_runner
+
+    # ---------------------------------------------------------------------------------- workspace
+
+    async def restore(self, job: ActiveJob, sandbox: Sandbox) -> None:
+        """Put the job's newest commit into a fresh sandbox."""
+        await sandbox.restore(job.head.workspace, partial(self._fetch, job))
+
+    async def _fetch(self, job: ActiveJob, digest: str) -> bytes:
+        """The data of a block that the head names."""
+        place = job.head.places[digest]
+        if place.commit < 0:
+            return await self._store.blocks.get(digest)
+        return await self._store.read(partial(self._jobs.inline_block, job.record, place))
+
+    # ------------------------------------------------------------------------------------ running
+
+    async def run(self, job: ActiveJob, sandbox: Sandbox) -> Event:
+        """Run the step in flight (begun, durable) and write its end.
+
+        Returns:
+            What happened, for the decision.
+        """
+        source = job.current
+        assert source is not None
+        journal = await self._journal(job, source)
+        console = Console(self._console_bytes(), listener=job.listener)
+        gateway = self._gateway(job, source, journal, console)
+        try:
+            end = await sandbox.run_step(self._input(job, source, journal), gateway)
+        except CallInDoubt as doubt:
+            await self._durability.commit(partial(self._put_down, job))
+            return InDoubt(str(doubt))
+        except Diverged as diverged:
+            return await self.record_death(job, f"diverged: {diverged}", console, journal)
+        if isinstance(end, Death):
+            if end.cause is DeathCause.LOST:
+                return StepLost(end.detail)
+            return await self.record_death(job, f"{end.cause.value}: {end.detail}", console, journal)
+        missing = journal.unmatched_effect()
+        if missing is not None:
+            reason = f"diverged: the recorded step called {missing.key}, the re-run ended without it"
+            return await self.record_death(job, reason, console, journal)
+        return await self._commit(job, source, end, console, journal, sandbox)
+
+    async def _journal(self, job: ActiveJob, source: StepSource) -> Journal:
+        """The step's journal with its start entry: recorded, or made now."""
+
+        def prepare() -> Journal:
+            journal = Journal.load(self._jobs.journal_blobs(source.item))
+            if journal.start is None:
+                states = job.objects.states(job.head.held)
+                journal.record_start(StartEntry(now_us(), secrets.randbits(63), states))
+            return journal
+
+        return await self._store.write(prepare)
+
+    def _console_bytes(self) -> int:
+        """Twice what an honest executor sends, notes included."""
+        return 2 * (self._settings.output_head_bytes + self._settings.output_tail_bytes)
+
+    def _gateway(self, job: ActiveJob, source: StepSource, journal: Journal, console: Console) -> StepGateway:
+        scope = StepScope(
+            record=job.record,
+            item=source.item,
+            number=job.number,
+            step=source.step,
+            tenant=job.tenant,
+            principal=job.principal,
+            tools=job.visible_tools(source),
+            policy=job.policy,
+            objects=job.objects,
+        )
+        return StepGateway(
+            scope, journal, console, durability=self._durability, jobs=self._jobs, tool_runner=self._tool_runner
+        )
+
+    def _input(self, job: ActiveJob, source: StepSource, journal: Journal) -> StepInput:
+        """What the sandbox is told."""
+        start = journal.start
+        assert start is not None
+        tools = job.visible_tools(source).values()
+        return StepInput(
+            step=source.step,
+            code=source.code,
+            time_us=start.time_us,
+            seed=start.seed,
+            tools=tuple(ToolSpec(tool.name, tool.signature_text, tool.doc) for tool in tools),
+            handles=start.handles,
+            deadline_seconds=self._settings.step_deadline_seconds,
+            max_calls=self._settings.max_calls_per_step,
+        )
+
+    def _put_down(self, job: ActiveJob) -> None:
+        self._jobs.put_down(job.record, crashed=False)
+        job.refresh()
+
+    @staticmethod
+    def is_reusable(event: Event) -> bool:
+        """Whether the sandbox may run the next step: only after a step that ended by itself."""
+        return isinstance(event, StepEnded)
+
+    # ------------------------------------------------------------------------------------- ending
+
+    async def _commit(
+        self, job: ActiveJob, source: StepSource, end: StepResult, console: Console, journal: Journal, sandbox: Sandbox
+    ) -> Event:
+        """Write a step that ended by itself: blocks first, then the flush that names them."""
+        usage = {key: round(value, 6) for key, value in asdict(end.usage).items()}
+        new_blocks = dict(end.new_blocks)
+        inline = sum(map(len, new_blocks.values())) <= MAX_INLINE_BYTES
+        if new_blocks and not inline:
+            await self._durability.put_blocks(new_blocks)
+        new = NewCommit(
+            workspace=end.workspace,
+            places=_kept_places(job.head, end, new_blocks),
+            new_blocks=new_blocks,
+            inline=inline,
+            changed=changed_names(job.head.workspace, end.workspace),
+            held=end.held,
+            image_digest=sandbox.image_digest,
+            usage=usage,
+        )
+        error = f"{end.error_type}: {end.error_message}" if end.outcome is Outcome.ERROR else ""
+        outcome = StepOutcome(
+            state="committed",
+            outcome=end.outcome.name.lower(),
+            error_type=end.error_type,
+            error_message=end.error_message,
+            console=console.elements(),
+            journal=journal.drain(),
+            exit_status=end.exit_value if end.outcome is Outcome.EXIT else None,
+            counts_as_exception=bool(error) and source.kind == "reply",
+            cpu_seconds=end.usage.cpu_seconds,
+            tier=sandbox.tier.label,
+            image_digest=sandbox.image_digest,
+            usage={"sandbox": usage, "output_dropped_bytes": end.output_dropped_bytes},
+        )
+        await self._durability.commit(partial(self._write_end, job, new, outcome))
+        self._remember(job, source, outcome)
+        return StepEnded(end.outcome is Outcome.EXIT, error, source.kind == "warmup")
+
+    async def commit_empty(self, job: ActiveJob) -> Event:
+        """Write the end of a reply that has no code: no sandbox is needed to say so."""
+        source = job.current
+        assert source is not None
+        outcome = StepOutcome(
+            state="committed",
+            outcome="error",
+            error_type="Error",
+            error_message="no code submitted.",
+            console=[("error", NO_CODE_ERROR)],
+            counts_as_exception=True,
+        )
+        new = NewCommit(job.head.workspace, dict(job.head.places), {}, True, [], job.head.held)
+        await self._durability.commit(partial(self._write_end, job, new, outcome))
+        self._remember(job, source, outcome)
+        return StepEnded(error=NO_CODE_ERROR)
+
+    async def record_death(
+        self, job: ActiveJob, reason: str, console: Console | None = None, journal: Journal | None = None
+    ) -> Event:
+        """Write the end of a step that its own code caused: workspace as before, reason, effects."""
+        source = job.current
+        assert source is not None
+        if journal is None:
+            journal = await self._store.read(lambda: Journal.load(self._jobs.journal_blobs(source.item)))
+        console = console or Console(self._console_bytes())
+        console.error(f"StepDied: {reason}. The variables are as they were before this step.")
+        effects = [call for call in journal.calls if call.effect != "none"]
+        if effects:
+            listed = "; ".join(f"{call.key.name}(...) {_became(call.answer)}" for call in effects[:50])
+            more = f" and {len(effects) - 50} more" if len(effects) > 50 else ""
+            console.note(f"calls of this step that took effect: {listed}{more}")
+        outcome = StepOutcome(
+            state="died",
+            outcome="died",
+            error_type="StepDied",
+            error_message=reason,
+            console=console.elements(),
+            journal=journal.drain(),
+            counts_as_exception=True,
+        )
+
+        def write() -> None:
+            self._jobs.end_step(job.record, outcome, end_commit=job.head_seq, now_us=now_us())
+            job.refresh()
+
+        await self._durability.commit(write)
+        self._remember(job, source, outcome)
+        return StepDied(reason, source.kind == "warmup")
+
+    def _write_end(self, job: ActiveJob, new: NewCommit, outcome: StepOutcome) -> None:
+        """The durable end of a step (store thread)."""
+        at = now_us()
+        source = job.current
+        assert source is not None
+        seq = self._jobs.add_commit(job.record, "step", source.step, new, at, self._store.state_num())
+        self._jobs.end_step(job.record, outcome, end_commit=seq, now_us=at)
+        places = dict(new.places)
+        for index, digest in enumerate(new.new_blocks):
+            places[digest] = BlockPlace(seq, index) if new.inline else BlockPlace(-1, 0)
+        job.head = PlacedWorkspace(new.workspace, places, new.held)
+        job.head_seq = seq
+        job.refresh()
+
+    def _remember(self, job: ActiveJob, source: StepSource, outcome: StepOutcome) -> None:
+        """Take the step out of flight in memory and add it to the conversation."""
+        job.current = None
+        if not source.hidden:
+            job.messages += item_messages(job.style, source.kind, "", source.code, outcome.console)
+
+
+def _kept_places(head: PlacedWorkspace, end: StepResult, new_blocks: dict[str, bytes]) -> dict[str, BlockPlace]:
+    """Places of the blocks that the new workspace shares with the old one."""
+    places: dict[str, BlockPlace] = {}
+    for part in (*end.workspace.components, *end.workspace.files):
+        for digest in part.blocks:
+            if digest not in new_blocks:
+                places[digest] = head.places[digest]
+    return places
+
+
+def _became(answer: Any) -> str:
+    """What became of a call, for the console."""
+    if answer is None:
+        return "is in doubt"
+    return f"raised {answer.error_type}" if answer.error_type else "succeeded"
+
+
