@@ -1,4 +1,4 @@
-"""Make the image of a flavour: ``python images/build.py [flavour] [--base-image IMAGE]``.
+"""Make the image of a flavour: ``python -m images.build [flavour] [--base-image IMAGE]``.
 
 Prints the tag on standard output and progress on standard error. The tag is the hash of what goes
 in, so an image that exists is never built again. Two ways, same result for the driver:
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import shutil
 import sys
 import tarfile
@@ -19,13 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
-
 import docker
 import docker.errors
 import requests
-from rootfs import SITE, build_rootfs, compile_tree, run, say
 
+from images.rootfs import SITE, build_rootfs, compile_tree, run, say
 from orchestrator.sandboxes.runner_files import (
     PROJECT_ROOT,
     cache_folder,
@@ -142,7 +139,17 @@ def _tar(root: Path, archive: Path, *, append: str = "") -> None:
     mode = "--append" if append else "--create"
     run(
         [
-            *("tar", "--directory", str(root), mode, "--file", str(archive), "--format=gnu", "--sort=name", "--mtime=@0"),
+            *(
+                "tar",
+                "--directory",
+                str(root),
+                mode,
+                "--file",
+                str(archive),
+                "--format=gnu",
+                "--sort=name",
+                "--mtime=@0",
+            ),
             *("--owner=0", "--group=0", "--numeric-owner", append or "."),
         ],
         "packing the image",
@@ -169,14 +176,18 @@ def _build_upon(client: docker.DockerClient, flavour: str, base_image: str, tag:
         )
     except docker.errors.BuildError as error:
         last = [str(line.get("stream") or line.get("error") or "").strip() for line in error.build_log]
-        raise ConfigurationError(f"building upon {base_image} failed: {' | '.join([x for x in last if x][-4:])}") from error
+        raise ConfigurationError(
+            f"building upon {base_image} failed: {' | '.join([x for x in last if x][-4:])}"
+        ) from error
 
 
 def main() -> int:
     """Build one image; 0 when it is there, 2 with one sentence when it cannot be made."""
     parser = argparse.ArgumentParser(description="Make the runner image of a flavour and print its tag.")
     parser.add_argument("flavour", nargs="?", default="base")
-    parser.add_argument("--base-image", default=os.environ.get("BASE_IMAGE", ""), help="image with Python and pip to build upon")
+    parser.add_argument(
+        "--base-image", default="", help="image with Python and pip to build upon"
+    )
     parser.add_argument("--engine", default=None, help="address of the Docker engine")
     options = parser.parse_args()
     try:

@@ -24,17 +24,34 @@ PYTHON = "usr/bin/python3.11"
 SITE = "opt/runner"
 """Where wheels and the runner's code are inside the image."""
 
-_WHEEL_PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1")
+_WHEEL_PLATFORMS = (
+    *("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_24"),
+    *("manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1"),
+)
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _DROPPED = (
-    *("bin", "sbin", "etc", "usr/sbin", "usr/share", "usr/games", "usr/lib/valgrind", "usr/lib/mime", "usr/lib/binfmt.d"),
+    *(
+        "bin",
+        "sbin",
+        "etc",
+        "usr/sbin",
+        "usr/share",
+        "usr/games",
+        "usr/lib/valgrind",
+        "usr/lib/mime",
+        "usr/lib/binfmt.d",
+    ),
     *("usr/lib/*/gconv", "usr/lib/*/audit", "usr/lib/*/perl*", "usr/lib/python3.11/sitecustomize.py", "var"),
     *("usr/lib/python3.11/ensurepip", "usr/lib/python3.11/idlelib", "usr/lib/python3.11/lib2to3"),
     *("usr/lib/python3.11/tkinter", "usr/lib/python3.11/turtle.py", "usr/lib/python3.11/pydoc_data"),
-    *("usr/lib/python3.11/lib-dynload/_test*", "usr/lib/python3.11/lib-dynload/_xxtest*", "usr/lib/python3.11/LICENSE.txt"),
+    *(
+        "usr/lib/python3.11/lib-dynload/_test*",
+        "usr/lib/python3.11/lib-dynload/_xxtest*",
+        "usr/lib/python3.11/LICENSE.txt",
+    ),
 )
-_PASSWD = "root:x:0:0::/:\nsupervisor:x:65533:65533::/:\nsandbox:x:65534:65534::/work:\n"
-_GROUP = "root:x:0:\nsupervisor:x:65533:\nsandbox:x:65534:\n"
+_USERS = "root:x:0:0::/:\nsupervisor:x:65533:65533::/:\nsandbox:x:65534:65534::/work:\n"
+_GROUPS = "root:x:0:\nsupervisor:x:65533:\nsandbox:x:65534:\n"
 
 
 def say(text: str) -> None:
@@ -49,7 +66,9 @@ def run(argv: Sequence[str], what: str, cwd: Path | None = None) -> str:
         ConfigurationError: it is missing or failed; the message says what was being done.
     """
     try:
-        done = subprocess.run(argv, check=False, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            argv, check=False, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
     except FileNotFoundError as error:
         raise ConfigurationError(f"{what} needs {argv[0]}, which is not installed here") from error
     output = done.stdout.decode(errors="replace")
@@ -101,22 +120,22 @@ def compile_tree(root: Path, folders: Sequence[str]) -> None:
     loader = next(iter(sorted(root.glob("lib64/ld-linux-*")) + sorted(root.glob("lib/ld-linux-*"))), None)
     if loader is None:
         raise ConfigurationError("the unpacked packages hold no dynamic loader")
-    libraries = ":".join(str(path) for pattern in ("lib/*-linux-gnu", "usr/lib/*-linux-gnu") for path in root.glob(pattern))
+    libraries = ":".join(
+        str(path) for pattern in ("lib/*-linux-gnu", "usr/lib/*-linux-gnu") for path in root.glob(pattern)
+    )
     for folder in folders:
         run(
             [
-                *(str(loader), "--library-path", libraries, str(root / PYTHON), "-I", "-S", "-X", f"pycache_prefix={root / 'nowhere'}"),
+                *(str(loader), "--library-path", libraries, str(root / PYTHON), "-I", "-S", "-B"),
                 *("-c", _COMPILE, str(root / folder), f"/{folder}"),
             ],
             f"compiling /{folder} with the image's own Python",
         )
 
 
-# compileall itself would put its results below pycache_prefix, which keeps the interpreter's own imports from
-# writing files of another kind into the tree; so the prefix is taken away first.
+# -B keeps the interpreter's own imports from writing files of another kind into the tree.
 _COMPILE = """
-import sys; sys.pycache_prefix = None; sys.dont_write_bytecode = True
-import compileall, py_compile
+import compileall, py_compile, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
 ok = compileall.compile_dir(sys.argv[1], ddir=sys.argv[2], quiet=2, force=True, invalidation_mode=mode)
 sys.exit(0 if ok else 1)
@@ -135,7 +154,8 @@ def _download_packages(listing: Path, work: Path) -> list[Path]:
             run(argv, "downloading Debian packages", cwd=work)
         except ConfigurationError:
             raise ConfigurationError(
-                f"{error}; the image is made of Debian 12 packages: on another system give BASE_IMAGE=<image with Python and pip>"
+                f"{error}; the image is made of Debian 12 packages: "
+                "on another system give BASE_IMAGE=<image with Python and pip>"
             ) from error
     return sorted(work.glob("*.deb"))
 
@@ -156,8 +176,25 @@ def _install_wheels(lock: Path, target: Path, machine: str) -> None:
     platforms = [part for platform in _WHEEL_PLATFORMS for part in ("--platform", f"{platform}_{machine}")]
     run(
         [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-compile"),
-            *("--no-deps", "--only-binary=:all:", "--require-hashes", "--implementation", "cp", "--python-version", "3.11"),
+            *(
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-input",
+                "--disable-pip-version-check",
+                "--no-compile",
+            ),
+            *(
+                "--no-deps",
+                "--only-binary=:all:",
+                "--require-hashes",
+                "--implementation",
+                "cp",
+                "--python-version",
+                "3.11",
+            ),
             *("--abi", "cp311", "--abi", "abi3", "--abi", "none", *platforms, "--target", str(target), "-r", str(lock)),
         ],
         f"installing the wheels of {lock}",
@@ -166,12 +203,20 @@ def _install_wheels(lock: Path, target: Path, machine: str) -> None:
 
 
 def _add_folders(root: Path) -> None:
-    for name, mode in (("tmp", 0o1777), ("work", 0o1777), ("run", 0o755), ("proc", 0o555), ("dev", 0o755), ("sys", 0o555), ("etc", 0o755)):
+    for name, mode in (
+        ("tmp", 0o1777),
+        ("work", 0o1777),
+        ("run", 0o755),
+        ("proc", 0o555),
+        ("dev", 0o755),
+        ("sys", 0o555),
+        ("etc", 0o755),
+    ):
         folder = root / name
         folder.mkdir(exist_ok=True)
         folder.chmod(mode)  # a tmpfs mounted here takes this mode, whatever its options say
-    (root / "etc/passwd").write_text(_PASSWD)
-    (root / "etc/group").write_text(_GROUP)
+    (root / "etc/passwd").write_text(_USERS)
+    (root / "etc/group").write_text(_GROUPS)
 
 
 def _check(root: Path) -> None:

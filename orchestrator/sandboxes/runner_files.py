@@ -23,6 +23,7 @@ from statek.exceptions import ConfigurationError, InvalidRequest
 
 __all__ = [
     "PROJECT_ROOT",
+    "build_image",
     "cache_folder",
     "exclusive",
     "flavour_digest",
@@ -58,7 +59,9 @@ def flavour_folder(flavour: str) -> Path:
     folder = images / flavour
     if not (folder / "requirements.txt").is_file():
         known = sorted(path.parent.name for path in images.glob("*/requirements.txt"))
-        raise ConfigurationError(f"there is no image flavour {flavour!r} in {images}; known: {', '.join(known) or 'none'}")
+        raise ConfigurationError(
+            f"there is no image flavour {flavour!r} in {images}; known: {', '.join(known) or 'none'}"
+        )
     return folder
 
 
@@ -143,14 +146,32 @@ async def prepare_site(flavour: str, *, cache: Path | None = None) -> Path:
     return site
 
 
+async def build_image(flavour: str, *, base_image: str = "", engine: str | None = None) -> None:
+    """Have the flavour's image made by ``images.build``, in a process of its own.
+
+    Raises:
+        ConfigurationError: it cannot be made; the message is the builder's.
+    """
+    argv = [sys.executable, "-m", "images.build", flavour]
+    if base_image:
+        argv += ["--base-image", base_image]
+    if engine is not None:
+        argv += ["--engine", engine]
+    await run_setup(argv, what=f"making the image of flavour {flavour}")
+
+
 async def run_setup(argv: Sequence[str], *, what: str) -> None:
-    """Run one set-up command to its end; its output is shown only when it fails.
+    """Run one set-up command of the checkout to its end; its output is shown only when it fails.
 
     Raises:
         ConfigurationError: it failed; the message says what was being done and its last words.
     """
     process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *argv,
+        cwd=PROJECT_ROOT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         output, _ = await process.communicate()

@@ -1,0 +1,318 @@
+"""Runners in kernel namespaces, made by bubblewrap: the embedded driver where no engine answers.
+
+The runner gets the interpreter that runs the orchestrator (so pickled functions load), its standard
+library, the shared libraries that these need, the flavour's wheels and the runner's code, all
+read-only; nothing else of the host. As root its three processes have three uids; otherwise they share
+one, and seccomp and landlock are what protects the supervisor from the code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import resource
+import select
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+from orchestrator.sandboxes import cgroups
+from orchestrator.sandboxes.children import ChildRecord, Children, end_process, start_time, usage_of_tree
+from orchestrator.sandboxes.confinement import ArgumentList, BubblewrapFacts, confine
+from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier
+from orchestrator.sandboxes.runner_files import PROJECT_ROOT, cache_folder, flavour_digest, prepare_site
+from statek.exceptions import ConfigurationError, RunnerLost
+
+__all__ = ["BubblewrapDriver"]
+
+_START_SECONDS = 10.0
+_STDERR_BYTES = 4096
+_GROUP_REMOVAL_SECONDS = 1.0
+_LDD_LINE = re.compile(r"^\s+(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$")
+_INSTALL = "apt-get install bubblewrap"
+_ALLOW_NAMESPACES = "sysctl -w kernel.unprivileged_userns_clone=1"
+
+
+class BubblewrapDriver:
+    """Starts and ends runners as children of this process.
+
+    Args:
+        cache: folder for the flavours' wheels and the records of running children.
+        program: path of bwrap; None looks for it in PATH.
+    """
+
+    def __init__(self, *, cache: Path | None = None, program: str | None = None) -> None:
+        self._cache = cache or cache_folder()
+        self._program = program
+        self._children = Children(self._cache / "runners" / "bubblewrap")
+        self._facts: dict[str, BubblewrapFacts] = {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+
+    @property
+    def name(self) -> str:
+        """``bubblewrap``."""
+        return "bubblewrap"
+
+    @property
+    def tier(self) -> Tier:
+        """NAMESPACE."""
+        return Tier.NAMESPACE
+
+    async def probe(self) -> ProbeReport:
+        """Try to make the namespaces, with a program that does nothing."""
+        program = self._find()
+        if program is None:
+            return ProbeReport(
+                self.name, self.tier, available=False, reason="bubblewrap (bwrap) is not installed", remedy=_INSTALL
+            )
+        root = os.geteuid() == 0
+        argv = [program, *(("--unshare-pid", "--unshare-net", "--unshare-ipc") if root else ("--unshare-all",))]
+        argv += ["--die-with-parent", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--", sys.executable, "-S", "-c", ""]
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        _, stderr = await process.communicate()
+        if process.returncode != 0:
+            reason = f"bubblewrap cannot make namespaces here: {stderr.decode(errors='replace').strip()[:200]}"
+            return ProbeReport(self.name, self.tier, available=False, reason=reason, remedy=_ALLOW_NAMESPACES)
+        grouped = await asyncio.to_thread(_groups_work)
+        uids = "three uids" if root else "one uid"
+        bound = (
+            "memory, processes and CPU bounded by cgroup" if grouped else "memory bounded per process by rlimit only"
+        )
+        return ProbeReport(self.name, self.tier, available=True, reason=f"bubblewrap works: {uids}, {bound}")
+
+    async def prepare(self, flavour: str) -> str:
+        """Install the flavour's wheels for this interpreter (once) and return the flavour's digest.
+
+        Raises:
+            ConfigurationError: bubblewrap is missing or the wheels cannot be installed.
+        """
+        program = self._find()
+        if program is None:
+            raise ConfigurationError(f"bubblewrap (bwrap) is not installed; an administrator runs: {_INSTALL}")
+        site = await prepare_site(flavour, cache=self._cache)
+        digest = await asyncio.to_thread(flavour_digest, flavour)
+        grouped = await asyncio.to_thread(_groups_work)
+        self._facts[flavour] = await asyncio.to_thread(_find_facts, program, site, digest, grouped)
+        return digest
+
+    async def start(self, spec: RunnerSpec) -> RunnerRef:
+        """Start one runner; returns when its PID 1 exists and is inside its limits.
+
+        Raises:
+            ConfigurationError: bubblewrap is missing or the wheels cannot be installed.
+            RunnerLost: the namespaces could not be made.
+        """
+        if spec.flavour not in self._facts:
+            await self.prepare(spec.flavour)
+        facts = self._facts[spec.flavour]
+        plan = confine(spec, facts)
+        assert isinstance(plan, ArgumentList)
+        group = None
+        if facts.memory_group:
+            group = await asyncio.to_thread(cgroups.ResourceGroup.create, f"statek-{spec.runner_id}", spec.limits)
+            if group is None:
+                raise RunnerLost(f"the kernel refused a resource group for runner {spec.runner_id}")
+        try:
+            return await self._launch(spec, plan, group)
+        except BaseException:
+            if group is not None:
+                await asyncio.shield(asyncio.to_thread(_remove_group, group))
+            raise
+
+    async def _launch(self, spec: RunnerSpec, plan: ArgumentList, group: cgroups.ResourceGroup | None) -> RunnerRef:
+        info_read, info_write = os.pipe()
+        gate_read, gate_write = os.pipe()
+        open_files = {info_read, info_write, gate_read, gate_write}
+        process: asyncio.subprocess.Process | None = None
+        try:
+            # Started from the loop's thread: --die-with-parent means the thread that forked.
+            process = await asyncio.create_subprocess_exec(
+                *(plan.argv[0], "--info-fd", str(info_write), "--block-fd", str(gate_read), *plan.argv[1:]),
+                pass_fds=(info_write, gate_read),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                limit=_STDERR_BYTES,
+                env=dict(plan.environment),
+                start_new_session=True,
+            )
+            for descriptor in (info_write, gate_read):
+                os.close(descriptor)
+                open_files.discard(descriptor)
+            pid = await asyncio.to_thread(_read_child_pid, info_read)
+            if pid == 0:
+                raise RunnerLost(f"bubblewrap could not start runner {spec.runner_id}: {await _last_words(process)}")
+            await asyncio.to_thread(self._admit, spec, process.pid, pid, group)
+            os.write(gate_write, b"1")
+        except BaseException as error:
+            if process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await asyncio.shield(process.wait())
+            self._children.forget(spec.runner_id)
+            if isinstance(error, OSError):
+                raise RunnerLost(f"runner {spec.runner_id} could not be started: {error}") from error
+            raise
+        finally:
+            for descriptor in open_files:
+                os.close(descriptor)
+        self._processes[spec.runner_id] = process
+        return RunnerRef(driver=self.name, id=str(pid), runner_id=spec.runner_id, incarnation=spec.incarnation)
+
+    def _admit(self, spec: RunnerSpec, parent: int, pid: int, group: cgroups.ResourceGroup | None) -> None:
+        """Bound the waiting PID 1 and remember it, before it runs anything."""
+        if group is not None:
+            group.add(pid)
+        for limit, value in ((resource.RLIMIT_NOFILE, spec.limits.open_files), (resource.RLIMIT_CORE, 0)):
+            resource.prlimit(pid, limit, (value, value))
+        self._children.write(
+            ChildRecord(
+                runner_id=spec.runner_id,
+                store_id=spec.store_id,
+                incarnation=spec.incarnation,
+                pid=pid,
+                started=start_time(pid),
+                parent=parent,
+                parent_started=start_time(parent),
+                groups=tuple(sorted({str(path) for path in group.paths.values()})) if group is not None else (),
+            )
+        )
+
+    async def kill(self, ref: RunnerRef) -> None:
+        """End PID 1, and with it every process of its namespace; returns when all of it is gone. Idempotent."""
+        record = await asyncio.to_thread(self._children.read, ref.runner_id)
+        process = self._processes.pop(ref.runner_id, None)
+        if record is not None:
+            await asyncio.to_thread(_end, record)
+        elif process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        if process is not None:
+            await process.wait()
+        await asyncio.to_thread(self._children.forget, ref.runner_id)
+
+    async def stats(self, ref: RunnerRef) -> RunnerStats:
+        """Measure a runner from its resource group, or by adding up its processes where it has none.
+
+        Raises:
+            RunnerLost: it does not exist any more.
+        """
+        record = await asyncio.to_thread(self._children.read, ref.runner_id)
+        if record is None or start_time(record.pid) != record.started:
+            raise RunnerLost(f"runner {ref.runner_id} does not run any more")
+        if record.groups:
+            folders = await asyncio.to_thread(cgroups.folders_of, record.pid)
+            return await asyncio.to_thread(cgroups.read_usage, folders.get("memory"), folders.get("pids"))
+        return await asyncio.to_thread(usage_of_tree, record.pid)
+
+    async def list_runners(self, store_id: str) -> list[RunnerRef]:
+        """Every runner of that store that has a record; a dead one too, so that its rest is removed."""
+        records = await asyncio.to_thread(self._children.all)
+        return [
+            RunnerRef(driver=self.name, id=str(item.pid), runner_id=item.runner_id, incarnation=item.incarnation)
+            for item in records
+            if item.store_id == store_id
+        ]
+
+    async def aclose(self) -> None:
+        """Nothing is held beyond the runners, which go on."""
+
+    def _find(self) -> str | None:
+        return self._program or shutil.which("bwrap")
+
+
+def _groups_work() -> bool:
+    return "memory" in cgroups.group_root()
+
+
+def _find_facts(program: str, site: Path, digest: str, grouped: bool) -> BubblewrapFacts:
+    interpreter = Path(sys.executable).resolve()
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    masked = tuple(name for name in ("dist-packages", "site-packages") if (stdlib / name).is_dir())
+    return BubblewrapFacts(
+        program=program,
+        interpreter=str(interpreter),
+        stdlib=str(stdlib),
+        stdlib_inside=f"/usr/{sys.platlibdir}/{version}",
+        masked=masked,
+        libraries=_shared_libraries(interpreter, stdlib, site),
+        site=str(site),
+        code=str(PROJECT_ROOT / "sandbox_runner"),
+        digest=digest,
+        separate_uids=os.geteuid() == 0,
+        memory_group=grouped,
+    )
+
+
+def _shared_libraries(interpreter: Path, stdlib: Path, site: Path) -> tuple[tuple[str, str], ...]:
+    """Every shared library that the interpreter and the extension modules load, and the loader.
+
+    Raises:
+        ConfigurationError: the dynamic loader cannot tell.
+    """
+    objects = [
+        str(interpreter),
+        *map(str, sorted((stdlib / "lib-dynload").glob("*.so"))),
+        *map(str, sorted(site.rglob("*.so"))),
+    ]
+    done = subprocess.run(["ldd", *objects], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    paths = {match.group(1) for line in done.stdout.splitlines() if (match := _LDD_LINE.match(line))}
+    if not paths:
+        raise ConfigurationError(f"ldd does not tell the interpreter's libraries: {done.stderr.strip()[:200]}")
+    if Path("/etc/ld.so.cache").is_file():
+        paths.add("/etc/ld.so.cache")
+    return tuple((path, path) for path in sorted(paths))
+
+
+def _read_child_pid(descriptor: int) -> int:
+    """Read bubblewrap's report of its child; 0 when it ended without one. Blocks."""
+    text = b""
+    deadline = time.monotonic() + _START_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([descriptor], [], [], left)[0]:
+            break
+        part = os.read(descriptor, 4096)
+        text += part
+        if not part or b"}" in text:
+            break
+    try:
+        return int(json.loads(text)["child-pid"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr is not None
+    try:
+        text = await asyncio.wait_for(process.stderr.read(_STDERR_BYTES), timeout=1.0)
+    except TimeoutError:
+        text = b""
+    return text.decode(errors="replace").strip().replace("\n", " | ") or "it said nothing"
+
+
+def _end(record: ChildRecord) -> None:
+    end_process(record.pid, record.started)
+    end_process(record.parent, record.parent_started)
+    _remove_folders([Path(path) for path in record.groups])
+
+
+def _remove_group(group: cgroups.ResourceGroup) -> None:
+    _remove_folders(list(set(group.paths.values())))
+
+
+def _remove_folders(folders: list[Path]) -> None:
+    # The kernel lets a group go some moments after its last process.
+    deadline = time.monotonic() + _GROUP_REMOVAL_SECONDS
+    while folders := [folder for folder in folders if not cgroups.remove_empty(folder)]:
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.005)

@@ -1,0 +1,299 @@
+"""Runners as containers of a Docker engine.
+
+The Docker client is blocking, so every call to it runs on this driver's own threads. Death is dealt
+by the kernel where the engine's processes can be seen from here: a signal to PID 1 through a pidfd
+takes the whole process tree in about 20 ms, half of what the engine needs; where they cannot be seen
+(an engine on another machine or in a virtual one) the engine is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import docker
+import docker.errors
+import requests
+
+from orchestrator.sandboxes import cgroups
+from orchestrator.sandboxes.confinement import (
+    LABEL_INCARNATION,
+    LABEL_RUNNER,
+    LABEL_STORE,
+    ContainerBody,
+    DockerFacts,
+    confine,
+)
+from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier
+from orchestrator.sandboxes.runner_files import build_image, flavour_digest, flavour_folder, image_tag
+from statek.exceptions import ConfigurationError, RunnerLost
+
+__all__ = ["DockerDriver"]
+
+T = TypeVar("T")
+
+_ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
+_KILL_WAIT_MS = 5_000
+_REMEDY = "apt-get install docker.io"
+
+
+class DockerDriver:
+    """Starts and ends containers of one engine.
+
+    Args:
+        engine: address of the engine (``unix:///...``); None takes what the Docker client itself is
+            configured with (``DOCKER_HOST`` or the default socket).
+        base_image: image to build flavours upon; empty makes them from Debian packages.
+        runtime: OCI runtime, for example ``runsc``; empty takes the engine's default.
+        timeout: seconds that the engine has for one answer.
+    """
+
+    def __init__(
+        self, engine: str | None = None, *, base_image: str = "", runtime: str = "", timeout: float = 30.0
+    ) -> None:
+        self._engine = engine
+        self._base_image = base_image
+        self._runtime = runtime
+        self._timeout = timeout
+        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="docker")
+        self._client: Any = None
+        self._facts: dict[str, DockerFacts] = {}
+        self._pids: dict[str, int] = {}
+        self._connecting = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """``docker``."""
+        return "docker"
+
+    @property
+    def tier(self) -> Tier:
+        """GVISOR where its runtime is used, else CONTAINER."""
+        return Tier.GVISOR if "runsc" in self._runtime else Tier.CONTAINER
+
+    async def probe(self) -> ProbeReport:
+        """Ask the engine for its version and capabilities."""
+        try:
+            info = await self._ask(lambda client: client.info())
+        except RunnerLost as error:
+            return ProbeReport(self.name, self.tier, available=False, reason=str(error), remedy=_REMEDY)
+        missing = [name for name in ("MemoryLimit", "PidsLimit", "CpuCfsQuota") if not info.get(name)]
+        if not any("seccomp" in str(option) for option in info.get("SecurityOptions") or []):
+            missing.append("seccomp")
+        if self._runtime and self._runtime not in (info.get("Runtimes") or {}):
+            missing.append(f"runtime {self._runtime}")
+        if missing:
+            reason = f"the Docker engine {info.get('ServerVersion')} lacks {', '.join(missing)}"
+            return ProbeReport(self.name, self.tier, available=False, reason=reason, remedy=_REMEDY)
+        reason = (
+            f"Docker engine {info.get('ServerVersion')} answers, runtime {self._runtime or info.get('DefaultRuntime')}"
+        )
+        return ProbeReport(self.name, self.tier, available=True, reason=reason)
+
+    async def prepare(self, flavour: str) -> str:
+        """Make the flavour's image known to the engine and return the flavour's digest.
+
+        Raises:
+            ConfigurationError: no engine answers or the image cannot be made; the message says why.
+        """
+        tag = await asyncio.to_thread(image_tag, flavour, base_image=self._base_image)
+        try:
+            present = await self._ask(lambda client: _image_exists(client, tag))
+        except RunnerLost as error:
+            raise ConfigurationError(str(error)) from error
+        if not present:
+            await build_image(flavour, base_image=self._base_image, engine=self._engine)
+        digest = await asyncio.to_thread(flavour_digest, flavour, base_image=self._base_image)
+        profile = await asyncio.to_thread((flavour_folder(flavour) / "seccomp.json").read_text)
+        self._facts[flavour] = DockerFacts(image=tag, digest=digest, seccomp=profile, runtime=self._runtime)
+        return digest
+
+    async def start(self, spec: RunnerSpec) -> RunnerRef:
+        """Create and start one container.
+
+        Raises:
+            ConfigurationError: the flavour's image cannot be made.
+            RunnerLost: the engine refused or is gone.
+        """
+        if spec.flavour not in self._facts:
+            await self.prepare(spec.flavour)
+        container = confine(spec, self._facts[spec.flavour])
+        assert isinstance(container, ContainerBody)
+        try:
+            identity = await self._ask(lambda client: _create_and_start(client, container))
+        except asyncio.CancelledError:
+            # The thread goes on to its end; what it then has started must not stay.
+            self._threads.submit(self._remove_by_name, container.name)
+            raise
+        return RunnerRef(driver=self.name, id=identity, runner_id=spec.runner_id, incarnation=spec.incarnation)
+
+    async def kill(self, ref: RunnerRef) -> None:
+        """End a container and everything in it; returns when all of it is gone. Idempotent.
+
+        Raises:
+            RunnerLost: the engine is gone, so that nobody can tell.
+        """
+        pid = await self._pid_of(ref)
+        if pid:
+            await asyncio.get_running_loop().run_in_executor(self._threads, _kill_process, pid, ref.id)
+        self._pids.pop(ref.id, None)
+        await self._ask(lambda client: _remove(client, ref.id))
+
+    async def stats(self, ref: RunnerRef) -> RunnerStats:
+        """Measure a container from its resource group, or through the engine where that is out of sight.
+
+        Raises:
+            RunnerLost: it does not exist any more.
+        """
+        pid = await self._pid_of(ref)
+        if not pid:
+            raise RunnerLost(f"runner {ref.runner_id} does not run any more")
+        with contextlib.suppress(OSError):
+            folders = await asyncio.to_thread(cgroups.folders_of, pid)
+            if folders and all(folder.is_dir() and ref.id in str(folder) for folder in folders.values()):
+                return await asyncio.to_thread(cgroups.read_usage, folders.get("memory"), folders.get("pids"))
+        numbers = await self._ask(lambda client: client.stats(ref.id, stream=False, one_shot=True))
+        return RunnerStats(
+            memory_bytes=int(numbers.get("memory_stats", {}).get("usage", 0)),
+            pids=int(numbers.get("pids_stats", {}).get("current", 0)),
+            oom_kills=int(numbers.get("memory_stats", {}).get("failcnt", 0) > 0),
+        )
+
+    async def list_runners(self, store_id: str) -> list[RunnerRef]:
+        """Every container of that store, running or not, of any incarnation.
+
+        Raises:
+            RunnerLost: the engine does not answer.
+        """
+        containers = await self._ask(
+            lambda client: client.containers(all=True, filters={"label": [f"{LABEL_STORE}={store_id}"]})
+        )
+        return [
+            RunnerRef(
+                driver=self.name,
+                id=str(entry["Id"]),
+                runner_id=str(entry["Labels"].get(LABEL_RUNNER, "")),
+                incarnation=_number(entry["Labels"].get(LABEL_INCARNATION, "")),
+            )
+            for entry in containers
+        ]
+
+    async def aclose(self) -> None:
+        """Close the connections; runners go on."""
+        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown, True)
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def _pid_of(self, ref: RunnerRef) -> int:
+        """The host's pid of PID 1, asked once; 0 when it does not run."""
+        pid = self._pids.get(ref.id)
+        if pid is None:
+            pid = await self._ask(lambda client: _inspect_pid(client, ref.id))
+            if pid:
+                self._pids[ref.id] = pid
+        return pid
+
+    async def _ask(self, question: Callable[[Any], T]) -> T:
+        """Run one blocking conversation with the engine on this driver's threads.
+
+        Raises:
+            RunnerLost: the engine does not answer or refused; the message is one sentence.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with self._connecting:
+                if self._client is None:
+                    self._client = await loop.run_in_executor(self._threads, self._connect)
+            return await loop.run_in_executor(self._threads, question, self._client)
+        except docker.errors.APIError as error:
+            raise RunnerLost(f"the Docker engine refused: {error.explanation or error}") from error
+        except _ENGINE_ERRORS as error:
+            where = self._engine or "of this machine"
+            raise RunnerLost(f"the Docker engine {where} does not answer ({_root_cause(error)})") from error
+
+    def _connect(self) -> Any:
+        if self._engine is not None:
+            return docker.APIClient(base_url=self._engine, version="auto", timeout=self._timeout)
+        return docker.APIClient(version="auto", timeout=self._timeout, **docker.utils.kwargs_from_env())
+
+    def _remove_by_name(self, name: str) -> None:
+        with contextlib.suppress(*_ENGINE_ERRORS):
+            _remove(self._client, name)
+
+
+def _image_exists(client: Any, tag: str) -> bool:
+    try:
+        client.inspect_image(tag)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def _create_and_start(client: Any, container: ContainerBody) -> str:
+    identity = str(client.create_container_from_config(container.body, name=container.name)["Id"])
+    try:
+        client.start(identity)
+    except BaseException:
+        with contextlib.suppress(*_ENGINE_ERRORS):
+            _remove(client, identity)
+        raise
+    return identity
+
+
+def _remove(client: Any, identity: str) -> None:
+    try:
+        client.remove_container(identity, force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if error.status_code != 409:  # 409: somebody else removes it just now
+            raise
+        client.wait(identity, timeout=10, condition="removed")
+
+
+def _inspect_pid(client: Any, identity: str) -> int:
+    try:
+        return int(client.inspect_container(identity)["State"]["Pid"])
+    except docker.errors.NotFound:
+        return 0
+
+
+def _kill_process(pid: int, identity: str) -> None:
+    """SIGKILL PID 1 of the container and wait until the kernel has ended everything in it. Blocks.
+
+    Does nothing where the pid is not that container's (engine elsewhere, or the pid was used again).
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        # Checked after the pidfd is held: from here on it cannot name another process.
+        if identity not in Path(f"/proc/{pid}/cgroup").read_text():
+            return
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        poll.poll(_KILL_WAIT_MS)
+    except OSError:
+        return
+    finally:
+        os.close(handle)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__
