@@ -28,8 +28,8 @@ from orchestrator.engine.journal import CallKey, Journal, RecordedCall
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.tool_runner import ToolRunner, ToolTimeout
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
-from statek.access import AccessRequest, Policy, ResourceKind, decide
-from statek.exceptions import AccessDenied, StatekError, StoreError
+from statek.access import AccessPolicy, AccessRequest, Decision, Operation, decide
+from statek.exceptions import StatekError, StoreError
 from statek.records import ChatItemRecord, JobRecord
 from statek.tools import ToolContext, ToolDef, bind_arguments
 
@@ -78,7 +78,9 @@ class StepScope:
         number, step: the job's number and the step's.
         tenant, principal: on whose behalf.
         tools: every Python tool of the job by name.
-        policy: the access policy of the job's agent.
+        role, agent_class: of the job's agent, for the access decision.
+        policy: access settings in force.
+        hidden_block: whether the step is a hidden warmup block.
         objects: the job's durable objects.
     """
 
@@ -89,7 +91,10 @@ class StepScope:
     tenant: str
     principal: str
     tools: Mapping[str, ToolDef]
-    policy: Policy
+    role: str
+    agent_class: str
+    policy: AccessPolicy
+    hidden_block: bool
     objects: ObjectGateway
 
 
@@ -175,9 +180,7 @@ class StepGateway:
         try:
             if tool is None:
                 raise NameError(f"tool {request.name!r} not found")
-            verdict = decide(AccessRequest(kind=ResourceKind.TOOL, name=request.name, hidden=tool.hidden), self._scope.policy)
-            if not verdict.allowed:
-                raise AccessDenied(f"tool {request.name} is denied: {verdict.advice}", rule=verdict.rule)
+            self._decide(tool).require()
             if tool.effect == "store":
                 return await self._on_store(key, partial(self._call_on_store, tool, request.args), "store")
             call = await self._store.write(partial(self._bind, tool, request.args))
@@ -192,14 +195,30 @@ class StepGateway:
             self._journal.record_call(key, answer, "none")
             return answer
         self._check_divergence(key)
-        recorded = self._journal.record_intent(key, self._idempotency_key(), request.args)
+        recorded = self._journal.record_intent(key, self._idempotency_key, request.args)
         await self._flush_journal()
         return await self._call_external(tool, call, recorded)
 
-    def _idempotency_key(self) -> str:
-        """A key for the next call of this step, unique over all stores."""
+    def _decide(self, tool: ToolDef) -> Decision:
+        """May this job call the tool now?"""
         scope = self._scope
-        return f"{self._store.store_id}.{job_id(scope.number)}.{scope.step}.{len(self._journal.calls) + 1}"
+        return decide(
+            AccessRequest(
+                Operation.TOOL,
+                tool.name,
+                agent_class=scope.agent_class,
+                role=scope.role,
+                offered=True,
+                hidden=tool.hidden,
+                hidden_block=scope.hidden_block,
+                policy=scope.policy,
+            )
+        )
+
+    def _idempotency_key(self, number: int) -> str:
+        """A key for call ``number`` of this step, unique over all stores."""
+        scope = self._scope
+        return f"{self._store.store_id}.{job_id(scope.number)}.{scope.step}.{number}"
 
     def _bind(self, tool: ToolDef, args: bytes) -> Callable[[], Any]:
         """Decode and bind a tool's arguments (store thread); durable objects become host proxies."""

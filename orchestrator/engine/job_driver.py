@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -54,8 +55,10 @@ class JobDriver:
         steps: StepRunner,
         broker: SandboxBroker,
         model: Model,
+        changed: Callable[[int], None],
     ) -> None:
         self.job = job
+        self._changed = changed
         self._durability = durability
         self._jobs = jobs
         self._steps = steps
@@ -73,6 +76,7 @@ class JobDriver:
         event: Event = Resumed()
         try:
             while True:
+                self._changed(self.job.number)
                 command = decide(self.job.view, event)
                 if command is None:
                     return
@@ -95,6 +99,7 @@ class JobDriver:
                         return
         finally:
             await self._release()
+            self._changed(self.job.number)
 
     def cancel(self) -> None:
         """Make the driver notice a durable cancellation now, whatever it is doing."""

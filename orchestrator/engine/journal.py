@@ -16,19 +16,21 @@ Entry forms (lists, in graph form, tag first):
     an external call that is about to be made.
 ``["outcome", n, value, error_type, error_message, handles]``
     its answer; an intent without one is in doubt.
+``["void", n]``
+    an operator found that the call of intent n did not happen and lets it be made again.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.sandboxes.step import CallAnswer, CallKind
 from sandbox_runner.wire import values
 from statek.exceptions import StoreDamaged
 
-__all__ = ["CallKey", "Journal", "RecordedCall", "StartEntry"]
+__all__ = ["CallKey", "Journal", "RecordedCall", "StartEntry", "outcome_blob", "void_blob"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class Journal:
     calls: list[RecordedCall] = field(default_factory=list)
     _unmatched: dict[CallKey, deque[RecordedCall]] = field(default_factory=dict)
     _unmatched_effects: int = 0
+    _last_number: int = 0
     _buffer: list[list[object]] = field(default_factory=list)
 
     @classmethod
@@ -127,6 +130,8 @@ class Journal:
 
     def _take(self, entry: list[object], by_number: dict[int, RecordedCall]) -> None:
         """Fold one stored entry into the state."""
+        if entry[0] in {"call", "intent"} and isinstance(entry[1], int):
+            self._last_number = max(self._last_number, entry[1])
         match entry:
             case ["start", int(time_us), int(seed), bytes(handles)]:
                 self.start = StartEntry(time_us, seed, handles)
@@ -141,6 +146,8 @@ class Journal:
                 self.calls.append(call)
             case ["outcome", int(n), bytes(value), str(error_type), str(error_message), bytes(handles)]:
                 by_number[n].answer = CallAnswer(value, error_type, error_message, handles)
+            case ["void", int(n)]:
+                self.calls.remove(by_number.pop(n))
             case _:
                 raise StoreDamaged(f"unknown journal entry {entry[:1]!r}")
 
@@ -171,28 +178,33 @@ class Journal:
         self.start = start
         self._buffer.append(["start", start.time_us, start.seed, start.handles])
 
+    def _next_number(self) -> int:
+        """Numbers are never used again, not even that of a voided call."""
+        self._last_number += 1
+        return self._last_number
+
     def record_call(self, key: CallKey, answer: CallAnswer, effect: str) -> RecordedCall:
         """Note a call whose answer is known."""
-        call = RecordedCall(len(self.calls) + 1, key, effect, answer=answer)
+        call = RecordedCall(self._next_number(), key, effect, answer=answer)
         self.calls.append(call)
         row: list[object] = ["call", call.number, key.kind.value, key.handle, key.name, key.digest]
         row += [answer.value, answer.error_type, answer.error_message, answer.handles, effect]
         self._buffer.append(row)
         return call
 
-    def record_intent(self, key: CallKey, idempotency_key: str, args: bytes) -> RecordedCall:
-        """Note an external call that is about to be made."""
-        call = RecordedCall(len(self.calls) + 1, key, "external", idempotency_key, args)
+    def record_intent(self, key: CallKey, key_of: Callable[[int], str], args: bytes) -> RecordedCall:
+        """Note an external call that is about to be made; ``key_of`` gives a number's idempotency key."""
+        number = self._next_number()
+        call = RecordedCall(number, key, "external", key_of(number), args)
         self.calls.append(call)
         row: list[object] = ["intent", call.number, key.kind.value, key.handle, key.name, key.digest]
-        self._buffer.append([*row, idempotency_key, args])
+        self._buffer.append([*row, call.idempotency_key, args])
         return call
 
     def record_outcome(self, call: RecordedCall, answer: CallAnswer) -> None:
         """Note the answer of a call whose intent was noted."""
         call.answer = answer
-        row: list[object] = ["outcome", call.number, answer.value, answer.error_type, answer.error_message]
-        self._buffer.append([*row, answer.handles])
+        self._buffer.append(_outcome_entry(call, answer))
 
     def drain(self) -> bytes:
         """Take everything noted since the last drain, as one blob; empty when there is nothing.
@@ -204,6 +216,21 @@ class Journal:
         blob = values.encode(self._buffer)
         self._buffer = []
         return blob
+
+
+def outcome_blob(call: RecordedCall, answer: CallAnswer) -> bytes:
+    """A journal piece that settles a call in doubt from outside the step."""
+    return values.encode([_outcome_entry(call, answer)])
+
+
+def void_blob(call: RecordedCall) -> bytes:
+    """A journal piece that says a call in doubt did not happen."""
+    return values.encode([["void", call.number]])
+
+
+def _outcome_entry(call: RecordedCall, answer: CallAnswer) -> list[object]:
+    row: list[object] = ["outcome", call.number, answer.value, answer.error_type, answer.error_message]
+    return [*row, answer.handles]
 
 
 def _entries(pieces: Iterable[bytes]) -> Iterator[list[object]]:

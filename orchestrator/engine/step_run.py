@@ -117,7 +117,10 @@ class StepRunner:
             tenant=job.tenant,
             principal=job.principal,
             tools=job.visible_tools(source),
+            role=job.agent.role,
+            agent_class=type(job.agent).__name__,
             policy=job.policy,
+            hidden_block=source.hidden,
             objects=job.objects,
         )
         return StepGateway(

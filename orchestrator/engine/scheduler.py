@@ -1,0 +1,80 @@
+"""Which runnable job is driven next.
+
+Tenants take turns; within a tenant the oldest waits least. Nothing here costs anything for a job
+that is not runnable: suspended and finished jobs are not known to the scheduler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+
+__all__ = ["Scheduler"]
+
+_log = logging.getLogger("statek.scheduler")
+
+
+class Scheduler:
+    """Drives at most ``max_concurrency`` jobs at once; call its methods from the event loop only."""
+
+    def __init__(self, drive: Callable[[int], Awaitable[None]], *, max_concurrency: int) -> None:
+        """Args are the coroutine that drives one job to its end or next wait, and the bound."""
+        self._drive = drive
+        self._max_concurrency = max_concurrency
+        self._ready: OrderedDict[str, deque[int]] = OrderedDict()
+        self._queued: set[int] = set()
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._again: dict[int, str] = {}
+        self._stopping = False
+
+    def add(self, number: int, tenant: str) -> None:
+        """Make a job runnable; one that is being driven right now is driven once more afterwards."""
+        if self._stopping or number in self._queued:
+            return
+        if number in self._running:
+            self._again[number] = tenant
+            return
+        self._queued.add(number)
+        self._ready.setdefault(tenant, deque()).append(number)
+        self._start_nowait()
+
+    def is_running(self, number: int) -> bool:
+        """Whether the job is being driven now."""
+        return number in self._running
+
+    def statistics(self) -> dict[str, int]:
+        """Counts of running and waiting jobs."""
+        return {"running": len(self._running), "runnable": len(self._queued)}
+
+    def _start_nowait(self) -> None:
+        """Start jobs while there is room, one tenant after the other."""
+        while self._ready and len(self._running) < self._max_concurrency:
+            tenant, waiting = self._ready.popitem(last=False)
+            number = waiting.popleft()
+            self._queued.discard(number)
+            if waiting:
+                self._ready[tenant] = waiting
+            task = asyncio.ensure_future(self._drive(number))
+            self._running[number] = task
+            task.add_done_callback(lambda done, n=number: self._ended(n, done))
+
+    def _ended(self, number: int, task: asyncio.Task[None]) -> None:
+        """A driver returned: make room."""
+        del self._running[number]
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("driving job %d failed", number, exc_info=task.exception())
+        tenant = self._again.pop(number, None)
+        if tenant is not None:
+            self.add(number, tenant)
+        if not self._stopping:
+            self._start_nowait()
+
+    async def stop(self) -> None:
+        """Start nothing more and end every driver."""
+        self._stopping = True
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

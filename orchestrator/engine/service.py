@@ -1,0 +1,364 @@
+"""The service: submit, drive, inspect and control jobs of one store.
+
+Composes the engine's parts. Every public coroutine may be called from the event loop that started the
+service; nothing here blocks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from orchestrator.engine.active_job import ActiveJob, load_active_job
+from orchestrator.engine.broker import SandboxBroker
+from orchestrator.engine.durability import Durability
+from orchestrator.engine.job_driver import JobDriver
+from orchestrator.engine.jobs import JobRepository, job_id, job_number
+from orchestrator.engine.objects import ObjectGateway
+from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
+from orchestrator.engine.scheduler import Scheduler
+from orchestrator.engine.step_run import StepRunner, now_us
+from orchestrator.engine.submission import add_start_commit, check_variable_names
+from orchestrator.engine.tool_runner import ToolRunner
+from orchestrator.engine.variables import VariableView, read_variables
+from orchestrator.engine.views import CallView, ItemView, JobSummary, JobView, item_view, job_summary, job_view
+from orchestrator.sandboxes.pool import Pool
+from orchestrator.store.store import Store
+from statek.access import AccessPolicy, DefaultAcl
+from statek.agents.agent import Agent
+from statek.exceptions import InvalidRequest, NotFound, RunnerLost
+from statek.executors.decision import HarnessLimits
+from statek.job_status import JobStatus
+from statek.model import Model
+from statek.records import JobRecord
+from statek.settings import StatekSettings
+
+__all__ = ["Service"]
+
+_log = logging.getLogger("statek.service")
+
+_STALLED_RETRY_SECONDS = 15.0
+"""A job that got no sandbox is tried again after this time."""
+
+
+class Service:
+    """One running service over an open store and a pool of sandboxes."""
+
+    def __init__(
+        self, settings: StatekSettings, store: Store, pool: Pool, model: Model, agents: Iterable[Agent]
+    ) -> None:
+        """Nothing runs until ``start``."""
+        self._settings = settings
+        self._store = store
+        self._pool = pool
+        self._model = model
+        self._agents = {agent.role: agent for agent in agents}
+        self._jobs = JobRepository()
+        self._durability = Durability(store)
+        self._tool_runner = ToolRunner()
+        self._broker = SandboxBroker(pool, idle_hold_seconds=settings.idle_hold_seconds)
+        self._steps = StepRunner(settings, self._durability, self._jobs, self._tool_runner)
+        self._scheduler = Scheduler(self._drive, max_concurrency=settings.max_concurrency)
+        self._drivers: dict[int, JobDriver] = {}
+        self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
+        self._stalled: dict[int, str] = {}
+        self._retries: set[asyncio.TimerHandle] = set()
+
+    # ---------------------------------------------------------------------------------- life cycle
+
+    async def start(self) -> None:
+        """Recover what an earlier process left and start driving jobs."""
+        runnable = await self._durability.commit(self._recover)
+        for number, tenant in runnable:
+            self._scheduler.add(number, tenant)
+
+    def _recover(self) -> list[tuple[int, str]]:
+        """Count crashes and list what can go on (store thread)."""
+        runnable = []
+        for record in sorted(self._jobs.active(), key=lambda record: record.number):
+            self._jobs.put_down(record, crashed=True)
+            if record.status != JobStatus.SUSPENDED.value:
+                runnable.append((record.number, record.tenant))
+        return runnable
+
+    async def stop(self) -> None:
+        """Stop driving; steps in flight are put down and run again at the next start."""
+        for timer in self._retries:
+            timer.cancel()
+        drivers = list(self._drivers.values())
+        await self._scheduler.stop()
+        for driver in drivers:
+            await driver.put_down()
+        self._tool_runner.close()
+        await self._durability.store.flush()
+
+    # ------------------------------------------------------------------------------------- driving
+
+    async def _drive(self, number: int) -> None:
+        """Drive one job (the scheduler's coroutine)."""
+        try:
+            job = await self._store.read(partial(self._load, number))
+        except NotFound as error:
+            await self._stall(number, str(error))
+            return
+        driver = JobDriver(
+            job,
+            durability=self._durability,
+            jobs=self._jobs,
+            steps=self._steps,
+            broker=self._broker,
+            model=self._model,
+            changed=self._changed,
+        )
+        self._drivers[number] = driver
+        self._stalled.pop(number, None)
+        if job.view.cancel_requested:
+            driver.cancel()
+        try:
+            await driver.run()
+        except RunnerLost as error:
+            await driver.put_down()
+            await self._stall(number, f"no sandbox: {error}")
+        finally:
+            del self._drivers[number]
+            self._changed(number)
+
+    def _load(self, number: int) -> ActiveJob:
+        """Build the active job (store thread)."""
+        record = self._jobs.get(number)
+        agent = self._agent(record.role)
+        return load_active_job(
+            self._jobs,
+            record,
+            agent=agent,
+            policy=self._policy(),
+            objects=self._objects(record.grants, agent),
+            limits=self._limits(),
+        )
+
+    def _agent(self, role: str) -> Agent:
+        """The registered agent of a role.
+
+        Raises:
+            NotFound: none is registered; names those that are.
+        """
+        try:
+            return self._agents[role]
+        except KeyError:
+            known = ", ".join(sorted(self._agents)) or "none"
+            raise NotFound(f"agent {role!r} is not registered with this service; registered: {known}") from None
+
+    def _objects(self, grants: Any, agent: Agent) -> ObjectGateway:
+        """The durable objects of a job."""
+        return ObjectGateway(grants, agent_role=agent.role, agent_class=type(agent).__name__, policy=self._policy())
+
+    def _policy(self) -> AccessPolicy:
+        """The access policy in force."""
+        return AccessPolicy(DefaultAcl.parse(self._settings.default_acl), self._settings.strict_acl)
+
+    def _limits(self) -> HarnessLimits:
+        """The harness limits in force."""
+        settings = self._settings
+        return HarnessLimits(
+            settings.max_turns, settings.max_exceptions, settings.max_consecutive_exceptions, settings.max_token_usage
+        )
+
+    async def _stall(self, number: int, reason: str) -> None:
+        """Note that a job cannot go on now, and try it again later."""
+        _log.error("job %s cannot go on now, it is tried again in %gs: %s", job_id(number), _STALLED_RETRY_SECONDS, reason)
+        self._stalled[number] = reason
+
+        def note() -> str:
+            record = self._jobs.get(number)
+            record.reason = reason
+            return str(record.tenant)
+
+        tenant = await self._durability.commit(note)
+        self._changed(number)
+        timer: asyncio.TimerHandle
+
+        def again() -> None:
+            self._retries.discard(timer)
+            self._scheduler.add(number, tenant)
+
+        timer = asyncio.get_running_loop().call_later(_STALLED_RETRY_SECONDS, again)
+        self._retries.add(timer)
+
+    def _changed(self, number: int) -> None:
+        """Wake whoever watches the job."""
+        for event in self._watchers.get(number, ()):
+            event.set()
+
+    # ------------------------------------------------------------------------------------ submitting
+
+    async def submit(
+        self,
+        role: str,
+        *,
+        shared_vars: Mapping[str, Any] | None = None,
+        message: str = "",
+        tenant: str = "default",
+        principal: str = "",
+        **job_params: Any,
+    ) -> str:
+        """Make a job durable and runnable.
+
+        Args:
+            role: role of a registered agent.
+            shared_vars: startup variables by name; durable objects become handles.
+            message: what the user says first; empty for nothing.
+            tenant: who owns it.
+            principal: on whose behalf it acts.
+            job_params: values for the prompt's placeholders.
+
+        Returns:
+            The job's id; the job survives SIGKILL from here on.
+
+        Raises:
+            InvalidRequest: unknown agent, illegal variable name, value that cannot cross.
+            LimitExceeded: the startup variables are too large.
+        """
+        variables = dict(shared_vars or {})
+        check_variable_names(variables)
+        agent = self._agent(role)
+        definition = agent.create_job_definition(shared_vars=variables, **job_params).to_json()
+
+        def create() -> int:
+            grants = ObjectGateway.new_record()
+            record = self._jobs.create(
+                tenant=tenant, role=role, principal=principal, definition=definition, grants=grants, now_us=now_us()
+            )
+            objects = self._objects(grants, agent)
+            add_start_commit(self._jobs, record, objects, variables, self._store.state_num())
+            if message:
+                self._jobs.add_message(record, "user", message, now_us())
+            return int(record.number)
+
+        number = await self._durability.commit(create)
+        self._scheduler.add(number, tenant)
+        return job_id(number)
+
+    # ------------------------------------------------------------------------------------ inspecting
+
+    async def jobs(self, *, newest: int = 50) -> list[JobSummary]:
+        """Summaries of the newest jobs, oldest first."""
+        return await self._store.read(
+            lambda: [job_summary(self._jobs.get(number)) for number in self._jobs.numbers(newest=newest)]
+        )
+
+    async def job(self, id_: str) -> JobView:
+        """A job with its whole chat log.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        number = job_number(id_)
+        return await self._store.read(lambda: job_view(self._jobs, self._jobs.get(number)))
+
+    async def variables(self, id_: str) -> list[VariableView]:
+        """The variables of a job as of its newest commit."""
+        number = job_number(id_)
+        return await read_variables(self._store, self._jobs, number)
+
+    async def wait(self, id_: str) -> JobSummary:
+        """Wait until the job is done, suspended, or cannot go on for now (its reason says why)."""
+        number = job_number(id_)
+        async for summary in self._watch(number):
+            resting = {JobStatus.DONE.value, JobStatus.SUSPENDED.value}
+            if (summary.status in resting and number not in self._drivers) or number in self._stalled:
+                return summary
+        raise AssertionError("unreachable")
+
+    async def follow(self, id_: str, *, start: int = 0) -> AsyncIterator[ItemView]:
+        """Finished chat items in order, from index ``start``, until the job is done."""
+        number = job_number(id_)
+        index = start
+
+        def finished() -> list[ItemView]:
+            record = self._jobs.get(number)
+            items = []
+            for position in range(index, len(record.chat)):
+                item = record.chat[position]
+                if item.state not in {"none", "committed", "died"}:
+                    break
+                items.append(item_view(self._jobs, record, item))
+            return items
+
+        async for summary in self._watch(number):
+            for item in await self._store.read(finished):
+                index += 1
+                yield item
+            if summary.status == JobStatus.DONE.value:
+                return
+
+    async def _watch(self, number: int) -> AsyncIterator[JobSummary]:
+        """The job's summary now and after every change."""
+        event = asyncio.Event()
+        self._watchers[number].add(event)
+        try:
+            while True:
+                event.clear()
+                yield await self._store.read(lambda: job_summary(self._jobs.get(number)))
+                await event.wait()
+        finally:
+            self._watchers[number].discard(event)
+            if not self._watchers[number]:
+                del self._watchers[number]
+
+    # ------------------------------------------------------------------------------------ controlling
+
+    async def cancel(self, id_: str, reason: str) -> JobSummary:
+        """End a job; what it did stays done.
+
+        Raises:
+            InvalidRequest: it is done already.
+        """
+        number = job_number(id_)
+
+        def request() -> str:
+            record = self._jobs.get(number)
+            if record.status == JobStatus.DONE.value:
+                raise InvalidRequest(f"job {id_} is done already")
+            record.cancel_requested = reason or "cancelled"
+            return str(record.tenant)
+
+        tenant = await self._durability.commit(request)
+        driver = self._drivers.get(number)
+        if driver is not None:
+            driver.cancel()
+        else:
+            self._scheduler.add(number, tenant)
+        async for summary in self._watch(number):
+            if summary.status == JobStatus.DONE.value or number in self._stalled:
+                return summary
+        raise AssertionError("unreachable")
+
+    async def calls(self) -> list[CallView]:
+        """Every call that is in doubt."""
+        return await self._store.read(lambda: calls_in_doubt(self._jobs))
+
+    async def resolve(self, id_: str, call: int, resolution: Resolution) -> JobSummary:
+        """Decide what became of a call in doubt, and let its job go on.
+
+        Raises:
+            InvalidRequest: that call is not in doubt.
+        """
+        number = job_number(id_)
+
+        def apply() -> JobRecord:
+            record = self._jobs.get(number)
+            resolve_call(self._jobs, record, call, resolution)
+            return record
+
+        record = await self._durability.commit(apply)
+        summary = await self._store.read(lambda: job_summary(record))
+        self._scheduler.add(number, summary.tenant)
+        return summary
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters for operators."""
+        return {"scheduler": self._scheduler.statistics(), "pool": self._pool.statistics(), "full": self._durability.full_since}

@@ -1,0 +1,188 @@
+"""Plain-data views of jobs for the API, the CLI and applications.
+
+Built on the store thread, safe to use anywhere; they hold no durable object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.engine.jobs import JobRepository, job_id
+from orchestrator.engine.journal import Journal, RecordedCall
+from sandbox_runner.wire import values
+from statek.packing import join_pieces, unpack
+from statek.records import ChatItemRecord, JobRecord
+
+__all__ = ["CallView", "ItemView", "JobSummary", "JobView", "item_view", "job_summary", "job_view"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """A recorded host call.
+
+    Attributes:
+        job, step, number: where it happened.
+        name, kind, handle: what was asked of whom.
+        arguments: short text of the arguments, empty where they were not kept.
+        effect: ``none`` | ``store`` | ``external``.
+        state: ``done`` | ``failed`` | ``in doubt``.
+        result: short text of the value or the error.
+        idempotency_key: of external calls.
+    """
+
+    job: str
+    step: int
+    number: int
+    name: str
+    kind: str
+    handle: int
+    arguments: str
+    effect: str
+    state: str
+    result: str
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """One entry of the chat log, with its step if it has one."""
+
+    kind: str
+    at_us: int
+    text: str
+    step: int
+    code: str
+    state: str
+    attempts: int
+    console: tuple[tuple[str, str], ...]
+    outcome: dict[str, Any]
+    changed: tuple[str, ...]
+    calls: tuple[CallView, ...]
+    start_commit: int
+    end_commit: int
+    usage: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """One line about a job."""
+
+    id: str
+    role: str
+    tenant: str
+    principal: str
+    status: str
+    reason: str
+    failure: dict[str, str] | None
+    steps: int
+    turns: int
+    tier: str
+    created_us: int
+    changed_us: int
+    input_tokens: int
+    output_tokens: int
+    cost_microusd: int
+    exit_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job with its whole chat log."""
+
+    summary: JobSummary
+    items: tuple[ItemView, ...]
+    commits: int
+    image_digest: str
+
+
+def short(data: bytes, limit: int = 200) -> str:
+    """A bounded text of a value in graph form."""
+    if not data:
+        return ""
+    try:
+        text = repr(values.decode(data))
+    except (values.GraphError, RecursionError) as error:
+        text = f"<{len(data)} bytes: {error}>"
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def exit_text(record: JobRecord) -> str:
+    """What was passed to exit(...), as text; empty while there is nothing."""
+    return short(join_pieces(record.exit_status), 2000) if record.exit_status is not None else ""
+
+
+def job_summary(record: JobRecord) -> JobSummary:
+    """Summarise a job (store thread)."""
+    return JobSummary(
+        id=job_id(record.number),
+        role=record.role,
+        tenant=record.tenant,
+        principal=record.principal,
+        status=record.status,
+        reason=record.reason,
+        failure=unpack(record.failure),
+        steps=record.next_step - 1,
+        turns=record.turns,
+        tier=record.tier,
+        created_us=record.created_us,
+        changed_us=record.changed_us,
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        cost_microusd=record.cost_microusd,
+        exit_status=exit_text(record),
+    )
+
+
+def call_view(job: str, step: int, call: RecordedCall) -> CallView:
+    """One recorded call as plain data."""
+    answer = call.answer
+    if answer is None:
+        state, result = "in doubt", ""
+    elif answer.error_type:
+        state, result = "failed", f"{answer.error_type}: {answer.error_message}"[:500]
+    else:
+        state, result = "done", short(answer.value)
+    return CallView(
+        job=job,
+        step=step,
+        number=call.number,
+        name=call.key.name,
+        kind=call.key.kind.name.lower(),
+        handle=call.key.handle,
+        arguments=short(call.args),
+        effect=call.effect,
+        state=state,
+        result=result,
+        idempotency_key=call.idempotency_key,
+    )
+
+
+def item_view(jobs: JobRepository, record: JobRecord, item: ChatItemRecord) -> ItemView:
+    """One chat item as plain data (store thread)."""
+    journal = Journal.load(jobs.journal_blobs(item))
+    changed: tuple[str, ...] = ()
+    if item.end_commit > item.start_commit >= 0:
+        changed = tuple(unpack(record.commits[item.end_commit].changed))
+    return ItemView(
+        kind=item.kind,
+        at_us=item.at_us,
+        text=unpack(item.text),
+        step=item.step,
+        code=unpack(item.code) or "",
+        state=item.state,
+        attempts=item.attempts,
+        console=tuple((kind, text) for kind, text in unpack(item.console)),
+        outcome=unpack(item.outcome) or {},
+        changed=changed,
+        calls=tuple(call_view(job_id(record.number), item.step, call) for call in journal.calls),
+        start_commit=item.start_commit,
+        end_commit=item.end_commit,
+        usage=unpack(item.usage),
+    )
+
+
+def job_view(jobs: JobRepository, record: JobRecord) -> JobView:
+    """A whole job as plain data (store thread)."""
+    items = tuple(item_view(jobs, record, item) for item in record.chat)
+    return JobView(job_summary(record), items, len(record.commits), record.image_digest)
