@@ -36,17 +36,6 @@ from statek.exceptions import ConfigurationError, StatekError
 
 __all__ = ["build_image", "main"]
 
-_ENVIRONMENT = {
-    "LANG": "C.UTF-8",
-    "HOME": "/work",
-    "PATH": "/usr/local/bin:/usr/bin",
-    "PYTHONPATH": f"/{SITE}",
-    "PYTHONHASHSEED": "0",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONSAFEPATH": "1",
-    "PYTHONNOUSERSITE": "1",
-}
-
 
 def build_image(flavour: str, *, base_image: str = "", engine: str | None = None) -> str:
     """Make the flavour's image known to the engine and return its tag.
@@ -93,8 +82,8 @@ def _import(client: docker.DockerClient, flavour: str, tag: str) -> None:
         shutil.copyfile(_root_archive(flavour, work), archive)
         _append_runner(archive, work)
         begun = time.monotonic()
-        changes = [f"ENV {key}={value}" for key, value in _ENVIRONMENT.items()]
-        changes += ['ENTRYPOINT ["/usr/bin/python3.11", "-m", "sandbox_runner"]', "WORKDIR /work"]
+        # No ENV: a runner's whole environment is given at its start.
+        changes = ['ENTRYPOINT ["/usr/bin/python3.11", "-s", "-m", "sandbox_runner"]', "WORKDIR /"]
         repository, _, version = tag.partition(":")
         client.api.import_image_from_file(str(archive), repository=repository, tag=version, changes=changes)
         say(f"  imported ({time.monotonic() - begun:.1f} s)")
@@ -185,9 +174,7 @@ def main() -> int:
     """Build one image; 0 when it is there, 2 with one sentence when it cannot be made."""
     parser = argparse.ArgumentParser(description="Make the runner image of a flavour and print its tag.")
     parser.add_argument("flavour", nargs="?", default="base")
-    parser.add_argument(
-        "--base-image", default="", help="image with Python and pip to build upon"
-    )
+    parser.add_argument("--base-image", default="", help="image with Python and pip to build upon")
     parser.add_argument("--engine", default=None, help="address of the Docker engine")
     options = parser.parse_args()
     try:

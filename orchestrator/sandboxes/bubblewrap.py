@@ -20,6 +20,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.sandboxes import cgroups
@@ -35,6 +36,8 @@ _START_SECONDS = 10.0
 _STDERR_BYTES = 4096
 _GROUP_REMOVAL_SECONDS = 1.0
 _LDD_LINE = re.compile(r"^\s+(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$")
+# Modules for a screen or for other databases; they would pull in a dozen libraries that nothing here calls.
+_UNUSED_MODULES = ("_tkinter", "_curses", "_dbm", "_gdbm", "nis", "readline", "_test", "_xxtest")
 _INSTALL = "apt-get install bubblewrap"
 _ALLOW_NAMESPACES = "sysctl -w kernel.unprivileged_userns_clone=1"
 
@@ -52,6 +55,7 @@ class BubblewrapDriver:
         self._program = program
         self._children = Children(self._cache / "runners" / "bubblewrap")
         self._facts: dict[str, BubblewrapFacts] = {}
+        self._grouped = False
         self._processes: dict[str, asyncio.subprocess.Process] = {}
 
     @property
@@ -99,8 +103,8 @@ class BubblewrapDriver:
             raise ConfigurationError(f"bubblewrap (bwrap) is not installed; an administrator runs: {_INSTALL}")
         site = await prepare_site(flavour, cache=self._cache)
         digest = await asyncio.to_thread(flavour_digest, flavour)
-        grouped = await asyncio.to_thread(_groups_work)
-        self._facts[flavour] = await asyncio.to_thread(_find_facts, program, site, digest, grouped)
+        self._grouped = await asyncio.to_thread(_groups_work)
+        self._facts[flavour] = await asyncio.to_thread(_find_facts, program, site, digest)
         return digest
 
     async def start(self, spec: RunnerSpec) -> RunnerRef:
@@ -113,13 +117,14 @@ class BubblewrapDriver:
         if spec.flavour not in self._facts:
             await self.prepare(spec.flavour)
         facts = self._facts[spec.flavour]
-        plan = confine(spec, facts)
-        assert isinstance(plan, ArgumentList)
         group = None
-        if facts.memory_group:
+        if self._grouped:
             group = await asyncio.to_thread(cgroups.ResourceGroup.create, f"statek-{spec.runner_id}", spec.limits)
             if group is None:
                 raise RunnerLost(f"the kernel refused a resource group for runner {spec.runner_id}")
+            facts = replace(facts, group_mount=group.memory_mount())
+        plan = confine(spec, facts)
+        assert isinstance(plan, ArgumentList)
         try:
             return await self._launch(spec, plan, group)
         except BaseException:
@@ -233,7 +238,7 @@ def _groups_work() -> bool:
     return "memory" in cgroups.group_root()
 
 
-def _find_facts(program: str, site: Path, digest: str, grouped: bool) -> BubblewrapFacts:
+def _find_facts(program: str, site: Path, digest: str) -> BubblewrapFacts:
     interpreter = Path(sys.executable).resolve()
     stdlib = Path(sysconfig.get_path("stdlib"))
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -249,7 +254,6 @@ def _find_facts(program: str, site: Path, digest: str, grouped: bool) -> Bubblew
         code=str(PROJECT_ROOT / "sandbox_runner"),
         digest=digest,
         separate_uids=os.geteuid() == 0,
-        memory_group=grouped,
     )
 
 
@@ -259,11 +263,8 @@ def _shared_libraries(interpreter: Path, stdlib: Path, site: Path) -> tuple[tupl
     Raises:
         ConfigurationError: the dynamic loader cannot tell.
     """
-    objects = [
-        str(interpreter),
-        *map(str, sorted((stdlib / "lib-dynload").glob("*.so"))),
-        *map(str, sorted(site.rglob("*.so"))),
-    ]
+    modules = [path for path in (stdlib / "lib-dynload").glob("*.so") if not path.name.startswith(_UNUSED_MODULES)]
+    objects = [str(path) for path in (interpreter, *sorted(modules), *sorted(site.rglob("*.so")))]
     done = subprocess.run(["ldd", *objects], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     paths = {match.group(1) for line in done.stdout.splitlines() if (match := _LDD_LINE.match(line))}
     if not paths:

@@ -115,14 +115,10 @@ class ResourceGroup:
         for folder in set(self.paths.values()):
             (folder / "cgroup.procs").write_text(str(pid))
 
-    def members(self) -> list[int]:
-        """The pids in the group now."""
-        folder = self.paths["memory"]
-        return [int(word) for word in _words(folder / "cgroup.procs")]
-
-    def usage(self) -> RunnerStats:
-        """What the group uses now."""
-        return read_usage(self.paths.get("memory"), self.paths.get("pids"))
+    def memory_mount(self) -> tuple[str, str]:
+        """The memory group's folder, and where a program inside expects its own group to be."""
+        inside = CGROUP_ROOT if self.unified else CGROUP_ROOT / "memory"
+        return str(self.paths["memory"]), str(inside)
 
     def remove(self) -> None:
         """Remove the group; one that still has processes stays and is removed by a later scan."""

@@ -49,7 +49,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "MKL_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",  # a thread pool in the zygote would make its forks unsafe
-    "PATH": "/usr/bin",
+    "PATH": "/usr/local/bin:/usr/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",  # re-runs must see sets and dicts in the same order
     "PYTHONNOUSERSITE": "1",
@@ -97,7 +97,8 @@ class BubblewrapFacts:
         code: the folder of the package ``sandbox_runner``.
         digest: digest of the flavour, told to the runner.
         separate_uids: whether PID 1 may change uids (the driver runs as root).
-        memory_group: whether a resource group bounds the whole runner's memory.
+        group_mount: the runner's memory group and where it is seen inside (its count of kills tells a
+            death for memory from others); None where no group bounds the runner.
     """
 
     program: str
@@ -110,7 +111,7 @@ class BubblewrapFacts:
     code: str
     digest: str
     separate_uids: bool
-    memory_group: bool
+    group_mount: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +258,12 @@ def _namespaces(spec: RunnerSpec, facts: BubblewrapFacts) -> ArgumentList:
     argv += ["--remount-ro", "/dev"]
     for folder, size in (("/tmp", limits.tmp_bytes), ("/work", limits.work_bytes)):  # noqa: S108
         argv += ["--perms", "1777", "--size", str(size), "--tmpfs", folder]
+    if facts.group_mount is not None:
+        argv += ["--ro-bind", *facts.group_mount]
     argv += ["--ro-bind", str(spec.socket), SOCKET_INSIDE, "--remount-ro", "/", "--chdir", "/"]
-    argv += ["--", "/usr/bin/python3", "-m", "sandbox_runner"]
+    argv += ["--", "/usr/bin/python3", "-s", "-m", "sandbox_runner"]
     options = [] if facts.separate_uids else ["--no-uid-switch", "--limit-threads"]
-    if not facts.memory_group:
+    if facts.group_mount is None:
         options.append("--limit-address-space")
     argv += _runner_arguments(SOCKET_INSIDE, facts.digest, *options)
     return ArgumentList(argv=tuple(argv), environment={})
@@ -273,7 +276,7 @@ def _plain(spec: RunnerSpec, facts: ProcessFacts) -> ArgumentList:
         "TMPDIR": facts.tmp,
         "PYTHONPATH": f"{facts.site}:{facts.code_parent}",
     }
-    argv = [facts.interpreter, "-m", "sandbox_runner"]
+    argv = [facts.interpreter, "-s", "-m", "sandbox_runner"]
     options = ["--no-uid-switch", "--limit-address-space", "--allow-missing-seccomp"]
     options += ["--work-dir", facts.work, "--tmp-dir", facts.tmp]
     argv += _runner_arguments(str(spec.socket), facts.digest, *options)

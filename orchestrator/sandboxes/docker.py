@@ -126,11 +126,14 @@ class DockerDriver:
             await self.prepare(spec.flavour)
         container = confine(spec, self._facts[spec.flavour])
         assert isinstance(container, ContainerBody)
+        starting = asyncio.ensure_future(self._ask(lambda client: _create_and_start(client, container)))
         try:
-            identity = await self._ask(lambda client: _create_and_start(client, container))
+            identity = await asyncio.shield(starting)
         except asyncio.CancelledError:
-            # The thread goes on to its end; what it then has started must not stay.
-            self._threads.submit(self._remove_by_name, container.name)
+            # The thread goes on to its end all the same; what it has started by then must not stay.
+            with contextlib.suppress(RunnerLost):
+                identity = await starting
+                await self._ask(lambda client: _remove(client, identity))
             raise
         return RunnerRef(driver=self.name, id=identity, runner_id=spec.runner_id, incarnation=spec.incarnation)
 
@@ -223,10 +226,6 @@ class DockerDriver:
         if self._engine is not None:
             return docker.APIClient(base_url=self._engine, version="auto", timeout=self._timeout)
         return docker.APIClient(version="auto", timeout=self._timeout, **docker.utils.kwargs_from_env())
-
-    def _remove_by_name(self, name: str) -> None:
-        with contextlib.suppress(*_ENGINE_ERRORS):
-            _remove(self._client, name)
 
 
 def _image_exists(client: Any, tag: str) -> bool:

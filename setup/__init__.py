@@ -1,0 +1,1 @@
+"""Scripts behind make: set-up, lock files, generated code."""

@@ -1,0 +1,65 @@
+"""Shared by all tests: what runs where, and the honest last words about the Docker tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.private_engine import PrivateEngine, usual_engine
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIRE_DOCKER = "STATEK_TEST_REQUIRE_DOCKER"
+
+_docker_outcomes = {"passed": 0, "failed": 0}
+_docker_deselected = 0
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[str]:
+    """Address of a Docker engine: the usual one, else a private one for this run.
+
+    Fails, and does not skip, where none can be had: a run without Docker deselects these tests by name.
+    """
+    address = usual_engine()
+    if address:
+        yield address
+        return
+    engine = PrivateEngine(ROOT / ".cache" / "dockerd")
+    engine.start()
+    try:
+        yield engine.address
+    finally:
+        engine.stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    global _docker_deselected
+    _docker_deselected += sum(1 for item in items if item.get_closest_marker("docker"))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if "docker" in report.keywords and (report.when == "call" or report.outcome == "failed"):
+        _docker_outcomes["passed" if report.passed else "failed"] += 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    ran = sum(_docker_outcomes.values())
+    if ran:
+        address = os.environ.get("DOCKER_HOST") or "the default engine"
+        text = f"docker tests: {_docker_outcomes['passed']} passed, {_docker_outcomes['failed']} failed, on {address}"
+    else:
+        text = "docker tests: NOT RUN"
+        if _docker_deselected:
+            text += f" ({_docker_deselected} deselected); make test runs them"
+    terminalreporter.write_line(text)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    whole = not session.config.args or session.config.args == session.config.getini("testpaths")
+    if os.environ.get(REQUIRE_DOCKER) == "1" and whole and exitstatus == 0 and not _docker_outcomes["passed"]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
