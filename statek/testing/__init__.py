@@ -1,0 +1,12 @@
+"""Doubles for tests of agents: models that answer from a script or from a recorded transcript.
+
+Everything else in a test should be the real thing.
+"""
+
+from __future__ import annotations
+
+from statek.testing.recorded_provider import RecordedProvider
+from statek.testing.scripted_model import ScriptedModel
+from statek.testing.transcript import Transcript, TranscriptError, load_transcript, parse_transcript
+
+__all__ = ["RecordedProvider", "ScriptedModel", "Transcript", "TranscriptError", "load_transcript", "parse_transcript"]
