@@ -73,7 +73,7 @@ def main() -> int:
         # The hash seed is read once, by the interpreter's start, and /proc/self/environ shows what
         # the process was started with: only a new image gets rid of both.
         os.execve(sys.executable, [sys.executable, "-s", "-m", "sandbox_runner", *sys.argv[1:]], environment)  # noqa: S606
-    from sandbox_runner.zygote import run_zygote  # noqa: PLC0415 - nothing is loaded by the process that is replaced
+    from sandbox_runner.zygote import run_zygote
 
     return run_zygote(options)
 

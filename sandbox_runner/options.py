@@ -56,7 +56,7 @@ def parse_options(arguments: Sequence[str], description: str) -> RunnerOptions:
     )
     parser.add_argument("--socket", type=Path, default=Path("/run/statek/host.sock"))
     parser.add_argument("--work-dir", type=Path, default=Path("/work"))
-    parser.add_argument("--tmp-dir", type=Path, default=Path("/tmp"))
+    parser.add_argument("--tmp-dir", type=Path, default=Path("/tmp"))  # noqa: S108 - the runner's own
     parser.add_argument("--read-path", type=Path, action="append", default=[])
     parser.add_argument("--preload", default="")
     parser.add_argument("--image-digest", default="")

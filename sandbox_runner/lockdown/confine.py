@@ -1,0 +1,139 @@
+"""The order in which a forked executor loses its rights, and what the machine offers for it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox_runner.lockdown.identity import drop_identity
+from sandbox_runner.lockdown.kernel import PR_SET_PDEATHSIG, UnsupportedMachine, check_machine, prctl
+from sandbox_runner.lockdown.landlock import landlock_abi, restrict_files
+from sandbox_runner.lockdown.limits import ExecutorLimits, apply_rlimits, prefer_as_oom_victim, rlimits_for
+from sandbox_runner.lockdown.seccomp import build_filter, install_filter, seccomp_available
+
+__all__ = ["Confinement", "Offer", "confine_executor", "confine_supervisor", "readable_paths", "survey"]
+
+_SIGKILL = 9
+_SUPERVISOR_FILES = 64
+
+_SYSTEM_READABLE = (
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/share/zoneinfo",
+    "/usr/share/mime",
+    "/usr/share/locale",
+    "/lib",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/etc/mime.types",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/nsswitch.conf",
+    "/etc/os-release",
+    "/dev/urandom",
+    "/dev/random",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/self/status",
+    "/proc/self/stat",
+    "/proc/self/statm",
+    "/sys/devices/system/cpu",
+)
+_SYSTEM_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the kernel offers: Landlock generation (0 = none) and seccomp filters."""
+
+    landlock_abi: int
+    seccomp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """How executors of this runner are confined; see sandbox_runner.options for the fields."""
+
+    offer: Offer
+    uid: int | None
+    readable: tuple[str, ...]
+    writable: tuple[str, ...]
+    limit_address_space: bool
+    limit_threads: bool
+
+
+def survey(*, allow_missing_seccomp: bool) -> Offer:
+    """Find out what the kernel offers.
+
+    Raises:
+        UnsupportedMachine: another machine than Linux x86_64, or no seccomp and that is not allowed.
+    """
+    check_machine()
+    offer = Offer(landlock_abi=landlock_abi(), seccomp=seccomp_available())
+    if not offer.seccomp and not allow_missing_seccomp:
+        raise UnsupportedMachine("the kernel offers no seccomp filters; --allow-missing-seccomp starts without them")
+    return offer
+
+
+def readable_paths(extra: tuple[Path, ...] = ()) -> tuple[str, ...]:
+    """The files that Python code needs to read: interpreter, libraries, time zones, a few system facts.
+
+    Of ``sys.path`` only library folders count: a source checkout may hold more than code.
+    """
+    paths = sysconfig.get_paths()
+    libraries = [path for path in sys.path if os.path.basename(path) in {"site-packages", "dist-packages"}]  # noqa: PTH119
+    own = [paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], *libraries]
+    for prefix in (sys.prefix, sys.base_prefix):
+        own += [os.path.join(prefix, "lib"), os.path.join(prefix, "pyvenv.cfg"), os.path.join(prefix, "share")]  # noqa: PTH118
+    own.append(str(Path(__file__).resolve().parent.parent))
+    chosen = [path for path in own if path not in {"/", "/usr", ""}]
+    return tuple(dict.fromkeys([*chosen, *map(str, extra), *_SYSTEM_READABLE]))
+
+
+def confine_executor(how: Confinement, limits: ExecutorLimits, parent_pid: int) -> None:
+    """Take every right from this freshly forked process that user code must not have.
+
+    Args:
+        how: decided by the runner's options and the machine.
+        limits: of the claim.
+        parent_pid: the zygote; the process ends at once when that is not its parent any more.
+
+    Raises:
+        OSError: a step failed; the process must not run user code.
+    """
+    os.setsid()
+    prefer_as_oom_victim()
+    apply_rlimits(rlimits_for(limits, address_space=how.limit_address_space, threads=how.limit_threads))
+    drop_identity(how.uid)
+    # After the change of uid, which clears it. The check closes the gap before it was in force.
+    prctl(PR_SET_PDEATHSIG, _SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+    if how.offer.landlock_abi:
+        restrict_files(readable=how.readable, writable=(*how.writable, *_SYSTEM_WRITABLE), abi=how.offer.landlock_abi)
+    if how.offer.seccomp:
+        install_filter(build_filter(os.getpid()))
+
+
+def confine_supervisor(uid: int | None, parent_pid: int) -> None:
+    """Take the rights from the supervisor that it does not need to speak to the host.
+
+    Raises:
+        OSError: a step failed.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ceiling = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    files = _SUPERVISOR_FILES if ceiling == resource.RLIM_INFINITY else min(_SUPERVISOR_FILES, ceiling)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    drop_identity(uid)
+    prctl(PR_SET_PDEATHSIG, _SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(1)
