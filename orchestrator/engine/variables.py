@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.manifest import PlacedWorkspace
-from orchestrator.sandboxes.step import Form
+from orchestrator.sandboxes.step import Component, Form
 from orchestrator.store.store import Store
 from sandbox_runner.wire import values
+from statek.executors.views import VariableView
 
-__all__ = ["VariableView", "read_variables"]
+__all__ = ["read_variables", "read_variables_sync"]
 
 MAX_READ_BYTES = 4 << 20
 """Larger components are shown by their preview only."""
 
-_LIMITS = values.GraphLimits(max_bytes=MAX_READ_BYTES, max_nodes=500_000, max_depth=1_000, max_text_bytes=MAX_READ_BYTES)
-
-
-@dataclass(frozen=True, slots=True)
-class VariableView:
-    """One variable.
-
-    Attributes:
-        name: its name.
-        preview: one bounded line, made in the sandbox (data, never trusted).
-        form: ``graph`` (``value`` is readable), ``opaque`` or ``lost``.
-        value: the host value for form graph; durable objects are ``Handle``s.
-        size_bytes: of the component that it belongs to.
-    """
-
-    name: str
-    preview: str
-    form: str
-    value: Any
-    size_bytes: int
+_LIMITS = values.GraphLimits(
+    max_bytes=MAX_READ_BYTES, max_nodes=500_000, max_depth=1_000, max_text_bytes=MAX_READ_BYTES
+)
 
 
 async def read_variables(store: Store, jobs: JobRepository, number: int) -> list[VariableView]:
@@ -45,21 +28,45 @@ async def read_variables(store: Store, jobs: JobRepository, number: int) -> list
     Raises:
         NotFound: there is no such job.
     """
+    placed, blocks = await store.read(lambda: _load(jobs, number))
+    for digest in _stored(placed):
+        blocks[digest] = await store.blocks.get(digest)
+    return _views(placed, blocks)
 
-    def load() -> tuple[PlacedWorkspace, Mapping[str, bytes]]:
-        record = jobs.get(number)
-        placed = jobs.workspace(record, len(record.commits) - 1)
-        inline = {d: jobs.inline_block(record, p) for d, p in placed.places.items() if p.commit >= 0}
-        return placed, inline
 
-    placed, inline = await store.read(load)
+def read_variables_sync(store: Store, jobs: JobRepository, number: int) -> list[VariableView]:
+    """``read_variables`` for other threads than the event loop's."""
+    placed, blocks = store.read_sync(lambda: _load(jobs, number))
+    for digest in _stored(placed):
+        blocks[digest] = store.blocks.get_sync(digest)
+    return _views(placed, blocks)
+
+
+def _load(jobs: JobRepository, number: int) -> tuple[PlacedWorkspace, dict[str, bytes]]:
+    """The newest workspace and its inline blocks (store thread)."""
+    record = jobs.get(number)
+    placed = jobs.workspace(record, len(record.commits) - 1)
+    return placed, {d: jobs.inline_block(record, p) for d, p in placed.places.items() if p.commit >= 0}
+
+
+def _readable(component: Component) -> bool:
+    """Whether the host reads the component at all."""
+    return component.form is Form.GRAPH and component.size_bytes <= MAX_READ_BYTES
+
+
+def _stored(placed: PlacedWorkspace) -> list[str]:
+    """Digests of readable components that are in the block store."""
+    digests = [d for c in placed.workspace.components if _readable(c) for d in c.blocks]
+    return [d for d in digests if placed.places[d].commit < 0]
+
+
+def _views(placed: PlacedWorkspace, blocks: Mapping[str, bytes]) -> list[VariableView]:
+    """The variables from the data of their blocks."""
     views = [VariableView(lost.name, lost.reason, "lost", None, 0) for lost in placed.workspace.lost]
     for component in placed.workspace.components:
-        readable = component.form is Form.GRAPH and component.size_bytes <= MAX_READ_BYTES
         found: Mapping[str, Any] = {}
-        if readable:
-            data = b"".join([inline[d] if d in inline else await store.blocks.get(d) for d in component.blocks])
-            found = _decode(data)
+        if _readable(component):
+            found = _decode(b"".join(blocks[digest] for digest in component.blocks))
         for name, preview in zip(component.names, component.previews, strict=False):
             form = "graph" if name in found else "opaque"
             views.append(VariableView(name, preview, form, found.get(name), component.size_bytes))
