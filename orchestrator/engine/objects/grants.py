@@ -1,0 +1,168 @@
+"""Which durable objects a job may reach: the capabilities behind its handles.
+
+A handle's id is the position of the object in the job's table, plus one. Ids are never reused while
+the job lives, the same object always has the same id, and an id that is not in *this* table stands
+for nothing, whatever a runner says. The table holds strong references, so an object that a job can
+name cannot vanish under it; ``close`` drops them when the job ends. A deletion of a granted object by
+the application is refused by dbzero for the same reason.
+
+Collections have no uuid of their own, but they can be referenced like objects and keep their identity
+as long as a Python reference lives, so the table holds them directly.
+
+Where an object came from is recorded with it: given explicitly, or reached through an attribute or an
+element of another handle, which asks more of its class (see ``statek.access``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from statek.durable import is_memo, memo, uuid_of
+from statek.exceptions import AccessDenied, LimitExceeded
+
+__all__ = ["EXPLICIT", "Grant", "GrantTable", "Grants", "reached"]
+
+EXPLICIT = ""
+"""Origin of an object that a startup variable, a tool or a method gave."""
+
+
+def reached(parent: int, name: str) -> str:
+    """Give the origin of what was found in attribute ``name`` of handle ``parent`` ("" for an element)."""
+    return f"{parent}.{name}"
+
+
+@memo(id="orchestrator.GrantTable")
+class GrantTable:
+    """The durable record of one job's grants.
+
+    Attributes:
+        objects: strong references; the object of handle n is at index n - 1.
+        origins: for each of them where it came from: empty (explicit) or ``"<parent id>.<attribute>"``.
+        closed: true once the job has ended; a closed table grants nothing.
+    """
+
+    def __init__(self) -> None:
+        self.objects: Any = []
+        self.origins: Any = []
+        self.closed = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One granted object.
+
+    Attributes:
+        id: the handle id.
+        target: the durable object or collection itself; never leaves the store thread.
+        explicit: whether it was given explicitly.
+        parent: handle it was reached through; 0 for an explicit one.
+        attribute: attribute of the parent; empty for an explicit one or an element of a collection.
+    """
+
+    id: int
+    target: Any
+    explicit: bool
+    parent: int
+    attribute: str
+
+
+class Grants:
+    """One job's grants with their index.
+
+    Preconditions:
+        Used on the store thread only, by one instance per job at a time.
+
+    The index is only a hint from an object to its id and every hit is checked against the table:
+    an atomic block that is rolled back takes its grants with it, and the index notices at its next
+    use that the table has become shorter.
+    """
+
+    def __init__(self, table: Any, *, max_grants: int) -> None:
+        self._table = table
+        self._max_grants = max_grants
+        self._ids: dict[str | int, int] = {}
+        self._keys: list[str | int] = []
+        self._collections: dict[int, Any] = {}  # keeps ids of Python objects from being reused
+
+    def __len__(self) -> int:
+        return len(self._table.objects)
+
+    def grant(self, target: Any, origin: str = EXPLICIT) -> int:
+        """Let the job reach a durable object; gives its handle id, the same one every time.
+
+        An object that had been reached through an attribute and is now given explicitly becomes an
+        explicit grant; the other way round nothing changes.
+
+        Raises:
+            LimitExceeded: the job has as many grants as it may have.
+            AccessDenied: the job has ended.
+        """
+        known = self.find(target)
+        if known is not None:
+            if origin == EXPLICIT and self._table.origins[known - 1] != EXPLICIT:
+                self._table.origins[known - 1] = EXPLICIT
+            return known
+        if self._table.closed:
+            raise AccessDenied("the job has ended, it is granted nothing", rule="closed job")
+        used = len(self._table.objects)
+        if used >= self._max_grants:
+            raise LimitExceeded("grants", self._max_grants, used + 1, "ask for fewer objects at a time")
+        self._table.objects.append(target)
+        self._table.origins.append(origin)
+        self._note(used + 1, target)
+        return used + 1
+
+    def find(self, target: Any) -> int | None:
+        """Give the handle id of an object, None if the job cannot reach it."""
+        self._catch_up()
+        known = self._ids.get(self._key(target))
+        if known is None or self._table.objects[known - 1] is not target:
+            return None
+        return known
+
+    def resolve(self, handle: int) -> Grant:
+        """Give what a handle id stands for.
+
+        Raises:
+            AccessDenied: this job has no such handle.
+        """
+        objects = self._table.objects
+        if type(handle) is not int or not 0 < handle <= len(objects):
+            raise AccessDenied(f"this job has no handle {str(handle)[:40]}", rule="not granted")
+        origin = self._table.origins[handle - 1]
+        parent, _, attribute = origin.partition(".")
+        return Grant(handle, objects[handle - 1], origin == EXPLICIT, int(parent or 0), attribute)
+
+    def close(self) -> None:
+        """Drop every grant; the job has ended."""
+        self._table.objects.clear()
+        self._table.origins.clear()
+        self._table.closed = True
+        self._forget_from(0)
+
+    def _catch_up(self) -> None:
+        """Bring the index to the table's length: drop what was rolled back, add what it has not seen."""
+        length = len(self._table.objects)
+        if length < len(self._keys):
+            self._forget_from(length)
+        for position in range(len(self._keys), length):
+            self._note(position + 1, self._table.objects[position])
+
+    def _note(self, handle: int, target: Any) -> None:
+        key = self._key(target)
+        if type(key) is int:
+            self._collections[key] = target
+        self._ids[key] = handle
+        self._keys.append(key)
+
+    def _forget_from(self, length: int) -> None:
+        for key in self._keys[length:]:
+            self._ids.pop(key, None)
+            if type(key) is int:
+                self._collections.pop(key, None)
+        del self._keys[length:]
+
+    @staticmethod
+    def _key(target: Any) -> str | int:
+        return uuid_of(target) if is_memo(target) else id(target)

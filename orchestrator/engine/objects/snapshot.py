@@ -1,0 +1,333 @@
+"""The state of a handle: what sandbox code may read of an object without asking again.
+
+A state has two digests. Its *version* covers what is stored (the readable fields, or the elements of a
+collection) and is what a write is checked against: any writer's change of them shows. The *digest*
+covers all that is sent, properties and text included, and tells whether a state must be sent again;
+properties stay out of the version, since one that looks at the clock would make every write stale.
+
+The version of a collection longer than ``ObjectLimits.version_items`` covers its length and that many
+elements, half from each end (lists; for dicts and sets the first ones in the store's order).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from blake3 import blake3
+
+from orchestrator.engine.objects.describe import COLLECTION_DOCS, Describer, TypeDescription
+from orchestrator.engine.objects.failures import ApplicationFailure, run_application
+from orchestrator.engine.objects.grants import EXPLICIT, Grant, Grants, reached
+from orchestrator.engine.objects.kinds import Kind, kind_of
+from orchestrator.engine.objects.limits import ObjectLimits
+from orchestrator.engine.objects.outbound import Outbound, type_key
+from orchestrator.engine.objects.surface import MemberKind, is_public_name, stored_fields
+from sandbox_runner.wire.values import GraphError, Handle, encode
+from statek.access import ResourceKind
+from statek.durable import uuid_of
+from statek.exceptions import InternalError, LimitExceeded
+
+__all__ = ["Access", "Snapshots", "State", "collection_type", "container_access", "state_entry"]
+
+_VERSION_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a collection is reached: what its elements inherit and whose attribute it is.
+
+    Attributes:
+        explicit: given explicitly, and so are its elements.
+        owner: class of the object whose attribute it is; None for an explicit one.
+        owner_explicit: whether that object was given explicitly.
+        attribute: name of that attribute; empty for an explicit one.
+    """
+
+    explicit: bool
+    owner: type | None
+    owner_explicit: bool
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state, ready for a bundle.
+
+    Attributes:
+        id: the handle.
+        entry: the state's entry in the bundle.
+        version: what writes are checked against.
+        digest: of everything that is sent.
+        computed: whether application code computed a part of it.
+        description: of the class; None for a collection.
+        stored: names of stored fields.
+        related: handles in it that are worth sending along (collections of an object, objects of a collection).
+        size: encoded bytes, about.
+    """
+
+    id: int
+    entry: dict[str, Any]
+    version: bytes
+    digest: bytes
+    computed: bool
+    description: TypeDescription | None
+    stored: frozenset[str]
+    related: tuple[int, ...]
+    size: int
+
+
+def container_access(grants: Grants, grant: Grant) -> Access:
+    """Tell how a collection was reached, through other collections up to an object or an explicit grant.
+
+    Raises:
+        AccessDenied: a handle on the way is gone.
+    """
+    while not grant.explicit:
+        if grant.parent >= grant.id:
+            raise InternalError(f"handle {grant.id} says that it was reached through the later handle {grant.parent}")
+        parent = grants.resolve(grant.parent)
+        if kind_of(parent.target) is Kind.OBJECT:
+            return Access(False, type(parent.target), parent.explicit, grant.attribute)
+        grant = parent
+    return Access(True, None, True, "")
+
+
+class Snapshots:
+    """Builds the states of one job's handles (store thread, inside the atomic block)."""
+
+    def __init__(self, grants: Grants, describer: Describer, limits: ObjectLimits) -> None:
+        self._grants = grants
+        self._describer = describer
+        self._limits = limits
+
+    def state(self, handle: int) -> State:
+        """Build the state of a handle.
+
+        Raises:
+            AccessDenied: the job has no such handle.
+            LimitExceeded: the state names more objects than the job may be granted.
+        """
+        grant = self._grants.resolve(handle)
+        kind = kind_of(grant.target)
+        if kind is Kind.OBJECT:
+            return self._object_state(grant)
+        if kind is None:
+            raise InternalError(f"handle {handle} stands for a {type(grant.target).__name__}")
+        return self._collection_state(grant, kind)
+
+    def version(self, handle: int) -> bytes:
+        """Give the version of a handle's present content."""
+        grant = self._grants.resolve(handle)
+        kind = kind_of(grant.target)
+        return self.state(handle).version if kind is Kind.OBJECT else self._collection_version(grant.target)
+
+    def outbound(self, origin: str) -> Outbound:
+        """Give a converter whose durable objects are granted with an origin."""
+
+        def make_handle(target: Any, kind: Kind) -> Handle:
+            return Handle(self._grants.grant(target, origin), type_key(target, kind))
+
+        return Outbound(make_handle, max_items=self._limits.result_items)
+
+    def element_origin(self, grant: Grant) -> str:
+        """Tell the origin of a collection's elements: explicit like the collection, or reached through it."""
+        return EXPLICIT if container_access(self._grants, grant).explicit else reached(grant.id, "")
+
+    # ------------------------------------------------------------------------------------ objects
+
+    def _object_state(self, grant: Grant) -> State:
+        description = self._describer.of(type(grant.target), explicit=grant.explicit)
+        surface = description.surface
+        stored = stored_fields(grant.target, surface)
+        refused = description.closed_because(list(stored))
+        if refused is not None:
+            entry = state_entry(grant.id, description.key, b"", denied=refused)
+            return State(grant.id, entry, b"", b"denied", False, description, frozenset(), (), 64)
+        content = blake3(b"object\0")
+        fields: dict[str, Any] = {}
+        related: list[int] = []
+        size = 0
+        for name, value in stored.items():
+            if not description.readable(name):
+                continue
+            plain, data, collections = self._field(grant, name, value)
+            content.update(b"%d:%s=%d:" % (len(name), name.encode(), len(data)))
+            content.update(data)
+            if data and size + len(data) <= self._limits.state_bytes:
+                fields[name] = plain
+                size += len(data) + len(name)
+                related += collections
+        version = content.digest(_VERSION_BYTES)
+        whole = content.copy()
+        whole.update(description.key.encode())
+        for member in surface.members.values():
+            if member.name in stored or member.kind is MemberKind.METHOD or not description.readable(member.name):
+                continue
+            found = self._computed(grant, member.name)
+            whole.update(b"%d:%s=%d:" % (len(member.name), member.name.encode(), len(found[1])))
+            whole.update(found[1])
+            if found[1] and size + len(found[1]) <= self._limits.state_bytes:
+                fields[member.name] = found[0]
+                size += len(found[1]) + len(member.name)
+        text = self._text(grant.target, surface.text_method)
+        whole.update(b"text" if text is None else text.encode("utf-8", "surrogatepass"))
+        entry = state_entry(grant.id, description.key, version, fields=fields, text=text)
+        return State(
+            grant.id,
+            entry,
+            version,
+            whole.digest(_VERSION_BYTES),
+            surface.computed,
+            description,
+            frozenset(stored),
+            tuple(related),
+            size + len(text or "") + 64,
+        )
+
+    def _field(self, grant: Grant, name: str, value: Any) -> tuple[Any, bytes, list[int]]:
+        """Convert one stored value; no bytes for one that is not sent (it is asked for by name, and may fail then)."""
+        outbound = self.outbound(reached(grant.id, name))
+        try:
+            plain = outbound.convert(value)
+            data = encode(plain, to_handle=outbound.to_handle, max_bytes=self._limits.result_bytes)
+        except GraphError:
+            return None, b"", []
+        collections = outbound.handles if type(plain) is Handle and kind_of(value) is not Kind.OBJECT else []
+        return plain, data, collections
+
+    def _computed(self, grant: Grant, name: str) -> tuple[Any, bytes]:
+        """Evaluate a property or read a class-level default; no bytes when it fails, so that asking raises it."""
+        outbound = self.outbound(reached(grant.id, name))
+        try:
+            plain = outbound.convert(run_application(lambda: getattr(grant.target, name)))
+            return plain, encode(plain, to_handle=outbound.to_handle, max_bytes=self._limits.result_bytes)
+        except (ApplicationFailure, GraphError):
+            return None, b""
+        except LimitExceeded as error:
+            if error.limit == "grants":
+                raise
+            return None, b""
+
+    def _text(self, target: Any, method: str) -> str | None:
+        """Give the text that an object prints as, None for the default rendering."""
+        if not method:
+            return None
+        try:
+            text = run_application(getattr(target, method))
+        except ApplicationFailure:
+            return None
+        if not isinstance(text, str):
+            return None
+        limit = self._limits.text_chars
+        return str(text) if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+
+    # -------------------------------------------------------------------------------- collections
+
+    def _collection_state(self, grant: Grant, kind: Kind) -> State:
+        access = container_access(self._grants, grant)
+        refused = self._owner_refusal(access)
+        if refused is not None:
+            entry = state_entry(grant.id, kind.value, b"", denied=refused)
+            return State(grant.id, entry, b"", b"denied", False, None, frozenset(), (), 64)
+        length = len(grant.target)
+        items, size, related = self._inline_items(grant, kind, length)
+        version = self._collection_version(grant.target)
+        entry = state_entry(grant.id, kind.value, version, items=items, length=length)
+        return State(grant.id, entry, version, version, False, None, frozenset(), related, size + 64)
+
+    def _owner_refusal(self, access: Access) -> str | None:
+        """Tell why a collection may not be read: it is as open as the attribute that it was reached through."""
+        if access.owner is None or not is_public_name(access.attribute):
+            return None
+        description = self._describer.of(access.owner, explicit=access.owner_explicit)
+        decision = description.decision(ResourceKind.READ_ATTRIBUTE, access.attribute)
+        return None if decision.allowed else decision.rule
+
+    def _inline_items(self, grant: Grant, kind: Kind, length: int) -> tuple[list[Any] | None, int, tuple[int, ...]]:
+        if length > self._limits.inline_items:
+            return None, 0, ()
+        outbound = self.outbound(self.element_origin(grant))
+        raw: Iterable[Any] = grant.target.items() if kind is Kind.DICT else grant.target
+        try:
+            items = [outbound.convert(item) for item in raw]
+            data = encode(items, to_handle=outbound.to_handle, max_bytes=self._limits.inline_bytes)
+        except GraphError:
+            return None, 0, ()
+        return items, len(data), tuple(outbound.handles)
+
+    def _collection_version(self, target: Any) -> bytes:
+        """Digest the content without granting it: objects count by their uuid, inner collections by kind and length."""
+        length = len(target)
+        content = blake3(b"%d:" % length)
+        covered = self._limits.version_items
+        kind = kind_of(target)
+        outbound = Outbound(_anonymous_handle, max_items=covered * 10)
+        for item in _sampled(target, kind, length, covered):
+            content.update(_token(item, outbound))
+        return content.digest(_VERSION_BYTES)
+
+
+def _sampled(target: Any, kind: Kind | None, length: int, covered: int) -> Iterable[Any]:
+    if kind is Kind.DICT:
+        return (part for pair in islice(target.items(), covered) for part in pair)
+    if kind is Kind.LIST and length > covered:
+        half = covered // 2
+        return (target[i] for i in (*range(half), *range(length - half, length)))
+    return islice(target, covered)
+
+
+def _token(item: Any, outbound: Outbound) -> bytes:
+    kind = kind_of(item)
+    if kind is Kind.OBJECT:
+        return b"o" + uuid_of(item).encode()
+    if kind is not None:
+        return b"c%s%d" % (kind.value.encode(), len(item))
+    try:
+        return b"v" + encode(outbound.convert(item), to_handle=outbound.to_handle)
+    except GraphError:
+        return b"?" + type(item).__name__.encode()
+
+
+def _anonymous_handle(target: Any, kind: Kind) -> Handle:
+    """Stand for an object in a digest: by its uuid, without granting it."""
+    return Handle(1, uuid_of(target) if kind is Kind.OBJECT else kind.value)
+
+
+def state_entry(
+    handle: int,
+    key: str,
+    version: bytes,
+    *,
+    fields: dict[str, Any] | None = None,
+    items: list[Any] | None = None,
+    length: int | None = None,
+    text: str | None = None,
+    denied: str | None = None,
+) -> dict[str, Any]:
+    """Make the entry of one state in a bundle."""
+    return {
+        "id": handle,
+        "type": key,
+        "version": version,
+        "fields": fields or {},
+        "items": items,
+        "length": length,
+        "text": text,
+        "denied": denied,
+    }
+
+
+def collection_type(key: str) -> dict[str, Any]:
+    """Give the bundle's type entry of a durable list, dict or set."""
+    return {
+        "key": key,
+        "name": key,
+        "kind": key,
+        "doc": COLLECTION_DOCS[key],
+        "fields": [],
+        "writable": [],
+        "methods": {},
+    }
