@@ -162,4 +162,3 @@ def load_active_job(
         job.current = job.source_of(record.current)
     job.refresh()
     return job
-

@@ -231,9 +231,7 @@ class JobDriver:
             self._jobs.set_status(record, JobStatus.WARMING_UP, at)
         warmup = job.definition.warmup[block]
         usage = {"hidden": True} if warmup.hidden else {}
-        item = self._jobs.add_step(
-            record, kind="warmup", text="", code=warmup.code, begun=True, usage=usage, now_us=at
-        )
+        item = self._jobs.add_step(record, kind="warmup", text="", code=warmup.code, begun=True, usage=usage, now_us=at)
         job.current = job.source_of(item)
         job.refresh()
 

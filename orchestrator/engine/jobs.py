@@ -196,7 +196,9 @@ class JobRepository:
         self, record: JobRecord, *, kind: str, text: str, code: str, begun: bool, usage: dict[str, Any], now_us: int
     ) -> ChatItemRecord:
         """Append a reply or a warmup block and make it the step in flight."""
-        item = ChatItemRecord(kind, now_us, pack(text), record.next_step, pack(code), "waiting", len(record.commits) - 1)
+        item = ChatItemRecord(
+            kind, now_us, pack(text), record.next_step, pack(code), "waiting", len(record.commits) - 1
+        )
         item.usage = pack(usage)
         record.chat.append(item)
         record.current = item
@@ -281,9 +283,7 @@ class JobRepository:
         item.state = outcome.state
         item.end_commit = end_commit
         item.console = pack([list(element) for element in outcome.console])
-        item.outcome = pack(
-            {"outcome": outcome.outcome, "type": outcome.error_type, "message": outcome.error_message}
-        )
+        item.outcome = pack({"outcome": outcome.outcome, "type": outcome.error_type, "message": outcome.error_message})
         item.usage = pack({**unpack(item.usage), **outcome.usage})
         if outcome.journal:
             self.add_journal(item, outcome.journal)

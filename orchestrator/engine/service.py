@@ -15,26 +15,23 @@ from typing import Any
 
 from orchestrator.engine.active_job import ActiveJob, load_active_job
 from orchestrator.engine.broker import SandboxBroker
-from orchestrator.engine.durability import Durability
+from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
-from orchestrator.engine.jobs import JobRepository, job_id, job_number
-from orchestrator.engine.objects import ObjectGateway
-from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
+from orchestrator.engine.jobs import job_id, job_number
+from orchestrator.engine.operator_calls import Resolution
 from orchestrator.engine.scheduler import Scheduler
-from orchestrator.engine.step_run import StepRunner, now_us
-from orchestrator.engine.submission import add_start_commit, check_variable_names
+from orchestrator.engine.step_run import StepRunner
+from orchestrator.engine.submission import DEFAULT_TENANT, JobFactory, access_policy, job_objects
 from orchestrator.engine.tool_runner import ToolRunner
-from orchestrator.engine.variables import VariableView, read_variables
-from orchestrator.engine.views import CallView, ItemView, JobSummary, JobView, item_view, job_summary, job_view
+from orchestrator.engine.views import job_summary
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
-from statek.access import AccessPolicy, DefaultAcl
 from statek.agents.agent import Agent
-from statek.exceptions import InvalidRequest, NotFound, RunnerLost
+from statek.exceptions import NotFound, RunnerLost
 from statek.executors.decision import HarnessLimits
+from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
 from statek.model import Model
-from statek.records import JobRecord
 from statek.settings import StatekSettings
 
 __all__ = ["Service"]
@@ -45,20 +42,19 @@ _STALLED_RETRY_SECONDS = 15.0
 """A job that got no sandbox is tried again after this time."""
 
 
-class Service:
+class Service(Inspection):
     """One running service over an open store and a pool of sandboxes."""
 
     def __init__(
         self, settings: StatekSettings, store: Store, pool: Pool, model: Model, agents: Iterable[Agent]
     ) -> None:
         """Nothing runs until ``start``."""
+        super().__init__(store)
         self._settings = settings
-        self._store = store
         self._pool = pool
         self._model = model
         self._agents = {agent.role: agent for agent in agents}
-        self._jobs = JobRepository()
-        self._durability = Durability(store)
+        self._factory = JobFactory(store, settings, self._jobs)
         self._tool_runner = ToolRunner()
         self._broker = SandboxBroker(pool, idle_hold_seconds=settings.idle_hold_seconds)
         self._steps = StepRunner(settings, self._durability, self._jobs, self._tool_runner)
@@ -67,6 +63,7 @@ class Service:
         self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._stalled: dict[int, str] = {}
         self._retries: set[asyncio.TimerHandle] = set()
+        self._idle = asyncio.Event()
 
     # ---------------------------------------------------------------------------------- life cycle
 
@@ -74,7 +71,9 @@ class Service:
         """Recover what an earlier process left and start driving jobs."""
         runnable = await self._durability.commit(self._recover)
         for number, tenant in runnable:
-            self._scheduler.add(number, tenant)
+            self.notice(number, tenant)
+        if not runnable:
+            self._idle.set()
 
     def _recover(self) -> list[tuple[int, str]]:
         """Count crashes and list what can go on (store thread)."""
@@ -126,6 +125,8 @@ class Service:
         finally:
             del self._drivers[number]
             self._changed(number)
+            if not self._drivers and not self._scheduler.statistics()["runnable"]:
+                self._idle.set()
 
     def _load(self, number: int) -> ActiveJob:
         """Build the active job (store thread)."""
@@ -135,8 +136,8 @@ class Service:
             self._jobs,
             record,
             agent=agent,
-            policy=self._policy(),
-            objects=self._objects(record.grants, agent),
+            policy=access_policy(self._settings),
+            objects=job_objects(record.grants, agent, self._settings),
             limits=self._limits(),
         )
 
@@ -152,14 +153,6 @@ class Service:
             known = ", ".join(sorted(self._agents)) or "none"
             raise NotFound(f"agent {role!r} is not registered with this service; registered: {known}") from None
 
-    def _objects(self, grants: Any, agent: Agent) -> ObjectGateway:
-        """The durable objects of a job."""
-        return ObjectGateway(grants, agent_role=agent.role, agent_class=type(agent).__name__, policy=self._policy())
-
-    def _policy(self) -> AccessPolicy:
-        """The access policy in force."""
-        return AccessPolicy(DefaultAcl.parse(self._settings.default_acl), self._settings.strict_acl)
-
     def _limits(self) -> HarnessLimits:
         """The harness limits in force."""
         settings = self._settings
@@ -169,7 +162,9 @@ class Service:
 
     async def _stall(self, number: int, reason: str) -> None:
         """Note that a job cannot go on now, and try it again later."""
-        _log.error("job %s cannot go on now, it is tried again in %gs: %s", job_id(number), _STALLED_RETRY_SECONDS, reason)
+        _log.error(
+            "job %s cannot go on now, it is tried again in %gs: %s", job_id(number), _STALLED_RETRY_SECONDS, reason
+        )
         self._stalled[number] = reason
 
         def note() -> str:
@@ -183,7 +178,7 @@ class Service:
 
         def again() -> None:
             self._retries.discard(timer)
-            self._scheduler.add(number, tenant)
+            self.notice(number, tenant)
 
         timer = asyncio.get_running_loop().call_later(_STALLED_RETRY_SECONDS, again)
         self._retries.add(timer)
@@ -201,7 +196,7 @@ class Service:
         *,
         shared_vars: Mapping[str, Any] | None = None,
         message: str = "",
-        tenant: str = "default",
+        tenant: str = DEFAULT_TENANT,
         principal: str = "",
         **job_params: Any,
     ) -> str:
@@ -222,47 +217,24 @@ class Service:
             InvalidRequest: unknown agent, illegal variable name, value that cannot cross.
             LimitExceeded: the startup variables are too large.
         """
-        variables = dict(shared_vars or {})
-        check_variable_names(variables)
-        agent = self._agent(role)
-        definition = agent.create_job_definition(shared_vars=variables, **job_params).to_json()
-
-        def create() -> int:
-            grants = ObjectGateway.new_record()
-            record = self._jobs.create(
-                tenant=tenant, role=role, principal=principal, definition=definition, grants=grants, now_us=now_us()
-            )
-            objects = self._objects(grants, agent)
-            add_start_commit(self._jobs, record, objects, variables, self._store.state_num())
-            if message:
-                self._jobs.add_message(record, "user", message, now_us())
-            return int(record.number)
-
+        create = self._factory.prepare(
+            self._agent(role),
+            shared_vars=shared_vars,
+            message=message,
+            tenant=tenant,
+            principal=principal,
+            params=job_params,
+        )
         number = await self._durability.commit(create)
-        self._scheduler.add(number, tenant)
+        self.notice(number, tenant)
         return job_id(number)
 
-    # ------------------------------------------------------------------------------------ inspecting
+    def notice(self, number: int, tenant: str) -> None:
+        """Drive a job that has become runnable."""
+        self._idle.clear()
+        self._scheduler.add(number, tenant)
 
-    async def jobs(self, *, newest: int = 50) -> list[JobSummary]:
-        """Summaries of the newest jobs, oldest first."""
-        return await self._store.read(
-            lambda: [job_summary(self._jobs.get(number)) for number in self._jobs.numbers(newest=newest)]
-        )
-
-    async def job(self, id_: str) -> JobView:
-        """A job with its whole chat log.
-
-        Raises:
-            NotFound: there is no such job.
-        """
-        number = job_number(id_)
-        return await self._store.read(lambda: job_view(self._jobs, self._jobs.get(number)))
-
-    async def variables(self, id_: str) -> list[VariableView]:
-        """The variables of a job as of its newest commit."""
-        number = job_number(id_)
-        return await read_variables(self._store, self._jobs, number)
+    # --------------------------------------------------------------------------------------- waiting
 
     async def wait(self, id_: str) -> JobSummary:
         """Wait until the job is done, suspended, or cannot go on for now (its reason says why)."""
@@ -273,23 +245,15 @@ class Service:
                 return summary
         raise AssertionError("unreachable")
 
+    async def wait_idle(self) -> None:
+        """Wait until no job is being driven or waiting to be: all are done, suspended or stalled."""
+        await self._idle.wait()
+
     async def follow(self, id_: str, *, start: int = 0) -> AsyncIterator[ItemView]:
         """Finished chat items in order, from index ``start``, until the job is done."""
-        number = job_number(id_)
         index = start
-
-        def finished() -> list[ItemView]:
-            record = self._jobs.get(number)
-            items = []
-            for position in range(index, len(record.chat)):
-                item = record.chat[position]
-                if item.state not in {"none", "committed", "died"}:
-                    break
-                items.append(item_view(self._jobs, record, item))
-            return items
-
-        async for summary in self._watch(number):
-            for item in await self._store.read(finished):
+        async for summary in self._watch(job_number(id_)):
+            for item in await self.items(id_, start=index):
                 index += 1
                 yield item
             if summary.status == JobStatus.DONE.value:
@@ -318,28 +282,16 @@ class Service:
             InvalidRequest: it is done already.
         """
         number = job_number(id_)
-
-        def request() -> str:
-            record = self._jobs.get(number)
-            if record.status == JobStatus.DONE.value:
-                raise InvalidRequest(f"job {id_} is done already")
-            record.cancel_requested = reason or "cancelled"
-            return str(record.tenant)
-
-        tenant = await self._durability.commit(request)
+        requested = await super().cancel(id_, reason)
         driver = self._drivers.get(number)
         if driver is not None:
             driver.cancel()
         else:
-            self._scheduler.add(number, tenant)
+            self.notice(number, requested.tenant)
         async for summary in self._watch(number):
             if summary.status == JobStatus.DONE.value or number in self._stalled:
                 return summary
         raise AssertionError("unreachable")
-
-    async def calls(self) -> list[CallView]:
-        """Every call that is in doubt."""
-        return await self._store.read(lambda: calls_in_doubt(self._jobs))
 
     async def resolve(self, id_: str, call: int, resolution: Resolution) -> JobSummary:
         """Decide what became of a call in doubt, and let its job go on.
@@ -347,18 +299,14 @@ class Service:
         Raises:
             InvalidRequest: that call is not in doubt.
         """
-        number = job_number(id_)
-
-        def apply() -> JobRecord:
-            record = self._jobs.get(number)
-            resolve_call(self._jobs, record, call, resolution)
-            return record
-
-        record = await self._durability.commit(apply)
-        summary = await self._store.read(lambda: job_summary(record))
-        self._scheduler.add(number, summary.tenant)
+        summary = await super().resolve(id_, call, resolution)
+        self.notice(job_number(id_), summary.tenant)
         return summary
 
     def statistics(self) -> dict[str, Any]:
         """Counters for operators."""
-        return {"scheduler": self._scheduler.statistics(), "pool": self._pool.statistics(), "full": self._durability.full_since}
+        return {
+            "scheduler": self._scheduler.statistics(),
+            "pool": self._pool.statistics(),
+            "full": self._durability.full_since,
+        }

@@ -278,5 +278,3 @@ def _became(answer: Any) -> str:
     if answer is None:
         return "is in doubt"
     return f"raised {answer.error_type}" if answer.error_type else "succeeded"
-
-

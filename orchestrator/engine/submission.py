@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.digests import content_digest
@@ -10,12 +10,18 @@ from orchestrator.engine.jobs import JobRepository, NewCommit
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.step_run import now_us
 from orchestrator.sandboxes.step import Component, Form, Workspace
+from orchestrator.store.store import Store
+from statek.access import AccessPolicy, DefaultAcl
+from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
 from statek.rendering import render_value
+from statek.settings import StatekSettings
 
-__all__ = ["add_start_commit", "check_variable_names"]
+__all__ = ["DEFAULT_TENANT", "JobFactory", "access_policy", "job_objects"]
+
+DEFAULT_TENANT = "default"
 
 MAX_STARTUP_BYTES = 1 << 20
 """Sum of the encoded startup variables; data beyond it belongs into durable objects or files."""
@@ -23,7 +29,74 @@ MAX_STARTUP_BYTES = 1 << 20
 _MAX_PREVIEW_CHARS = 200
 
 
-def check_variable_names(names: Mapping[str, object]) -> None:
+class JobFactory:
+    """Makes jobs; what ``prepare`` gives is run on the store thread and made durable by the caller."""
+
+    def __init__(self, store: Store, settings: StatekSettings, jobs: JobRepository | None = None) -> None:
+        self._store = store
+        self._settings = settings
+        self._jobs = jobs or JobRepository()
+
+    def prepare(
+        self,
+        agent: Agent,
+        *,
+        shared_vars: Mapping[str, Any] | None = None,
+        message: str = "",
+        tenant: str = DEFAULT_TENANT,
+        principal: str = "",
+        params: Mapping[str, Any] | None = None,
+    ) -> Callable[[], int]:
+        """Check a submission and give the change that makes the job; the change gives its number.
+
+        Args:
+            agent: the agent that is to do the work.
+            shared_vars: startup variables by name; durable objects become handles.
+            message: what the user says first; empty for nothing.
+            tenant: who owns it.
+            principal: on whose behalf it acts.
+            params: values for the prompt's placeholders.
+
+        Raises:
+            InvalidRequest: an illegal variable name, or an incomplete agent. The change itself raises
+                LimitExceeded and UnsupportedValue for the values.
+        """
+        variables = dict(shared_vars or {})
+        _check_variable_names(variables)
+        definition = agent.create_job_definition(shared_vars=variables, **(params or {})).to_json()
+
+        def create() -> int:
+            grants = ObjectGateway.new_record()
+            record = self._jobs.create(
+                tenant=tenant,
+                role=agent.role,
+                principal=principal,
+                definition=definition,
+                grants=grants,
+                now_us=now_us(),
+            )
+            objects = job_objects(grants, agent, self._settings)
+            _add_start_commit(self._jobs, record, objects, variables, self._store.state_num())
+            if message:
+                self._jobs.add_message(record, "user", message, now_us())
+            return int(record.number)
+
+        return create
+
+
+def job_objects(grants: Any, agent: Agent, settings: StatekSettings) -> ObjectGateway:
+    """The durable objects of a job, guarded for its agent."""
+    return ObjectGateway(
+        grants, agent_role=agent.role, agent_class=type(agent).__name__, policy=access_policy(settings)
+    )
+
+
+def access_policy(settings: StatekSettings) -> AccessPolicy:
+    """The access settings in force."""
+    return AccessPolicy(DefaultAcl.parse(settings.default_acl), settings.strict_acl)
+
+
+def _check_variable_names(names: Mapping[str, object]) -> None:
     """Refuse names that Python code could not use or that belong to the workspace itself.
 
     Raises:
@@ -34,7 +107,7 @@ def check_variable_names(names: Mapping[str, object]) -> None:
             raise InvalidRequest(f"startup variable {name!r} must be a Python name without a leading underscore")
 
 
-def add_start_commit(
+def _add_start_commit(
     jobs: JobRepository, record: JobRecord, objects: ObjectGateway, variables: Mapping[str, Any], state_num: int
 ) -> None:
     """Write commit 0: the startup variables, durable objects among them as handles (store thread).

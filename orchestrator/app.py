@@ -1,0 +1,176 @@
+"""Composes the service: store, driver, pool, model, engine; the only place where all of them meet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from orchestrator.engine.inspection import Inspection
+from orchestrator.engine.service import Service
+from orchestrator.models.gateway import LiteLLMModel
+from orchestrator.models.settings import ModelSettings
+from orchestrator.sandboxes.driver import Driver, RunnerLimits
+from orchestrator.sandboxes.pool import Pool
+from orchestrator.sandboxes.probe import select_driver
+from orchestrator.sandboxes.step import StepLimits
+from orchestrator.store.store import Store
+from statek.agents.agent import Agent
+from statek.model import Model
+from statek.settings import StatekSettings
+
+__all__ = ["open_inspection", "open_service", "open_store", "running_service", "serve", "step_limits", "wait_for_stop"]
+
+_log = logging.getLogger("statek.app")
+
+Progress = Callable[[str], None]
+
+
+def _silent(_text: str) -> None:
+    """Progress that nobody reads."""
+
+
+def open_store(settings: StatekSettings) -> Store:
+    """Open the store of the data directory; blocking.
+
+    Raises:
+        StoreLocked: another process owns it.
+        StoreDamaged: it cannot be rebuilt.
+    """
+    return Store.open(Path(settings.data_dir) / "store")
+
+
+def runner_limits(settings: StatekSettings) -> RunnerLimits:
+    """Limits of a runner as a whole."""
+    return RunnerLimits(
+        memory_bytes=settings.memory_bytes,
+        cpus=settings.cpus,
+        pids=settings.pids,
+        tmp_bytes=settings.tmp_bytes,
+        work_bytes=settings.work_bytes,
+    )
+
+
+def step_limits(settings: StatekSettings) -> StepLimits:
+    """Limits of the executor within it."""
+    return StepLimits(
+        memory_bytes=settings.memory_bytes,
+        output_head_bytes=settings.output_head_bytes,
+        output_tail_bytes=settings.output_tail_bytes,
+        work_bytes=settings.work_bytes,
+        checkpoint_bytes=settings.checkpoint_bytes,
+    )
+
+
+@asynccontextmanager
+async def open_service(
+    settings: StatekSettings,
+    agents: Iterable[Agent],
+    *,
+    model: Model | None = None,
+    driver: Driver | None = None,
+    progress: Progress = _silent,
+) -> AsyncIterator[Service]:
+    """Open the store and run a service over it until the block is left.
+
+    Args:
+        settings: settings in force.
+        agents: agents whose jobs it may drive.
+        model: answers model requests; None takes litellm.
+        driver: makes the runners; None takes the one of the settings.
+        progress: gets a line for whatever takes long.
+
+    Raises:
+        ConfigurationError: no sandbox works here, or the image cannot be made.
+        StoreError: the store cannot be opened.
+    """
+    store = await asyncio.to_thread(open_store, settings)
+    try:
+        async with running_service(settings, store, agents, model=model, driver=driver, progress=progress) as service:
+            yield service
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+@asynccontextmanager
+async def running_service(
+    settings: StatekSettings,
+    store: Store,
+    agents: Iterable[Agent],
+    *,
+    model: Model | None = None,
+    driver: Driver | None = None,
+    progress: Progress = _silent,
+) -> AsyncIterator[Service]:
+    """Run a service over an open store until the block is left; see ``open_service``."""
+    own_driver = driver is None
+    chosen = driver or await select_driver(settings.driver)
+    try:
+        progress(f"preparing sandboxes: driver {chosen.name}, tier {chosen.tier.label}")
+        await chosen.prepare(settings.flavour)
+        sockets = Path(settings.data_dir).resolve() / "run"
+        sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        pool = Pool(
+            chosen,
+            size=settings.pool_size,
+            max_runners=settings.max_runners,
+            socket_dir=sockets,
+            store_id=store.store_id,
+            incarnation=store.incarnation,
+            runner_limits=runner_limits(settings),
+            step_limits=step_limits(settings),
+            flavour=settings.flavour,
+        )
+        await pool.start()
+        try:
+            answers = model or LiteLLMModel(
+                ModelSettings(timeout_seconds=settings.model_timeout_seconds, retries=settings.model_retries)
+            )
+            service = Service(settings, store, pool, answers, agents)
+            await service.start()
+            try:
+                yield service
+            finally:
+                await service.stop()
+        finally:
+            await pool.aclose()
+    finally:
+        if own_driver:
+            await chosen.aclose()
+
+
+@asynccontextmanager
+async def open_inspection(settings: StatekSettings) -> AsyncIterator[Inspection]:
+    """Open the store to look at jobs and to decide about them, without driving any."""
+    store = await asyncio.to_thread(open_store, settings)
+    try:
+        yield Inspection(store)
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+async def wait_for_stop() -> None:
+    """Return at SIGTERM or SIGINT; from then on a second one ends the process the hard way."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def serve(
+    settings: StatekSettings, agents: Iterable[Agent], *, model: Model | None = None, progress: Progress = _silent
+) -> None:
+    """Run the service and its API socket until SIGTERM or SIGINT, then flush and close."""
+    from orchestrator.api.server import ApiServer  # noqa: PLC0415 -- grpc is loaded only where it is served
+
+    async with open_service(settings, agents, model=model, progress=progress) as service:
+        async with ApiServer(service, settings):
+            await wait_for_stop()

@@ -1,0 +1,107 @@
+"""Looks at jobs and decides about them, without driving any.
+
+The running service is one of these; the CLI makes one over a store that no service has open.
+"""
+
+from __future__ import annotations
+
+from orchestrator.engine.durability import Durability
+from orchestrator.engine.jobs import JobRepository, job_number
+from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
+from orchestrator.engine.variables import read_variables, read_variables_sync
+from orchestrator.engine.views import item_view, job_summary, job_view
+from orchestrator.store.store import Store
+from statek.exceptions import InvalidRequest
+from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+from statek.job_status import JobStatus
+
+__all__ = ["Inspection"]
+
+
+class Inspection:
+    """Reads and operator decisions over one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._jobs = JobRepository()
+        self._durability = Durability(store)
+
+    async def jobs(self, *, newest: int = 50) -> list[JobSummary]:
+        """Summaries of the newest jobs, oldest first."""
+        return await self._store.read(
+            lambda: [job_summary(self._jobs.get(number)) for number in self._jobs.numbers(newest=newest)]
+        )
+
+    async def job(self, id_: str) -> JobView:
+        """A job with its whole chat log.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        number = job_number(id_)
+        return await self._store.read(lambda: job_view(self._jobs, self._jobs.get(number)))
+
+    def job_sync(self, id_: str) -> JobView:
+        """``job`` for other threads than the event loop's."""
+        number = job_number(id_)
+        return self._store.read_sync(lambda: job_view(self._jobs, self._jobs.get(number)))
+
+    async def items(self, id_: str, *, start: int = 0) -> list[ItemView]:
+        """The finished chat items from index ``start`` on, up to the first unfinished one."""
+        number = job_number(id_)
+
+        def finished() -> list[ItemView]:
+            record = self._jobs.get(number)
+            items = []
+            for position in range(start, len(record.chat)):
+                item = record.chat[position]
+                if item.state not in {"none", "committed", "died"}:
+                    break
+                items.append(item_view(self._jobs, record, item))
+            return items
+
+        return await self._store.read(finished)
+
+    async def variables(self, id_: str) -> list[VariableView]:
+        """The variables of a job as of its newest commit."""
+        return await read_variables(self._store, self._jobs, job_number(id_))
+
+    def variables_sync(self, id_: str) -> list[VariableView]:
+        """``variables`` for other threads than the event loop's."""
+        return read_variables_sync(self._store, self._jobs, job_number(id_))
+
+    async def calls(self) -> list[CallView]:
+        """Every call that is in doubt."""
+        return await self._store.read(lambda: calls_in_doubt(self._jobs))
+
+    async def cancel(self, id_: str, reason: str) -> JobSummary:
+        """Ask for the end of a job; whoever drives it ends it.
+
+        Raises:
+            InvalidRequest: it is done already.
+        """
+        number = job_number(id_)
+
+        def request() -> JobSummary:
+            record = self._jobs.get(number)
+            if record.status == JobStatus.DONE.value:
+                raise InvalidRequest(f"job {id_} is done already")
+            record.cancel_requested = reason or "cancelled"
+            return job_summary(record)
+
+        return await self._durability.commit(request)
+
+    async def resolve(self, id_: str, call: int, resolution: Resolution) -> JobSummary:
+        """Decide what became of a call in doubt; its job becomes runnable.
+
+        Raises:
+            InvalidRequest: that call is not in doubt.
+        """
+        number = job_number(id_)
+
+        def apply() -> JobSummary:
+            record = self._jobs.get(number)
+            resolve_call(self._jobs, record, call, resolution)
+            return job_summary(record)
+
+        return await self._durability.commit(apply)

@@ -1,0 +1,102 @@
+"""``Job``: what an application inspects when it wants to know what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from statek.executors.views import ItemView, JobView, VariableView
+from statek.job_definition import JobDefinition
+from statek.job_status import JobStatus
+from statek.pyenv import PyEnv
+
+__all__ = ["Job", "JobDef", "JobError", "JobSource", "JobStatus", "JobUsage"]
+
+JobDef = JobDefinition
+"""The documents' name of the frozen setup of one task."""
+
+
+class JobSource(Protocol):
+    """Where a ``Job`` reads from: the service of this process."""
+
+    def job_sync(self, id_: str) -> JobView:
+        """The job as of now."""
+        ...
+
+    def variables_sync(self, id_: str) -> list[VariableView]:
+        """Its variables as of its newest commit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job ended by failure.
+
+    Attributes:
+        kind: ``warmup`` | ``limit`` | ``model`` | ``quarantine`` | ``cancelled`` | ``internal``.
+        error_message: text for a person.
+    """
+
+    kind: str
+    error_message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobUsage:
+    """What a job has used.
+
+    Attributes:
+        total_input_tokens, total_output_tokens: model tokens.
+        total_cost: US dollars, as far as prices are known.
+    """
+
+    total_input_tokens: int
+    total_output_tokens: int
+    total_cost: float
+
+
+class Job:
+    """A durable job, read afresh at every access; blocking reads of about a millisecond.
+
+    Two jobs never share variables: each ``py_env.local_state`` is its own.
+    """
+
+    def __init__(self, id_: str, source: JobSource) -> None:
+        """Args are the job's id and where to read it."""
+        self.id = id_
+        self._source = source
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    @property
+    def status(self) -> JobStatus:
+        """The persisted status."""
+        return JobStatus[self._source.job_sync(self.id).summary.status]
+
+    @property
+    def reason(self) -> str:
+        """Why it waits or how it ended; empty while all is well."""
+        return self._source.job_sync(self.id).summary.reason
+
+    @property
+    def py_env(self) -> PyEnv:
+        """The Python workspace."""
+        return PyEnv(self._source.job_sync(self.id), self._source.variables_sync(self.id))
+
+    @property
+    def chat_log(self) -> tuple[ItemView, ...]:
+        """User messages, replies and warmup blocks with their code, console and calls."""
+        return self._source.job_sync(self.id).items
+
+    @property
+    def error(self) -> JobError | None:
+        """Why it ended by failure; None otherwise."""
+        failure = self._source.job_sync(self.id).summary.failure
+        return JobError(failure["kind"], failure["message"]) if failure else None
+
+    @property
+    def usage(self) -> JobUsage:
+        """Tokens and cost so far."""
+        summary = self._source.job_sync(self.id).summary
+        return JobUsage(summary.input_tokens, summary.output_tokens, summary.cost_microusd / 1e6)

@@ -1,0 +1,109 @@
+"""Plain-data views of a job: what inspection shows, wherever it is asked.
+
+They hold no durable object and are safe to use on any thread and to send anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["CallView", "ItemView", "JobSummary", "JobView", "VariableView"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """A recorded host call.
+
+    Attributes:
+        job, step, number: where it happened.
+        name, kind, handle: what was asked of whom.
+        arguments: short text of the arguments, empty where they were not kept.
+        effect: ``none`` | ``store`` | ``external``.
+        state: ``done`` | ``failed`` | ``in doubt``.
+        result: short text of the value or the error.
+        idempotency_key: of external calls.
+    """
+
+    job: str
+    step: int
+    number: int
+    name: str
+    kind: str
+    handle: int
+    arguments: str
+    effect: str
+    state: str
+    result: str
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """One entry of the chat log, with its step if it has one."""
+
+    kind: str
+    at_us: int
+    text: str
+    step: int
+    code: str
+    state: str
+    attempts: int
+    console: tuple[tuple[str, str], ...]
+    outcome: dict[str, Any]
+    changed: tuple[str, ...]
+    calls: tuple[CallView, ...]
+    start_commit: int
+    end_commit: int
+    usage: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """One line about a job."""
+
+    id: str
+    role: str
+    tenant: str
+    principal: str
+    status: str
+    reason: str
+    failure: dict[str, str] | None
+    steps: int
+    turns: int
+    tier: str
+    created_us: int
+    changed_us: int
+    input_tokens: int
+    output_tokens: int
+    cost_microusd: int
+    exit_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job with its whole chat log."""
+
+    summary: JobSummary
+    items: tuple[ItemView, ...]
+    commits: int
+    image_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariableView:
+    """One variable.
+
+    Attributes:
+        name: its name.
+        preview: one bounded line, made in the sandbox (data, never trusted).
+        form: ``graph`` (``value`` is readable), ``opaque`` or ``lost``.
+        value: the host value for form graph; durable objects are ``Handle``s.
+        size_bytes: of the component that it belongs to.
+    """
+
+    name: str
+    preview: str
+    form: str
+    value: Any
+    size_bytes: int

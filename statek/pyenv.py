@@ -1,0 +1,50 @@
+"""``PyEnv``: the Python workspace of a job, as the host can see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from statek.executors.views import JobView, VariableView
+
+__all__ = ["PyEnv", "UnreadableValue"]
+
+_SHOWN_KINDS = frozenset({"print", "echo", "stream", "error", "note"})
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableValue:
+    """A variable that lives in the sandbox in a form that the host never opens (a pickle), or that is lost.
+
+    Attributes:
+        preview: what the sandbox says it is; data of a hostile side.
+        form: ``opaque`` or ``lost``.
+    """
+
+    preview: str
+    form: str
+
+
+class PyEnv:
+    """Variables, console and exit status of a job at one moment.
+
+    Attributes:
+        local_state: the variables by name; what the host cannot read is an ``UnreadableValue``.
+        console: captured output, one element per print, echo or error.
+        exceptions: errors by index of the chat-log entry whose code raised them.
+        exit_status: text form of what was passed to exit(...); empty while it was not called.
+    """
+
+    def __init__(self, job: JobView, variables: Iterable[VariableView]) -> None:
+        self.local_state: dict[str, Any] = {
+            view.name: view.value if view.form == "graph" else UnreadableValue(view.preview, view.form)
+            for view in variables
+        }
+        self.console: list[str] = [text for item in job.items for kind, text in item.console if kind in _SHOWN_KINDS]
+        self.exceptions: dict[int, str] = {
+            index: f"{item.outcome['type']}: {item.outcome['message']}"
+            for index, item in enumerate(job.items)
+            if item.outcome.get("outcome") in {"error", "died"}
+        }
+        self.exit_status: str = job.summary.exit_status

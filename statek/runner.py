@@ -1,0 +1,62 @@
+"""``start_statek`` and ``start_statek_async``: drive the jobs of this process's store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from statek import runtime
+from statek.agents.agent import Agent
+from statek.exceptions import InvalidRequest
+from statek.model import Model
+
+__all__ = ["start_statek", "start_statek_async"]
+
+
+def start_statek(
+    agents: Sequence[Agent] | Agent,
+    *,
+    max_concurrency: int | None = None,
+    model: Model | None = None,
+    until_idle: bool = False,
+) -> None:
+    """Drive jobs until SIGTERM or SIGINT; blocking.
+
+    Args:
+        agents: agents whose jobs may be driven; jobs of other roles wait.
+        max_concurrency: jobs driven at once; None takes the setting.
+        model: answers model requests; None takes litellm with the agents' MODEL metadata.
+        until_idle: return as soon as every job is done, suspended or cannot go on.
+
+    Raises:
+        RuntimeError: called inside a running event loop; await ``start_statek_async`` there.
+        ConfigurationError: no sandbox works here.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError("an event loop is running: await start_statek_async(...) instead of start_statek(...)")
+    asyncio.run(start_statek_async(agents, max_concurrency=max_concurrency, model=model, until_idle=until_idle))
+
+
+async def start_statek_async(
+    agents: Sequence[Agent] | Agent,
+    *,
+    max_concurrency: int | None = None,
+    model: Model | None = None,
+    until_idle: bool = False,
+) -> None:
+    """``start_statek`` inside a running event loop; the same arguments.
+
+    Raises:
+        InvalidRequest: two agents have the same role.
+        ConfigurationError: no sandbox works here.
+    """
+    chosen = [agents] if isinstance(agents, Agent) else list(dict.fromkeys(agents))
+    roles = [agent.role for agent in chosen]
+    repeated = sorted({role for role in roles if roles.count(role) > 1})
+    if repeated:
+        raise InvalidRequest(f"two agents have the role {', '.join(repeated)}; a role names one agent")
+    await runtime.embedded().run(chosen, model=model, max_concurrency=max_concurrency, until_idle=until_idle)

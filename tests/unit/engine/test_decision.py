@@ -1,0 +1,122 @@
+"""Stepping the pure decision of the job loop by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from statek.executors.decision import (
+    CancelRequested,
+    Execute,
+    ExecuteAgain,
+    FailureKind,
+    Finish,
+    HarnessLimits,
+    InDoubt,
+    JobView,
+    ModelFailed,
+    RecordDeath,
+    ReplyReceived,
+    Resumed,
+    StepDied,
+    StepEnded,
+    StepLost,
+    Think,
+    Wait,
+    decide,
+)
+from statek.job_status import JobStatus
+
+
+def job(status: JobStatus = JobStatus.STARTED, **facts: object) -> JobView:
+    return JobView(status, **facts)  # type: ignore[arg-type]
+
+
+def test_new_job_runs_its_warmup_blocks_in_order_before_it_thinks() -> None:
+    assert decide(job(JobStatus.READY, warmup_blocks=2), Resumed()) == Execute(warmup=0)
+    after_first = job(JobStatus.WARMING_UP, warmup_blocks=2, warmup_next=1)
+    assert decide(after_first, StepEnded(warmup=True)) == Execute(warmup=1)
+    after_last = job(JobStatus.WARMING_UP, warmup_blocks=2, warmup_next=2)
+    assert decide(after_last, StepEnded(warmup=True)) == Think()
+
+
+def test_reply_is_executed_and_a_step_that_ended_leads_to_the_next_thought() -> None:
+    assert decide(job(has_current=True), ReplyReceived()) == Execute()
+    assert decide(job(), StepEnded()) == Think()
+    assert decide(job(), StepEnded(error="ValueError: x")) == Think()
+    assert decide(job(), StepDied("deadline: too long")) == Think()
+
+
+def test_exit_finishes_without_failure() -> None:
+    assert decide(job(), StepEnded(exited=True)) == Finish()
+    assert decide(job(JobStatus.WARMING_UP), StepEnded(exited=True, warmup=True)) == Finish()
+
+
+def test_done_job_has_nothing_to_do() -> None:
+    assert decide(job(JobStatus.DONE, cancel_requested="x"), Resumed()) is None
+
+
+def test_failed_warmup_fails_its_job() -> None:
+    view = job(JobStatus.WARMING_UP, warmup_blocks=1)
+    assert decide(view, StepEnded(error="KeyError: 'a'", warmup=True)) == Finish(FailureKind.WARMUP, "KeyError: 'a'")
+    assert decide(view, StepDied("memory: out", warmup=True)) == Finish(FailureKind.WARMUP, "memory: out")
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_lost_step_runs_again_twice(attempts: int) -> None:
+    assert decide(job(has_current=True, attempts=attempts), StepLost("gone")) == ExecuteAgain()
+
+
+def test_step_lost_a_third_time_counts_as_a_death_of_its_code() -> None:
+    command = decide(job(has_current=True, attempts=3), StepLost("gone"))
+    assert command == RecordDeath("its runner was lost 3 times, the last time: gone")
+
+
+@pytest.mark.parametrize("crashes", [0, 1])
+def test_step_in_flight_at_one_crash_is_run_again(crashes: int) -> None:
+    assert decide(job(has_current=True, attempts=1, crashes=crashes), Resumed()) == ExecuteAgain()
+
+
+def test_step_in_flight_at_two_crashes_is_quarantined() -> None:
+    command = decide(job(has_current=True, attempts=2, crashes=2), Resumed())
+    assert isinstance(command, Finish)
+    assert (command.failure, command.drop_current) == (FailureKind.QUARANTINE, True)
+
+
+def test_call_in_doubt_waits_for_an_operator() -> None:
+    command = decide(job(has_current=True, attempts=1), InDoubt("pay, call 1, key k"))
+    assert command == Wait("in doubt: pay, call 1, key k; resolve it with: statek calls resolve")
+
+
+def test_cancellation_wins_over_every_other_event() -> None:
+    view = job(has_current=True, attempts=1, cancel_requested="enough")
+    expected = Finish(FailureKind.CANCELLED, "enough", drop_current=True)
+    for event in (Resumed(), StepEnded(exited=True), StepLost("x"), InDoubt("y"), CancelRequested("enough")):
+        assert decide(view, event) == expected
+
+
+def test_model_failure_ends_the_job() -> None:
+    assert decide(job(), ModelFailed("no key")) == Finish(FailureKind.MODEL, "no key")
+
+
+@pytest.mark.parametrize(
+    ("facts", "name"),
+    [
+        ({"turns": 5}, "max_turns is 5"),
+        ({"exceptions": 4}, "max_exceptions is 4"),
+        ({"consecutive_exceptions": 3}, "max_consecutive_exceptions is 3"),
+        ({"tokens": 900}, "max_token_usage is 900"),
+    ],
+)
+def test_harness_limit_ends_the_job_before_the_turn_that_would_exceed_it(facts: dict[str, int], name: str) -> None:
+    limits = HarnessLimits(5, 4, 3, 900)
+    command = decide(job(limits=limits, **facts), StepEnded())
+    assert isinstance(command, Finish)
+    assert command.failure is FailureKind.LIMIT
+    assert name in command.message
+    below = {key: value - 1 for key, value in facts.items()}
+    assert decide(job(limits=limits, **below), StepEnded()) == Think()
+
+
+def test_no_limit_speaks_when_limits_are_off() -> None:
+    limits = HarnessLimits(None, None, None, None)
+    assert decide(job(limits=limits, turns=10**9, exceptions=10**9, tokens=10**12), StepEnded()) == Think()
