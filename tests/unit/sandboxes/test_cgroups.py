@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.sandboxes.cgroups import ResourceGroup, folders_of, group_root, read_usage, remove_empty
+from orchestrator.sandboxes.driver import RunnerLimits, RunnerStats
+
+LIMITS = RunnerLimits(memory_bytes=4096, cpus=1.5, pids=7)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    for controller in ("memory", "pids", "cpu"):
+        (tmp_path / controller).mkdir()
+    return tmp_path
+
+
+def test_old_hierarchy_has_one_folder_for_each_controller(old: Path) -> None:
+    assert group_root(old) == {name: old / name for name in ("memory", "pids", "cpu")}
+
+
+def test_group_in_the_old_hierarchy_gets_its_limits(old: Path) -> None:
+    group = ResourceGroup.create("statek-x", LIMITS, root=old)
+    assert group is not None
+    written = {str(path.relative_to(old)): path.read_text() for path in sorted(old.rglob("*")) if path.is_file()}
+    assert written == {
+        "memory/statek-x/memory.limit_in_bytes": "4096",
+        "pids/statek-x/pids.max": "7",
+        "cpu/statek-x/cpu.cfs_period_us": "10000",
+        "cpu/statek-x/cpu.cfs_quota_us": "15000",
+    }
+    group.add(42)
+    assert [(old / name / "statek-x" / "cgroup.procs").read_text() for name in ("memory", "pids", "cpu")] == ["42"] * 3
+    assert group.memory_mount() == (str(old / "memory" / "statek-x"), "/sys/fs/cgroup/memory")
+
+
+def test_group_in_the_unified_hierarchy_gets_its_limits(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpu io memory pids")
+    (tmp_path / "cgroup.subtree_control").write_text("")
+    group = ResourceGroup.create("statek-x", LIMITS, root=tmp_path)
+    assert group is not None
+    folder = tmp_path / "statek-x"
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        "memory.max": "4096",
+        "pids.max": "7",
+        "cpu.max": "15000 10000",
+    }
+    assert group.memory_mount() == (str(folder), "/sys/fs/cgroup")
+
+
+def test_no_group_where_nothing_is_mounted(tmp_path: Path) -> None:
+    assert ResourceGroup.create("statek-x", LIMITS, root=tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {"memory.usage_in_bytes": "123\n", "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"},
+            RunnerStats(memory_bytes=123, pids=5, oom_kills=2),
+        ),
+        (
+            {"memory.current": "9\n", "memory.events": "low 0\nhigh 0\nmax 4\noom 1\noom_kill 1\noom_group_kill 0\n"},
+            RunnerStats(memory_bytes=9, pids=5, oom_kills=1),
+        ),
+        ({}, RunnerStats(memory_bytes=0, pids=5, oom_kills=0)),
+    ],
+)
+def test_usage_is_read_from_either_generation(tmp_path: Path, files: dict[str, str], expected: RunnerStats) -> None:
+    for name, text in {**files, "pids.current": "5\n"}.items():
+        (tmp_path / name).write_text(text)
+    assert read_usage(tmp_path, tmp_path) == expected
+
+
+def test_own_groups_are_found_by_pid() -> None:
+    found = folders_of(os.getpid())
+    assert {name for name in found if not found[name].is_dir()} == set()
+
+
+def test_group_with_content_stays_and_empty_one_goes(tmp_path: Path) -> None:
+    full, empty = tmp_path / "full", tmp_path / "empty"
+    (full / "child").mkdir(parents=True)
+    empty.mkdir()
+    assert [remove_empty(full), remove_empty(empty), remove_empty(tmp_path / "never")] == [False, True, True]
+    assert [full.exists(), empty.exists()] == [True, False]
