@@ -1,0 +1,1 @@
+"""The orchestrator: the trusted process that holds agents, jobs, models, tools and the store."""

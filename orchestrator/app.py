@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from statek.settings import StatekSettings
+
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.service import Service
 from orchestrator.models.gateway import LiteLLMModel
@@ -20,7 +22,6 @@ from orchestrator.sandboxes.step import StepLimits
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
 from statek.model import Model
-from statek.settings import StatekSettings
 
 __all__ = ["open_inspection", "open_service", "open_store", "running_service", "serve", "step_limits", "wait_for_stop"]
 
@@ -110,14 +111,11 @@ async def running_service(
     chosen = driver or await select_driver(settings.driver)
     try:
         progress(f"preparing sandboxes: driver {chosen.name}, tier {chosen.tier.label}")
-        await chosen.prepare(settings.flavour)
-        sockets = Path(settings.data_dir).resolve() / "run"
-        sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         pool = Pool(
             chosen,
             size=settings.pool_size,
             max_runners=settings.max_runners,
-            socket_dir=sockets,
+            socket_dir=Path(settings.data_dir) / "run",
             store_id=store.store_id,
             incarnation=store.incarnation,
             runner_limits=runner_limits(settings),
@@ -169,8 +167,7 @@ async def serve(
     settings: StatekSettings, agents: Iterable[Agent], *, model: Model | None = None, progress: Progress = _silent
 ) -> None:
     """Run the service and its API socket until SIGTERM or SIGINT, then flush and close."""
-    from orchestrator.api.server import ApiServer  # noqa: PLC0415 -- grpc is loaded only where it is served
+    from orchestrator.api.server import ApiServer
 
-    async with open_service(settings, agents, model=model, progress=progress) as service:
-        async with ApiServer(service, settings):
-            await wait_for_stop()
+    async with open_service(settings, agents, model=model, progress=progress) as service, ApiServer(service, settings):
+        await wait_for_stop()

@@ -1,0 +1,1 @@
+"""The engine: submits, drives, recovers and inspects jobs."""

@@ -14,7 +14,7 @@ from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.manifest import PlacedWorkspace
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.requests import item_messages, opening_messages
-from statek.access import AccessPolicy
+from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.executors.decision import HarnessLimits, JobView
 from statek.job_definition import JobDefinition
@@ -57,7 +57,7 @@ class ActiveJob:
         definition: the frozen definition.
         style: its chat style.
         tools: every Python tool by name, hidden and internal ones included.
-        policy: access settings in force.
+        policy: for which agent access is decided, under which settings.
         objects: its durable objects.
         messages: the rendered model conversation so far, system message first.
         head: workspace of the newest commit.
@@ -74,7 +74,7 @@ class ActiveJob:
     definition: JobDefinition
     style: Style
     tools: Mapping[str, ToolDef]
-    policy: AccessPolicy
+    policy: Policy
     objects: ObjectGateway
     limits: HarnessLimits
     messages: list[dict[str, Any]]
@@ -124,7 +124,7 @@ def load_active_job(
     record: JobRecord,
     *,
     agent: Agent,
-    policy: AccessPolicy,
+    policy: Policy,
     objects: ObjectGateway,
     limits: HarnessLimits,
 ) -> ActiveJob:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from contextlib import suppress
+from typing import Any
 
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.sandboxes.sandbox import Sandbox
-from statek.exceptions import RunnerLost
+from statek.exceptions import LimitExceeded, RunnerLost
+from statek.model import ModelReply
 
 __all__ = ["SandboxBroker"]
 
@@ -27,8 +29,9 @@ _CLAIM_TIMEOUT_SECONDS = 600.0
 class SandboxBroker:
     """Hands out the pool's sandboxes and takes idle ones back under pressure."""
 
-    def __init__(self, pool: Pool, *, idle_hold_seconds: float) -> None:
+    def __init__(self, pool: Pool, *, max_runners: int, idle_hold_seconds: float) -> None:
         self._pool = pool
+        self._max_runners = max_runners
         self._idle_hold_seconds = idle_hold_seconds
         self._idle: OrderedDict[int, asyncio.Event] = OrderedDict()
         self._waiting = 0
@@ -41,11 +44,11 @@ class SandboxBroker:
         """
         self._waiting += 1
         try:
-            if self._pool.is_full():
+            if self._is_full():
                 self._ask_one()
             return await self._pool.claim(timeout=_CLAIM_TIMEOUT_SECONDS)
-        except TimeoutError as error:
-            raise RunnerLost("no sandbox became free in time; see limit max_runners") from error
+        except LimitExceeded as error:
+            raise RunnerLost(str(error)) from error
         finally:
             self._waiting -= 1
 
@@ -53,26 +56,32 @@ class SandboxBroker:
         """Destroy a sandbox; its place is free for the next."""
         await self._pool.destroy(sandbox)
 
-    async def wait_idle(self, key: int, work: asyncio.Future[object]) -> bool:
+    async def wait_idle(self, key: int, work: asyncio.Task[ModelReply]) -> bool:
         """Wait for ``work`` while job ``key`` holds a sandbox that it does not use.
 
         Returns:
             Whether the sandbox may be kept: the work is done. False: time is up or somebody needs it
             more; the work goes on.
         """
-        if self._waiting and self._pool.is_full():
+        if self._waiting and self._is_full():
             hold_seconds = _HOLD_UNDER_PRESSURE_SECONDS
         else:
             hold_seconds = self._idle_hold_seconds
         wanted = asyncio.Event()
         self._idle[key] = wanted
         asked = asyncio.ensure_future(wanted.wait())
+        waited: set[asyncio.Task[Any]] = {work, asked}
         try:
-            done, _ = await asyncio.wait({work, asked}, timeout=hold_seconds, return_when=asyncio.FIRST_COMPLETED)
-            return work in done
+            await asyncio.wait(waited, timeout=hold_seconds, return_when=asyncio.FIRST_COMPLETED)
+            return work.done()
         finally:
             asked.cancel()
             self._idle.pop(key, None)
+
+    def _is_full(self) -> bool:
+        """Whether a claim would have to wait for another job's sandbox."""
+        pool = self._pool.statistics()
+        return not pool.warm and pool.claimed + pool.starting + pool.destroying >= self._max_runners
 
     def _ask_one(self) -> None:
         """Ask the longest idle holder to give up its sandbox."""

@@ -28,7 +28,7 @@ from orchestrator.engine.journal import CallKey, Journal, RecordedCall
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.tool_runner import ToolRunner, ToolTimeout
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
-from statek.access import AccessPolicy, AccessRequest, Decision, Operation, decide
+from statek.access import AccessRequest, Decision, Policy, ResourceKind, decide
 from statek.exceptions import StatekError, StoreError
 from statek.records import ChatItemRecord, JobRecord
 from statek.tools import ToolContext, ToolDef, bind_arguments
@@ -44,7 +44,7 @@ MAX_ERROR_CHARS = 4_000
 """Longest error text that crosses into a sandbox."""
 
 
-class StepAborted(Exception):  # noqa: N818 -- control flow, not an error of anybody's
+class StepAborted(Exception):
     """Ends the running step without an answer to its call; the runner is destroyed."""
 
 
@@ -64,7 +64,7 @@ class Diverged(StepAborted):
     """The re-run asked for a new effect while a recorded one was not asked for."""
 
 
-class _RolledBack(Exception):  # noqa: N818 -- carries an answer out of an atomic block
+class _RolledBack(Exception):
     def __init__(self, answer: CallAnswer) -> None:
         self.answer = answer
 
@@ -78,8 +78,7 @@ class StepScope:
         number, step: the job's number and the step's.
         tenant, principal: on whose behalf.
         tools: every Python tool of the job by name.
-        role, agent_class: of the job's agent, for the access decision.
-        policy: access settings in force.
+        policy: for which agent access is decided, under which settings.
         hidden_block: whether the step is a hidden warmup block.
         objects: the job's durable objects.
     """
@@ -91,9 +90,7 @@ class StepScope:
     tenant: str
     principal: str
     tools: Mapping[str, ToolDef]
-    role: str
-    agent_class: str
-    policy: AccessPolicy
+    policy: Policy
     hidden_block: bool
     objects: ObjectGateway
 
@@ -201,19 +198,8 @@ class StepGateway:
 
     def _decide(self, tool: ToolDef) -> Decision:
         """May this job call the tool now?"""
-        scope = self._scope
-        return decide(
-            AccessRequest(
-                Operation.TOOL,
-                tool.name,
-                agent_class=scope.agent_class,
-                role=scope.role,
-                offered=True,
-                hidden=tool.hidden,
-                hidden_block=scope.hidden_block,
-                policy=scope.policy,
-            )
-        )
+        request = AccessRequest(ResourceKind.TOOL, tool.name, hidden=tool.hidden, hidden_block=self._scope.hidden_block)
+        return decide(request, self._scope.policy)
 
     def _idempotency_key(self, number: int) -> str:
         """A key for call ``number`` of this step, unique over all stores."""
@@ -223,8 +209,8 @@ class StepGateway:
     def _bind(self, tool: ToolDef, args: bytes) -> Callable[[], Any]:
         """Decode and bind a tool's arguments (store thread); durable objects become host proxies."""
         positional, keywords = self._scope.objects.decode_args(args)
-        proxy = partial(self._scope.objects.proxy, store=self._store)
-        bound = bind_arguments(tool, [proxy(v) for v in positional], {k: proxy(v) for k, v in keywords.items()})
+        positional, keywords = self._scope.objects.proxy((positional, keywords), self._store)
+        bound = bind_arguments(tool, positional, keywords)
         return partial(tool.function, *bound.args, **bound.kwargs)
 
     def _call_on_store(self, tool: ToolDef, args: bytes) -> CallAnswer:

@@ -34,6 +34,7 @@ from statek.executors.decision import (
 )
 from statek.job_status import JobStatus
 from statek.model import Model, ModelReply, ModelRequest
+from statek.warmup import WarmupBlock
 
 __all__ = ["JobDriver"]
 
@@ -288,3 +289,12 @@ class JobDriver:
         await self._release()
         if finish.failure not in {None, FailureKind.CANCELLED}:
             _log.warning("job %s ended by %s: %s", job_id(self.job.number), reason, finish.message)
+
+
+def warmup_source(block: WarmupBlock) -> str:
+    """The code of a warmup block: its framework tool calls first, then its own."""
+    calls = [
+        f"{call.name}({', '.join([*map(repr, call.args), *(f'{k}={v!r}' for k, v in call.kwargs.items())])})"
+        for call in block.calls
+    ]
+    return "\n".join([*calls, block.code])

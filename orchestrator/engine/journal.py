@@ -136,9 +136,9 @@ class Journal:
             case ["start", int(time_us), int(seed), bytes(handles)]:
                 self.start = StartEntry(time_us, seed, handles)
             case ["call", int(n), int(kind), int(handle), str(name), str(digest), *rest]:
-                value, error_type, error_message, handles, effect = rest
+                value, error_type, error_message, states, effect = rest
                 key = CallKey(CallKind(kind), handle, name, digest)
-                answer = CallAnswer(_b(value), str(error_type), str(error_message), _b(handles))
+                answer = CallAnswer(_b(value), str(error_type), str(error_message), _b(states))
                 self.calls.append(RecordedCall(n, key, str(effect), answer=answer))
             case ["intent", int(n), int(kind), int(handle), str(name), str(digest), str(idem), bytes(args)]:
                 call = RecordedCall(n, CallKey(CallKind(kind), handle, name, digest), "external", idem, args)

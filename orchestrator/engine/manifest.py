@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.sandboxes.step import Component, Form, LostValue, WorkFile, Workspace
 from sandbox_runner.wire import values
@@ -86,7 +87,8 @@ def decode_manifest(data: bytes) -> PlacedWorkspace:
         return tuple(names)
 
     try:
-        components, files, lost, held = values.decode(data, limits=_LIMITS)  # type: ignore[misc]
+        found: Any = values.decode(data, limits=_LIMITS)
+        components, files, lost, held = found
         workspace = Workspace(
             tuple(Component(tuple(n), Form(form), digests(b), size, tuple(p)) for n, form, b, size, p in components),
             tuple(WorkFile(path, mode, size, digests(b)) for path, mode, size, b in files),

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 __all__ = ["Scheduler"]
 
@@ -19,7 +21,7 @@ _log = logging.getLogger("statek.scheduler")
 class Scheduler:
     """Drives at most ``max_concurrency`` jobs at once; call its methods from the event loop only."""
 
-    def __init__(self, drive: Callable[[int], Awaitable[None]], *, max_concurrency: int) -> None:
+    def __init__(self, drive: Callable[[int], Coroutine[Any, Any, None]], *, max_concurrency: int) -> None:
         """Args are the coroutine that drives one job to its end or next wait, and the bound."""
         self._drive = drive
         self._max_concurrency = max_concurrency
@@ -56,9 +58,9 @@ class Scheduler:
             self._queued.discard(number)
             if waiting:
                 self._ready[tenant] = waiting
-            task = asyncio.ensure_future(self._drive(number))
+            task = asyncio.create_task(self._drive(number))
             self._running[number] = task
-            task.add_done_callback(lambda done, n=number: self._ended(n, done))
+            task.add_done_callback(partial(self._ended, number))
 
     def _ended(self, number: int, task: asyncio.Task[None]) -> None:
         """A driver returned: make room."""

@@ -10,18 +10,22 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
+
+from statek.settings import StatekSettings
 
 from orchestrator.engine.active_job import ActiveJob, load_active_job
 from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.jobs import job_id, job_number
+from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
 from orchestrator.engine.scheduler import Scheduler
 from orchestrator.engine.step_run import StepRunner
-from orchestrator.engine.submission import DEFAULT_TENANT, JobFactory, access_policy, job_objects
+from orchestrator.engine.submission import DEFAULT_TENANT, JobFactory, job_policy
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.engine.views import job_summary
 from orchestrator.sandboxes.pool import Pool
@@ -32,7 +36,6 @@ from statek.executors.decision import HarnessLimits
 from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
 from statek.model import Model
-from statek.settings import StatekSettings
 
 __all__ = ["Service"]
 
@@ -56,7 +59,9 @@ class Service(Inspection):
         self._agents = {agent.role: agent for agent in agents}
         self._factory = JobFactory(store, settings, self._jobs)
         self._tool_runner = ToolRunner()
-        self._broker = SandboxBroker(pool, idle_hold_seconds=settings.idle_hold_seconds)
+        self._broker = SandboxBroker(
+            pool, max_runners=settings.max_runners, idle_hold_seconds=settings.idle_hold_seconds
+        )
         self._steps = StepRunner(settings, self._durability, self._jobs, self._tool_runner)
         self._scheduler = Scheduler(self._drive, max_concurrency=settings.max_concurrency)
         self._drivers: dict[int, JobDriver] = {}
@@ -132,12 +137,13 @@ class Service(Inspection):
         """Build the active job (store thread)."""
         record = self._jobs.get(number)
         agent = self._agent(record.role)
+        policy = job_policy(agent, self._settings)
         return load_active_job(
             self._jobs,
             record,
             agent=agent,
-            policy=access_policy(self._settings),
-            objects=job_objects(record.grants, agent, self._settings),
+            policy=policy,
+            objects=ObjectGateway(record.grants, policy=policy),
             limits=self._limits(),
         )
 
@@ -307,6 +313,6 @@ class Service(Inspection):
         """Counters for operators."""
         return {
             "scheduler": self._scheduler.statistics(),
-            "pool": self._pool.statistics(),
+            "pool": asdict(self._pool.statistics()),
             "full": self._durability.full_since,
         }

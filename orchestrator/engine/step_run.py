@@ -12,6 +12,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from statek.settings import StatekSettings
+
 from orchestrator.engine.active_job import ActiveJob, StepSource
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
@@ -24,7 +26,6 @@ from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec
 from statek.executors.decision import Event, InDoubt, StepDied, StepEnded, StepLost
-from statek.settings import StatekSettings
 
 __all__ = ["StepRunner", "now_us"]
 
@@ -100,6 +101,8 @@ class StepRunner:
             if journal.start is None:
                 states = job.objects.states(job.head.held)
                 journal.record_start(StartEntry(now_us(), secrets.randbits(63), states))
+            else:
+                job.objects.note_sent(journal.start.handles)
             return journal
 
         return await self._store.write(prepare)
@@ -117,8 +120,6 @@ class StepRunner:
             tenant=job.tenant,
             principal=job.principal,
             tools=job.visible_tools(source),
-            role=job.agent.role,
-            agent_class=type(job.agent).__name__,
             policy=job.policy,
             hidden_block=source.hidden,
             objects=job.objects,
@@ -266,10 +267,10 @@ class StepRunner:
 def _kept_places(head: PlacedWorkspace, end: StepResult, new_blocks: dict[str, bytes]) -> dict[str, BlockPlace]:
     """Places of the blocks that the new workspace shares with the old one."""
     places: dict[str, BlockPlace] = {}
-    for part in (*end.workspace.components, *end.workspace.files):
-        for digest in part.blocks:
-            if digest not in new_blocks:
-                places[digest] = head.places[digest]
+    parts = [*(c.blocks for c in end.workspace.components), *(f.blocks for f in end.workspace.files)]
+    for digest in (digest for blocks in parts for digest in blocks):
+        if digest not in new_blocks:
+            places[digest] = head.places[digest]
     return places
 
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from statek.rendering import render_value
+from statek.settings import StatekSettings
+
 from orchestrator.digests import content_digest
 from orchestrator.engine.jobs import JobRepository, NewCommit
-from orchestrator.engine.objects import ObjectGateway
+from orchestrator.engine.objects import GrantTable, ObjectGateway
 from orchestrator.engine.step_run import now_us
 from orchestrator.sandboxes.step import Component, Form, Workspace
 from orchestrator.store.store import Store
-from statek.access import AccessPolicy, DefaultAcl
+from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
-from statek.rendering import render_value
-from statek.settings import StatekSettings
 
-__all__ = ["DEFAULT_TENANT", "JobFactory", "access_policy", "job_objects"]
+__all__ = ["DEFAULT_TENANT", "JobFactory", "job_policy"]
 
 DEFAULT_TENANT = "default"
 
@@ -63,10 +64,10 @@ class JobFactory:
         """
         variables = dict(shared_vars or {})
         _check_variable_names(variables)
-        definition = agent.create_job_definition(shared_vars=variables, **(params or {})).to_json()
+        definition = agent.create_job_def(shared_vars=variables, **(params or {})).to_json()
 
         def create() -> int:
-            grants = ObjectGateway.new_record()
+            grants = GrantTable()
             record = self._jobs.create(
                 tenant=tenant,
                 role=agent.role,
@@ -75,7 +76,7 @@ class JobFactory:
                 grants=grants,
                 now_us=now_us(),
             )
-            objects = job_objects(grants, agent, self._settings)
+            objects = ObjectGateway(grants, policy=job_policy(agent, self._settings))
             _add_start_commit(self._jobs, record, objects, variables, self._store.state_num())
             if message:
                 self._jobs.add_message(record, "user", message, now_us())
@@ -84,16 +85,9 @@ class JobFactory:
         return create
 
 
-def job_objects(grants: Any, agent: Agent, settings: StatekSettings) -> ObjectGateway:
-    """The durable objects of a job, guarded for its agent."""
-    return ObjectGateway(
-        grants, agent_role=agent.role, agent_class=type(agent).__name__, policy=access_policy(settings)
-    )
-
-
-def access_policy(settings: StatekSettings) -> AccessPolicy:
-    """The access settings in force."""
-    return AccessPolicy(DefaultAcl.parse(settings.default_acl), settings.strict_acl)
+def job_policy(agent: Agent, settings: StatekSettings) -> Policy:
+    """For whom access is decided, under the settings in force."""
+    return Policy(type(agent).__name__, agent.role, settings.default_acl, settings.strict_acl)
 
 
 def _check_variable_names(names: Mapping[str, object]) -> None:
@@ -120,7 +114,7 @@ def _add_start_commit(
     blocks: dict[str, bytes] = {}
     total = 0
     for name, value in variables.items():
-        data = objects.encode_variables({name: value})
+        data = objects.encode({name: value})
         total += len(data)
         if len(data) > MAX_PIECE_BYTES or total > MAX_STARTUP_BYTES:
             raise LimitExceeded(
@@ -134,5 +128,5 @@ def _add_start_commit(
         preview = render_value(value)[:_MAX_PREVIEW_CHARS]
         components.append(Component((name,), Form.GRAPH, (digest,), len(data), (preview,)))
     workspace = Workspace(tuple(components))
-    commit = NewCommit(workspace, {}, blocks, True, sorted(variables), objects.all_ids())
+    commit = NewCommit(workspace, {}, blocks, True, sorted(variables), tuple(range(1, len(record.grants.objects) + 1)))
     jobs.add_commit(record, "start", 0, commit, now_us(), state_num)

@@ -1,0 +1,1 @@
+"""Jobs: what happens next, and what an application sees of them."""

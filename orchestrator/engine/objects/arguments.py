@@ -15,6 +15,7 @@ from orchestrator.engine.objects.grants import Grants
 from orchestrator.engine.objects.surface import is_public_name
 from sandbox_runner.wire.values import EnumValue, GraphError, GraphLimits, Handle, decode
 from statek.annotations import convert_argument
+from statek.exceptions import AccessDenied
 
 __all__ = ["bind_method", "decode_call", "decode_single"]
 
@@ -50,10 +51,22 @@ def decode_single(data: bytes, grants: Grants, limits: GraphLimits) -> Any:
 
 
 def _decode(data: bytes, grants: Grants, limits: GraphLimits) -> object:
-    def resolve(handle: Handle) -> object:
-        return grants.resolve(handle.id).target
+    refused: list[AccessDenied] = []
 
-    return decode(data, from_handle=resolve, limits=limits)
+    def resolve(handle: Handle) -> object:
+        try:
+            return grants.resolve(handle.id).target
+        except AccessDenied as error:
+            refused.append(error)
+            raise
+
+    try:
+        return decode(data, from_handle=resolve, limits=limits)
+    except GraphError:
+        # AccessDenied is a PermissionError, hence an OSError, which the decoder takes for malformed input.
+        if refused:
+            raise refused[0] from None
+        raise
 
 
 def bind_method(

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from orchestrator.sandboxes.step import CallAnswer
 from sandbox_runner.wire.values import GraphError
-from statek.exceptions import StoreError
+from statek.exceptions import StoreDamaged, StoreFull, StoreLocked
 
 __all__ = ["MAX_MESSAGE_CHARS", "ApplicationFailure", "failure_answer", "run_application"]
 
@@ -41,11 +41,12 @@ def run_application(call: Callable[[], T]) -> T:
 
     Raises:
         ApplicationFailure: what it raised.
-        StoreError: the store itself failed underneath it; that is not the application's answer.
+        StoreError: the store itself failed underneath it (a subclass says how). The plain StoreError is
+            the application's own mistake, such as calling dbzero's commit, and an answer like any other.
     """
     try:
         return call()
-    except StoreError:
+    except (StoreDamaged, StoreFull, StoreLocked):
         raise
     except BaseException as error:  # noqa: BLE001 -- see above
         raise ApplicationFailure(type(error).__name__[:_MAX_TYPE_CHARS], _text_of(error)) from None

@@ -106,9 +106,10 @@ class Snapshots:
     def state(self, handle: int) -> State:
         """Build the state of a handle.
 
+        What would need more grants than the job may have is left out; asking for it says so.
+
         Raises:
             AccessDenied: the job has no such handle.
-            LimitExceeded: the state names more objects than the job may be granted.
         """
         grant = self._grants.resolve(handle)
         kind = kind_of(grant.target)
@@ -193,7 +194,7 @@ class Snapshots:
         try:
             plain = outbound.convert(value)
             data = encode(plain, to_handle=outbound.to_handle, max_bytes=self._limits.result_bytes)
-        except GraphError:
+        except (GraphError, LimitExceeded):
             return None, b"", []
         collections = outbound.handles if type(plain) is Handle and kind_of(value) is not Kind.OBJECT else []
         return plain, data, collections
@@ -204,11 +205,7 @@ class Snapshots:
         try:
             plain = outbound.convert(run_application(lambda: getattr(grant.target, name)))
             return plain, encode(plain, to_handle=outbound.to_handle, max_bytes=self._limits.result_bytes)
-        except (ApplicationFailure, GraphError):
-            return None, b""
-        except LimitExceeded as error:
-            if error.limit == "grants":
-                raise
+        except (ApplicationFailure, GraphError, LimitExceeded):
             return None, b""
 
     def _text(self, target: Any, method: str) -> str | None:
@@ -254,7 +251,7 @@ class Snapshots:
         try:
             items = [outbound.convert(item) for item in raw]
             data = encode(items, to_handle=outbound.to_handle, max_bytes=self._limits.inline_bytes)
-        except GraphError:
+        except (GraphError, LimitExceeded):
             return None, 0, ()
         return items, len(data), tuple(outbound.handles)
 
