@@ -72,7 +72,15 @@ class ObjectProxy:
         return _reference(self).read(lambda target: getattr(target, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        _reference(self).write(lambda target: setattr(target, name, unwrap(value)))
+        static = inspect.getattr_static(object.__getattribute__(self, "_statek_class"), name, None)
+        if isinstance(static, property):
+            # dbzero's setattr would store a field beside the property instead of calling the setter.
+            if static.fset is None:
+                raise AttributeError(f"property {name!r} has no setter")
+            setter = static.fset
+            _reference(self).write(lambda target: setter(target, unwrap(value)))
+        else:
+            _reference(self).write(lambda target: setattr(target, name, unwrap(value)))
 
     def __delattr__(self, name: str) -> None:
         _reference(self).write(lambda target: delattr(target, name))

@@ -111,9 +111,12 @@ class Operations:
         check_storable(value, name)
         if name not in surface.last_write_wins:
             self._check_version(grant, version)
+        if member is not None and member.kind is MemberKind.PROPERTY:
+            # dbzero's setattr would store a field beside the property instead of calling the setter.
+            run_application(lambda: member.function(grant.target, value))
+            return Done(None, EXPLICIT, Effect.ANYTHING, (value,))
         run_application(lambda: setattr(grant.target, name, value))
-        plain = (member is None or member.kind is MemberKind.FIELD) and not surface.custom_setattr
-        return Done(None, EXPLICIT, Effect.TARGET if plain else Effect.ANYTHING, (value,))
+        return Done(None, EXPLICIT, Effect.TARGET, (value,))
 
     def call_method(self, handle: int, name: str, args: bytes) -> Done:
         """Call a method with the raw objects behind the handles; what it gives is granted explicitly.

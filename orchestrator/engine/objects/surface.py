@@ -3,6 +3,9 @@
 Looked up in class dictionaries only, never through ``getattr`` with a name from a sandbox: a name that
 is not in the surface does not exist, whatever it would resolve to in Python. Names that begin with an
 underscore are never part of it.
+
+dbzero's attribute writes run neither property setters nor an application's ``__setattr__``: a plain
+``setattr`` would store a field of the property's name beside it. Setters are therefore called by name.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class Member:
         name: the name.
         kind: what it is.
         writable: a field, or a property with a setter.
-        function: the function behind a method (unbound) or a property's getter, None for a field.
+        function: the function behind a method (unbound), a property's setter where it has one, else None.
         is_async: a method that would have to be awaited.
     """
 
@@ -57,7 +60,6 @@ class Surface:
         members: by name, in order of definition, bases first.
         last_write_wins: fields whose writes are not checked for conflicts.
         computed: whether a state holds something that application code computes (properties, text).
-        custom_setattr: whether setting a field runs application code.
         text_method: ``__llm_repr__`` or ``__str__`` where the class defines one, else empty.
     """
 
@@ -66,11 +68,10 @@ class Surface:
     members: dict[str, Member]
     last_write_wins: frozenset[str]
     computed: bool
-    custom_setattr: bool
     text_method: str
 
 
-_SPECIAL = ("__llm_repr__", "__str__", "__setattr__")
+_SPECIAL = ("__llm_repr__", "__str__")
 
 _surfaces: WeakKeyDictionary[type, Surface] = WeakKeyDictionary()
 
@@ -142,7 +143,6 @@ def _survey(cls: type) -> Surface:
         members=members,
         last_write_wins=frozenset(last_write_wins),
         computed=computed,
-        custom_setattr="__setattr__" in methods,
         text_method=text_method,
     )
 
@@ -150,7 +150,7 @@ def _survey(cls: type) -> Surface:
 def _member(name: str, value: Any) -> Member | None:
     """Tell what a class-level value is; None for what no handle offers (classes, modules)."""
     if isinstance(value, property):
-        return Member(name, MemberKind.PROPERTY, value.fset is not None, value.fget, False)
+        return Member(name, MemberKind.PROPERTY, value.fset is not None, value.fset, False)
     if isinstance(value, staticmethod | classmethod):
         return Member(name, MemberKind.METHOD, False, value.__func__, _is_async(value.__func__))
     if inspect.isroutine(value):
@@ -158,7 +158,7 @@ def _member(name: str, value: Any) -> Member | None:
     if isinstance(value, type | ModuleType):
         return None
     if hasattr(type(value), "__get__"):
-        return Member(name, MemberKind.PROPERTY, hasattr(type(value), "__set__"), getattr(value, "func", None), False)
+        return Member(name, MemberKind.PROPERTY, False, None, False)
     if callable(value):
         return None
     return Member(name, MemberKind.FIELD, True, None, False)
