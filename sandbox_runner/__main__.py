@@ -41,6 +41,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from sandbox_runner.options import RunnerOptions, parse_options
 
@@ -49,7 +50,10 @@ _KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 def _environment(options: RunnerOptions) -> dict[str, str]:
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    parts = [str(Path(__file__).resolve().parents[1]), *environment.get("PYTHONPATH", "").split(os.pathsep)]
     environment.update(
+        # Found without the working directory, which -P keeps out of sys.path.
+        PYTHONPATH=os.pathsep.join(dict.fromkeys(part for part in parts if part)),
         HOME=str(options.work_dir),
         TMPDIR=str(options.tmp_dir),
         PYTHONHASHSEED="0",
@@ -72,7 +76,7 @@ def main() -> int:
     if dict(os.environ) != environment:
         # The hash seed is read once, by the interpreter's start, and /proc/self/environ shows what
         # the process was started with: only a new image gets rid of both.
-        os.execve(sys.executable, [sys.executable, "-s", "-m", "sandbox_runner", *sys.argv[1:]], environment)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-s", "-P", "-m", "sandbox_runner", *sys.argv[1:]], environment)  # noqa: S606
     from sandbox_runner.zygote import run_zygote
 
     return run_zygote(options)

@@ -21,14 +21,8 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 
-from orchestrator.sandboxes.inbound_untrusted import (
-    ExecutorFrame,
-    HelloInfo,
-    InboundSequence,
-    RunnerDeath,
-    RunnerPong,
-    RunnerReady,
-)
+from orchestrator.sandboxes.inbound_messages import ExecutorFrame, HelloInfo, RunnerDeath, RunnerPong, RunnerReady
+from orchestrator.sandboxes.inbound_untrusted import InboundSequence
 from orchestrator.sandboxes.step import StepLimits
 from sandbox_runner.wire.v1 import runner_pb2 as pb
 from statek.exceptions import InvalidRequest, RunnerError, RunnerLost, RunnerViolation

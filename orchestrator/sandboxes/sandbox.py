@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass, replace
 
 from orchestrator.digests import content_digest
+from orchestrator.sandboxes.block_ledger import BlockLedger
 from orchestrator.sandboxes.driver import Driver, RunnerRef, Tier
-from orchestrator.sandboxes.inbound_untrusted import (
-    BlockLedger,
+from orchestrator.sandboxes.inbound_messages import (
     BlockList,
     BlockMessage,
     ExecutorFrame,
@@ -25,8 +25,8 @@ from orchestrator.sandboxes.inbound_untrusted import (
     RestoredMessage,
     RunnerDeath,
     StartedMessage,
-    decode_executor,
 )
+from orchestrator.sandboxes.inbound_untrusted import decode_executor
 from orchestrator.sandboxes.link import RunnerLink
 from orchestrator.sandboxes.outbound import block_frame, restore_frame, result_frame, run_frame
 from orchestrator.sandboxes.step import (

@@ -86,14 +86,16 @@ def survey(*, allow_missing_seccomp: bool) -> Offer:
 def readable_paths(extra: tuple[Path, ...] = ()) -> tuple[str, ...]:
     """The files that Python code needs to read: interpreter, libraries, time zones, a few system facts.
 
-    Of ``sys.path`` only library folders count: a source checkout may hold more than code.
+    The folders of ``sys.path`` count as libraries, except the one that holds this package: it may be a
+    source checkout with more in it than code.
     """
     paths = sysconfig.get_paths()
-    libraries = [path for path in sys.path if os.path.basename(path) in {"site-packages", "dist-packages"}]  # noqa: PTH119
+    package = Path(__file__).resolve().parent.parent
+    libraries = [path for path in sys.path if Path(path).is_absolute() and Path(path).resolve() != package.parent]
     own = [paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], *libraries]
     for prefix in (sys.prefix, sys.base_prefix):
         own += [os.path.join(prefix, "lib"), os.path.join(prefix, "pyvenv.cfg"), os.path.join(prefix, "share")]  # noqa: PTH118
-    own.append(str(Path(__file__).resolve().parent.parent))
+    own.append(str(package))
     chosen = [path for path in own if path not in {"/", "/usr", ""}]
     return tuple(dict.fromkeys([*chosen, *map(str, extra), *_SYSTEM_READABLE]))
 
