@@ -14,7 +14,7 @@ from statek.settings import StatekSettings
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.service import Service
 from orchestrator.models.gateway import LiteLLMModel
-from orchestrator.models.settings import ModelSettings
+from orchestrator.models.settings import GatewaySettings
 from orchestrator.sandboxes.driver import Driver, RunnerLimits
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.sandboxes.probe import select_driver
@@ -124,20 +124,33 @@ async def running_service(
         )
         await pool.start()
         try:
-            answers = model or LiteLLMModel(
-                ModelSettings(timeout_seconds=settings.model_timeout_seconds, retries=settings.model_retries)
-            )
-            service = Service(settings, store, pool, answers, agents)
-            await service.start()
-            try:
-                yield service
-            finally:
-                await service.stop()
+            async with _model(settings, model) as answers:
+                service = Service(settings, store, pool, answers, agents)
+                await service.start()
+                try:
+                    yield service
+                finally:
+                    await service.stop()
         finally:
             await pool.aclose()
     finally:
         if own_driver:
             await chosen.aclose()
+
+
+@asynccontextmanager
+async def _model(settings: StatekSettings, model: Model | None) -> AsyncIterator[Model]:
+    """The given model, or litellm for as long as the block lasts."""
+    if model is not None:
+        yield model
+        return
+    gateway = LiteLLMModel(
+        GatewaySettings(timeout_seconds=settings.model_timeout_seconds, attempts=1 + settings.model_retries)
+    )
+    try:
+        yield gateway
+    finally:
+        await gateway.aclose()
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statek.exceptions import ConfigurationError
-from statek.settings import StatekSettings, load_settings
+from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
 
 if TYPE_CHECKING:
     from orchestrator.embedded import Embedded
@@ -38,15 +38,16 @@ def init(data_dir: str | Path | None = None, *, settings: StatekSettings | None 
         ConfigurationError: this process has opened one already, or dbzero was initialised by hand.
         StoreError: the store cannot be opened.
     """
-    global _embedded  # noqa: PLW0603 -- dbzero is one per process, and so is this
-    from orchestrator.embedded import Embedded  # noqa: PLC0415 -- see the module's docstring
+    global _embedded
+    from orchestrator.embedded import Embedded
 
     with _lock:
         if _embedded is not None:
             raise ConfigurationError(f"this process has a store open already, at {_embedded.data_dir}")
-        chosen = settings or load_settings()
+        chosen = settings or get_statek_settings()
         if data_dir is not None:
-            chosen = replace(chosen, data_dir=str(data_dir))
+            chosen = replace(chosen, data_dir=Path(data_dir))
+        set_statek_settings(chosen)
         _embedded = Embedded(chosen)
         return _embedded
 
@@ -59,7 +60,7 @@ def embedded() -> Embedded:
 
 def close() -> None:
     """Flush and close the store of this process; nothing happens when none is open."""
-    global _embedded  # noqa: PLW0603 -- see init
+    global _embedded
     with _lock:
         current, _embedded = _embedded, None
     if current is not None:
