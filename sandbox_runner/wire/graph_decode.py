@@ -132,7 +132,8 @@ class _Reader:
         max_text = limits.max_text_bytes
         # The frame being filled, kept in locals: tag, slot, children so far, children wanted.
         stack: list[tuple[int, int, list[Any], int]] = []
-        kind, slot, children, wanted = _LIST, -1, [], 1
+        children: list[Any] = []
+        kind, slot, wanted = _LIST, -1, 1
         pos = 1
         while True:
             nodes_left -= 1

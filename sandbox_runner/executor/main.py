@@ -1,0 +1,231 @@
+"""The executor's life: restore once, then run steps until the host ends it."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from sandbox_runner.executor.blocks import BlockTable
+from sandbox_runner.executor.calls import Caller
+from sandbox_runner.executor.checkpoint import Checkpoint, Checkpointer
+from sandbox_runner.executor.console import ECHO, ERROR, NOTE, PRINT, Console, ConsoleStream, printable
+from sandbox_runner.executor.errors import StepExit, install_module
+from sandbox_runner.executor.handle_collections import KINDS
+from sandbox_runner.executor.handles import Handles
+from sandbox_runner.executor.link import Link
+from sandbox_runner.executor.namespace import Namespace
+from sandbox_runner.executor.pickling import Pickles
+from sandbox_runner.executor.rendering import render
+from sandbox_runner.executor.restore import Restorer
+from sandbox_runner.executor.statements import ERROR as ENDED_BY_ERROR
+from sandbox_runner.executor.statements import EXIT as ENDED_BY_EXIT
+from sandbox_runner.executor.statements import Ending, Failure, run_code
+from sandbox_runner.executor.work_files import WorkFiles
+from sandbox_runner.wire.frames import (
+    Block,
+    File,
+    Lost,
+    Restore,
+    Restored,
+    RunStep,
+    StepFinished,
+    StepStarted,
+    Usage,
+    encode_message,
+)
+from sandbox_runner.wire.values import GraphError, encode
+
+__all__ = ["Executor", "run_executor"]
+
+_PROTOCOL_BROKEN = 70
+_MESSAGE_CHARS = 2000
+
+
+def run_executor(sock: socket.socket, limits: object, work_dir: str = "/work") -> NoReturn:
+    """Serve one job. Called in the forked, confined child; never returns.
+
+    Args:
+        sock: blocking stream socket to the supervisor.
+        limits: the proto message Limits as attributes or as a mapping; what is missing is 0, no limit.
+        work_dir: the directory whose files are kept.
+    """
+    executor = Executor(sock, limits, work_dir)
+    sys.stdout = sys.stderr = executor.stream
+    executor.serve()
+
+
+class Executor:
+    """One workspace and its connection.
+
+    Args:
+        sock: blocking stream socket to the supervisor.
+        limits: see ``run_executor``.
+        work_dir: see ``run_executor``.
+    """
+
+    def __init__(self, sock: socket.socket, limits: object, work_dir: str) -> None:
+        def limit(name: str) -> int:
+            found = limits.get(name, 0) if isinstance(limits, Mapping) else getattr(limits, name, 0)
+            return int(found or 0)
+
+        install_module()
+        self.link = Link(sock)
+        self._frame_bytes = limit("frame_bytes") or 1 << 20
+        self.console = Console(self.link, limit("output_head_bytes"), limit("output_tail_bytes"))
+        self.stream = ConsoleStream(self.console)
+        self.caller = Caller(self.link, self._frame_bytes)
+        self.handles = Handles(self.caller, KINDS)
+        self.namespace = Namespace(self.caller)
+        own: dict[str, Callable[..., Any]] = {"print": self._print, "exit": _exit, "quit": _exit}
+        self.namespace.define(own)
+        self.pickles = Pickles(self.namespace, self.handles)
+        self.pickles.own_names = {id(value): name for name, value in own.items()}
+        self.blocks = BlockTable(self.link, self._frame_bytes)
+        self.checkpointer = Checkpointer(
+            self.namespace, self.handles, self.pickles, self.blocks, limit("checkpoint_bytes")
+        )
+        self.files = WorkFiles(work_dir, self.blocks, limit("work_bytes"), limit("work_files"))
+        self._received: dict[int, bytes] = {}
+        self._saved_files: list[File] = []
+        self._reported: dict[str, str] = {}
+        if os.path.isdir(work_dir):  # noqa: PTH112 -- pathlib is not needed before user code
+            os.chdir(work_dir)
+
+    def serve(self) -> NoReturn:
+        """Answer the host's messages for ever."""
+        while True:
+            self.serve_one()
+
+    def serve_one(self) -> None:
+        """Answer one message."""
+        message = self.link.receive()
+        if isinstance(message, Block):
+            self._received[message.id] = message.data
+        elif isinstance(message, Restore):
+            restorer = Restorer(self.namespace, self.handles, self.pickles, self.blocks, self.files)
+            lost = restorer.restore(message, self._received)
+            self._received = {}
+            self._reported = dict(self.namespace.lost)
+            self.link.send(Restored([Lost(printable(item.name), printable(item.reason)) for item in lost]))
+        elif isinstance(message, RunStep):
+            self._run(message)
+        else:
+            os._exit(_PROTOCOL_BROKEN)
+
+    def _print(self, *values: object, sep: str | None = " ", end: str | None = "\n", **ignored: object) -> None:
+        """Show values: text as it is, everything else rendered. One console element per call."""
+        text = (" " if sep is None else sep).join([render(value) for value in values])
+        self.console.emit(PRINT, (text + ("\n" if end is None else end)).rstrip("\n"))
+
+    def _echo(self, value: object) -> None:
+        self.console.emit(ECHO, render(value))
+
+    def _run(self, run: RunStep) -> None:
+        started = time.monotonic()
+        cpu = _cpu_seconds()
+        self.link.send(StepStarted(run.step))
+        self.handles.apply(run.handles)
+        self.namespace.set_tools(run.tools)
+        _seed(run.seed)
+        self.console.begin(run.step)
+        self.caller.begin(run.step, run.max_calls)
+        ending = run_code(run.code, run.step, self.namespace.variables, self._echo if run.echo else None)
+        self.caller.end()
+        self.console.end()
+        exit_value = self._exit_value(ending)
+        failure = ending.failure
+        if failure is not None:
+            self.console.final(ERROR, failure.text)
+            if failure.line:
+                self.console.final(NOTE, f"(line {failure.line}: {failure.source[:200]})")
+        before = time.monotonic()
+        saved = self._save(run.step)
+        now = time.monotonic()
+        self.console.close()
+        finished = StepFinished(
+            run.step,
+            ending.outcome,
+            printable(failure.type_name[:_MESSAGE_CHARS]) if failure else "",
+            printable(failure.message[:_MESSAGE_CHARS]) if failure else "",
+            exit_value,
+            saved.components,
+            self._saved_files,
+            saved.lost,
+            sorted(saved.held),
+            ending.statement,
+            self.console.dropped_bytes,
+            Usage(
+                now - started,
+                _cpu_seconds() - cpu,
+                resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
+                now - before,
+            ),
+        )
+        self.link.send(self._bounded(finished))
+
+    def _exit_value(self, ending: Ending) -> bytes:
+        if ending.outcome != ENDED_BY_EXIT:
+            return b""
+        try:
+            return encode(ending.exit_value, to_handle=self.handles.to_handle, max_bytes=self._frame_bytes // 2)
+        except GraphError as error:
+            ending.outcome = ENDED_BY_ERROR
+            ending.failure = Failure("TypeError", f"exit(): {error}", 0, "")
+            return b""
+
+    def _save(self, step: int) -> Checkpoint:
+        saved = self.checkpointer.take()
+        self._saved_files, lost_files = self.files.save()
+        earlier = self.namespace.lost
+        for item in saved.lost:
+            if item.name not in earlier:
+                known = self._reported.get(item.name)
+                plain = item.reason
+                # The step in which it was first lost stays in the reason.
+                item.reason = known if known and known.endswith(f": {plain}") else f"step {step}: {plain}"
+        current = {item.name: item.reason for item in saved.lost} | {item.name: item.reason for item in lost_files}
+        news = {name: reason for name, reason in current.items() if self._reported.get(name) != reason}
+        self._reported = current
+        if news:
+            listed = "; ".join(f"{name} ({reason.removeprefix(f'step {step}: ')})" for name, reason in news.items())
+            self.console.final(NOTE, f"Not kept after this step: {listed}")
+        saved.lost += lost_files
+        for item in saved.lost:
+            item.name, item.reason = printable(item.name), printable(item.reason)
+        return saved
+
+    def _bounded(self, finished: StepFinished) -> StepFinished:
+        """Keep the message within a frame: previews go first, then the components with most variables or blocks."""
+        limit = self._frame_bytes - 1024
+        if len(encode_message(finished)) <= limit:
+            return finished
+        for component in finished.components:
+            component.previews = []
+        while finished.components and len(encode_message(finished)) > limit:
+            largest = max(finished.components, key=lambda component: len(encode_message(component)))
+            finished.components.remove(largest)
+            reason = "limit frame_bytes: the list of its blocks does not fit in one message"
+            finished.lost += [Lost(name, reason) for name in largest.names[:20]]
+        return finished
+
+
+def _exit(value: Any = None) -> NoReturn:
+    """End the step (and the job) with a result."""
+    raise StepExit(value)
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed & 0xFFFFFFFF)
+
+
+def _cpu_seconds() -> float:
+    return time.process_time()

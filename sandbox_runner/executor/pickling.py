@@ -1,0 +1,171 @@
+"""Pickles of what the graph form cannot hold: functions and classes of the workspace by value.
+
+A function of the workspace is rebuilt with the live namespace as its globals (nothing is copied), and with its own
+closure cells, so that two functions that share a cell go on sharing it. Tools, handles and their methods travel by
+name and id. Pickles are read in the sandbox only.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import types
+from collections import ChainMap
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import cloudpickle
+
+from sandbox_runner.executor.calls import ToolCallable
+from sandbox_runner.executor.handles import DurableObject, HandleMethod, Handles
+from sandbox_runner.executor.namespace import Namespace
+
+__all__ = ["Pickles"]
+
+IN_BAND_BYTES = 4096
+"""Buffers below this are not worth a block of their own."""
+
+_current: Pickles | None = None
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """One pickling run."""
+
+    def __init__(
+        self, file: io.BytesIO, pickles: Pickles, buffer_callback: Callable[[pickle.PickleBuffer], bool]
+    ) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        self._pickles = pickles
+        self.held: set[int] = set()
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is types.FunctionType:
+            if obj.__globals__ is self._pickles.namespace.variables:
+                return _reduce_function(obj)
+        elif isinstance(obj, DurableObject):
+            number, type_name = self._pickles.handles.identity(obj)
+            self.held.add(number)
+            return _handle, (number, type_name)
+        elif kind is HandleMethod:
+            return _method, (obj.target, obj.__name__)
+        elif kind is ToolCallable:
+            return _tool, (obj.__name__,)
+        elif kind is types.BuiltinFunctionType or kind is types.MethodType:
+            name = self._pickles.own_names.get(id(obj))
+            if name is not None:
+                return _own, (name,)
+        return super().reducer_override(obj)
+
+
+def _reduce_cell(cell: types.CellType) -> tuple[Any, ...]:
+    try:
+        contents: tuple[Any, ...] = (cell.cell_contents,)
+    except ValueError:
+        return _empty_cell, ()
+    # The cell exists before what is in it: the function inside may hold this very cell.
+    return _empty_cell, (), contents, None, None, _fill_cell
+
+
+_Pickler.dispatch_table = ChainMap({types.CellType: _reduce_cell}, cloudpickle.Pickler.dispatch_table)
+
+
+def _empty_cell() -> types.CellType:
+    return types.CellType()
+
+
+def _fill_cell(cell: types.CellType, contents: tuple[Any, ...]) -> None:
+    cell.cell_contents = contents[0]
+
+
+def _reduce_function(function: types.FunctionType) -> tuple[Any, ...]:
+    state = {
+        "__qualname__": function.__qualname__,
+        "__module__": function.__module__,
+        "__doc__": function.__doc__,
+        "__defaults__": function.__defaults__,
+        "__kwdefaults__": function.__kwdefaults__,
+        "__annotations__": function.__annotations__,
+        "__dict__": function.__dict__,
+    }
+    made = (function.__code__, function.__name__, function.__closure__)
+    return _make_function, made, state, None, None, _fill_function
+
+
+def _make_function(code: types.CodeType, name: str, closure: tuple[types.CellType, ...] | None) -> types.FunctionType:
+    return types.FunctionType(code, _pickles().namespace.variables, name, None, closure)
+
+
+def _fill_function(function: types.FunctionType, state: dict[str, Any]) -> None:
+    function.__dict__.update(state.pop("__dict__"))
+    for name, value in state.items():
+        setattr(function, name, value)
+
+
+def _pickles() -> Pickles:
+    assert _current is not None
+    return _current
+
+
+def _handle(number: int, type_name: str) -> object:
+    return _pickles().handles.get(number, type_name)
+
+
+def _method(target: object, name: str) -> object:
+    return getattr(target, name)
+
+
+def _tool(name: str) -> object:
+    return _pickles().namespace.tool(name)
+
+
+def _own(name: str) -> object:
+    return _pickles().namespace.layer[name]
+
+
+class Pickles:
+    """Writes and reads pickles of one workspace.
+
+    Args:
+        namespace: globals of the functions.
+        handles: the proxies.
+    """
+
+    def __init__(self, namespace: Namespace, handles: Handles) -> None:
+        global _current
+        _current = self
+        self.namespace = namespace
+        self.handles = handles
+        self.own_names: dict[int, str] = {}
+
+    def dump(self, value: object, held: set[int]) -> tuple[bytes, list[memoryview]]:
+        """Pickle a value; gives the stream and the buffers that stay where they are.
+
+        Args:
+            value: any value.
+            held: receives the ids of the handles in it.
+
+        Raises:
+            Exception: whatever the value's own reduction raises.
+        """
+        buffers: list[memoryview] = []
+
+        def keep(buffer: pickle.PickleBuffer) -> bool:
+            try:
+                raw = buffer.raw()
+            except BufferError:  # not contiguous
+                return True
+            if raw.nbytes < IN_BAND_BYTES:
+                return True
+            buffers.append(raw)
+            return False
+
+        file = io.BytesIO()
+        pickler = _Pickler(file, self, keep)
+        pickler.dump(value)
+        held |= pickler.held
+        return file.getvalue(), buffers
+
+    def load(self, stream: bytes | memoryview, buffers: Iterable[object]) -> Any:
+        """Read a pickle of this job, inside its sandbox."""
+        return pickle.loads(stream, buffers=buffers)  # noqa: TID251 -- in the sandbox, its own data

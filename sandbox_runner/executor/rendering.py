@@ -1,0 +1,151 @@
+"""How ``print`` and echo show values to the model: short, bounded, without memory addresses."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+__all__ = ["render"]
+
+MAX_ITEMS = 25
+MAX_DEPTH = 20
+MAX_TEXT = 100_000
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_SCALARS = (bool, int, float)
+
+Render = Callable[[Any], str]
+
+
+def render(value: object) -> str:
+    """Render a value at the top level: text raw, everything else by the rules below.
+
+    Scalars by ``str``; datetimes as ``datetime("YYYY-MM-DD HH:MM")``; ``[1,"s"]``, ``(1,2)``, sets sorted,
+    ``{"k":v}``, with at most 25 elements; other objects by ``__llm_repr__``, an overridden ``__str__``, else ``Name(field=value,...)``.
+    """
+    if isinstance(value, str):
+        return value
+    return _Rendering().of(value, 0, repeated=False)
+
+
+class _Rendering:
+    """One rendering; stops adding once it is long enough."""
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()
+        self._length = 0
+
+    def of(self, value: Any, depth: int, *, repeated: bool) -> str:
+        text = self._of(value, depth, repeated=repeated)
+        if depth and not isinstance(value, (list, tuple, set, frozenset, dict, deque)):
+            self._length += len(text)
+        return text
+
+    def _of(self, value: Any, depth: int, *, repeated: bool) -> str:
+        if value is None or isinstance(value, _SCALARS):
+            return _str(value)
+        if isinstance(value, str):
+            return f'"{value[:MAX_TEXT]}"'
+        if isinstance(value, dt.datetime):
+            return f'datetime("{value:%Y-%m-%d %H:%M}")'
+        if isinstance(value, (dt.date, dt.time)):
+            return str(value)
+        if depth > MAX_DEPTH or id(value) in self._open:
+            return "..."
+        self._open.add(id(value))
+        try:
+            if isinstance(value, (list, tuple, set, frozenset, dict, deque)):
+                return self._collection(value, depth)
+            return self._object(value, depth, repeated=repeated)
+        finally:
+            self._open.discard(id(value))
+
+    def _collection(self, value: Any, depth: int) -> str:
+        total = len(value)
+        if isinstance(value, dict):
+            pairs = list(value.items())[:MAX_ITEMS]
+            parts = [f"{self.of(key, depth + 1, repeated=False)}:" for key, _ in pairs]
+            shown = self._elements([item for _, item in pairs], depth)
+            return self._wrap("{", [part + item for part, item in zip(parts, shown, strict=False)], "}", total)
+        if isinstance(value, (set, frozenset)):
+            try:
+                members: Iterable[Any] = sorted(value, key=repr)
+            except RecursionError:
+                members = list(value)
+            return self._wrap("{", self._elements(list(members)[:MAX_ITEMS], depth), "}", total)
+        first = [item for item, _ in zip(value, range(MAX_ITEMS), strict=False)]
+        opening, closing = ("(", ")") if isinstance(value, tuple) else ("[", "]")
+        return self._wrap(opening, self._elements(first, depth), closing, total)
+
+    def _elements(self, items: list[Any], depth: int) -> list[str]:
+        seen: set[type] = set()
+        shown: list[str] = []
+        for item in items:
+            if self._length > MAX_TEXT:
+                break
+            shown.append(self.of(item, depth + 1, repeated=type(item) in seen))
+            seen.add(type(item))
+        return shown
+
+    def _wrap(self, opening: str, parts: list[str], closing: str, total: int) -> str:
+        if len(parts) < total:
+            return f"{opening}{','.join(parts)}, ...{closing} ({total} items total)"
+        return f"{opening}{','.join(parts)}{closing}"
+
+    def _object(self, value: Any, depth: int, *, repeated: bool) -> str:
+        kind = type(value)
+        custom = getattr(kind, "__llm_repr__", None)
+        if custom is not None:
+            return str(custom(value))
+        if _has_own_str(kind):
+            return _str(value)
+        fields = _fields(value)
+        if fields is None:
+            return _ADDRESS.sub("", repr(value))
+        parts: list[str] = []
+        dropped = False
+        for name, item in fields:
+            text, opaque = self._member(item, depth)
+            if opaque and repeated:
+                dropped = True
+            else:
+                parts.append(f"{name}={text}")
+        if dropped:
+            parts.append("...")
+        return f"{kind.__name__}({','.join(parts)})"
+
+    def _member(self, item: Any, depth: int) -> tuple[str, bool]:
+        for kinds, name in (((list, deque), "List"), ((tuple,), "Tuple"), ((set, frozenset), "Set"), ((dict,), "Dict")):
+            if isinstance(item, kinds):
+                return f"<{name} of {len(item)} items>", True
+        if not _has_own_str(type(item)) and _fields(item) is not None:
+            return f"<{type(item).__name__}>", True
+        return self.of(item, depth + 1, repeated=False), False
+
+
+def _str(value: Any) -> str:
+    try:
+        return str(value)[:MAX_TEXT] if isinstance(value, (bool, int, float)) or value is None else str(value)
+    except ValueError:
+        if isinstance(value, int):  # longer than the interpreter's limit for decimal digits
+            return hex(value)[:MAX_TEXT]
+        raise
+
+
+def _has_own_str(kind: Any) -> bool:
+    return kind.__str__ is not object.__str__
+
+
+def _fields(value: Any) -> list[tuple[str, Any]] | None:
+    """Public fields of an instance of a Python class; None for anything else."""
+    if isinstance(value, type) or callable(value):
+        return None
+    kind = type(value)
+    if dataclasses.is_dataclass(kind):
+        return [(info.name, getattr(value, info.name, None)) for info in dataclasses.fields(kind)]
+    if kind.__flags__ & 1 << 9 and hasattr(value, "__dict__"):  # a heap type: made by a class statement
+        return [(name, item) for name, item in list(vars(value).items()) if not name.startswith("_")]
+    return None
