@@ -1,0 +1,68 @@
+"""Durable Python agents: agents, tools, jobs, and what happens next in them.
+
+Names are imported when they are first used, so ``import statek`` costs nothing and needs neither the
+store nor a model provider.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from statek.agents.agent import Agent, SupervisedAgent
+    from statek.chat_style import ChatStyle
+    from statek.prompt_config import make_system_prompt
+    from statek.runner import start_statek, start_statek_async
+    from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
+    from statek.statek_client_api import StatekClientAPI
+    from statek.system import tool
+    from statek.tools import ToolContext, current_tool_context
+
+__all__ = [
+    "Agent",
+    "ChatStyle",
+    "StatekClientAPI",
+    "StatekSettings",
+    "SupervisedAgent",
+    "ToolContext",
+    "current_tool_context",
+    "get_statek_settings",
+    "make_system_prompt",
+    "set_statek_settings",
+    "start_statek",
+    "start_statek_async",
+    "tool",
+]
+
+_HOMES = {
+    "Agent": "statek.agents.agent",
+    "ChatStyle": "statek.chat_style",
+    "StatekClientAPI": "statek.statek_client_api",
+    "StatekSettings": "statek.settings",
+    "SupervisedAgent": "statek.agents.agent",
+    "ToolContext": "statek.tools",
+    "current_tool_context": "statek.tools",
+    "get_statek_settings": "statek.settings",
+    "make_system_prompt": "statek.prompt_config",
+    "set_statek_settings": "statek.settings",
+    "start_statek": "statek.runner",
+    "start_statek_async": "statek.runner",
+    "tool": "statek.system",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module at its first use."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'statek' has no attribute {name!r}")
+    # The one lazy door of this package; the table above is all it can reach.
+    value = getattr(importlib.import_module(home), name)  # noqa: TID251
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

@@ -68,12 +68,14 @@ class DefaultAcl(enum.Enum):
     GRANT = "GRANT"
 
     @classmethod
-    def parse(cls, text: str) -> DefaultAcl:
+    def parse(cls, text: str | DefaultAcl) -> DefaultAcl:
         """The default of that name, in any letter case.
 
         Raises:
             InvalidRequest: neither DENY nor GRANT.
         """
+        if isinstance(text, DefaultAcl):
+            return text
         try:
             return cls(text.strip().upper())
         except ValueError:

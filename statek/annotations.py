@@ -53,7 +53,8 @@ def convert_argument(tool: str, parameter: str, annotation: Any, value: object) 
     """The value that the tool gets for one of its parameters.
 
     Args:
-        tool, parameter: names for the error.
+        tool: its name, for the error.
+        parameter: its name, for the error.
         annotation: resolved annotation; an unresolved one (a string) lets anything pass.
         value: as it came from the job.
 
@@ -124,11 +125,11 @@ def _check_container(container: type, members: tuple[Any, ...], value: object, b
             raise _Mismatch
         return value
     groups: list[tuple[Any, typing.Iterable[object]]] = []
-    if isinstance(value, dict) and len(members) == 2:
-        groups = [(members[0], value.keys()), (members[1], value.values())]
+    if isinstance(value, dict):
+        groups = [(members[0], value.keys()), (members[1], value.values())] if len(members) == 2 else []
+    elif isinstance(value, tuple):
+        groups = [(members[0], value)] if len(members) == 2 and members[1] is Ellipsis else []
     elif isinstance(value, list | set | frozenset) and len(members) == 1:
-        groups = [(members[0], value)]
-    elif isinstance(value, tuple) and len(members) == 2 and members[1] is Ellipsis:
         groups = [(members[0], value)]
     for annotation, elements in groups:
         if annotation not in _SCALARS:

@@ -37,7 +37,7 @@ class TaskDifficulty(enum.Enum):
 
 def parse_difficulties(text: str) -> frozenset[TaskDifficulty] | None:
     """The difficulties of a label such as ``MH`` or ``L,H``; None when the text is no such label."""
-    letters = [letter for letter in text.replace(",", "").replace(" ", "")]
+    letters = list(text.replace(",", "").replace(" ", ""))
     known = {difficulty.value: difficulty for difficulty in TaskDifficulty}
     if not letters or any(letter not in known for letter in letters) or len(set(letters)) != len(letters):
         return None

@@ -172,9 +172,11 @@ def format_system_prompt(
         params: further names that may stand in braces; the four placeholders cannot be replaced by them.
     """
     parts = [prompt.intro] if prompt.intro else []
-    for section in prompt.sections:
-        if section.difficulties is None or difficulty in section.difficulties:
-            parts.append(f"--- {section.title} ---\n{section.content}".rstrip())
+    parts += [
+        f"--- {section.title} ---\n{section.content}".rstrip()
+        for section in prompt.sections
+        if section.difficulties is None or difficulty in section.difficulties
+    ]
     shown = [tool for tool in tools if not (tool.hidden or tool.internal)]
 
     def expand(match: re.Match[str]) -> str:

@@ -5,8 +5,10 @@ Nothing here runs a tool; the engine does, with what ``bind_arguments`` gave it.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
+import itertools
 import keyword
 import types
 import typing
@@ -156,7 +158,7 @@ class ToolDef:
     error_handler: Callable[..., Any] | None
 
     @classmethod
-    def of(cls, function: Callable[..., Any], *, name: str | None = None) -> ToolDef:
+    def of(cls, function: Any, *, name: str | None = None) -> ToolDef:
         """The declaration of a callable, decorated with ``@tool`` or not.
 
         Args:
@@ -205,6 +207,10 @@ class ToolDef:
             error_handler=options.error_handler,
         )
 
+    def as_internal(self) -> ToolDef:
+        """The same tool, kept from the model whatever its name."""
+        return self if self.internal else dataclasses.replace(self, internal=True)
+
 
 @dataclass(frozen=True, slots=True)
 class BoundArguments:
@@ -225,7 +231,8 @@ def bind_arguments(tool: ToolDef, args: Sequence[object], kwargs: Mapping[str, o
 
     Args:
         tool: which.
-        args, kwargs: decoded values from the job.
+        args: decoded positional values from the job.
+        kwargs: decoded keyword values from the job.
 
     Raises:
         TypeError: Python's own text for a call that does not fit, or an argument of the wrong type. The names of
@@ -247,7 +254,7 @@ def bind_arguments(tool: ToolDef, args: Sequence[object], kwargs: Mapping[str, o
             bound.arguments[name] = convert_argument(tool.name, name, tool.hints[name], value)
     named = dict(bound.arguments)
     # The full signature takes over: defaults fill the parameters that the model does not see, in order.
-    full = inspect.BoundArguments(_without_context(tool.signature), dict(bound.arguments))  # type: ignore[arg-type]
+    full = inspect.BoundArguments(_without_context(tool.signature), dict(bound.arguments))
     full.apply_defaults()
     return BoundArguments(full.args, full.kwargs, named)
 
@@ -291,7 +298,7 @@ def _visible_signature(name: str, signature: inspect.Signature) -> inspect.Signa
         else:
             kept.append(parameter)
     required_last = [p for p in kept if p.kind not in variadic and p.kind is not inspect.Parameter.KEYWORD_ONLY]
-    for earlier, later in zip(required_last, required_last[1:], strict=False):
+    for earlier, later in itertools.pairwise(required_last):
         if earlier.default is not inspect.Parameter.empty and later.default is inspect.Parameter.empty:
             raise InvalidRequest(f"tool {name}: parameter {later.name} without a default follows {earlier.name}")
     return signature.replace(parameters=kept)

@@ -1,0 +1,193 @@
+"""The frozen setup of one job: plain data, a JSON-able copy of what its agent said when it was made.
+
+Later changes of the agent do not reach it; only the tools themselves are looked up on the live agent,
+by name, because functions are not data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from statek.chat_style import ChatStyle
+from statek.difficulty import TaskDifficulty, parse_model
+from statek.exceptions import InvalidRequest
+from statek.prompt_config import check_metadata, format_system_prompt, make_system_prompt, parse_temperature
+from statek.warmup import WarmupBlock, WarmupCall
+
+if TYPE_CHECKING:
+    from statek.agents.agent import Agent
+    from statek.tools import ToolDef
+
+__all__ = ["JobDefinition"]
+
+_FRAMEWORK_KEYS = frozenset(
+    {
+        "MODEL", "PROVIDER", "TEMPERATURE", "CHAT_STYLE", "DESCRIPTION", "LLM_TOOLS_SCOPE", "DEFAULT_DIFFICULTY",
+        "POST_PROCESSORS", "AUTO_LANG_RULE", "AUTO_LANG_HINT", "EXTRA_RESOURCES", "REASONING",
+    }
+)  # fmt: skip
+"""Metadata for STATEK itself; every other key is an option of the model request."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobDefinition:
+    """What one job is about.
+
+    Attributes:
+        role: role of its agent.
+        agent_class: class name of the agent.
+        metadata: configuration, keys in upper case; ``MODEL`` is there.
+        prompt: text of the system prompt before placeholders are expanded.
+        tool_names: names of the agent's tools when it was made, hidden and internal ones included.
+        warmup: blocks in the order they run.
+        chat_style: of the conversation.
+        locale: ``LANG-COUNTRY`` or None.
+        job_params: JSON-able values for the prompt's placeholders.
+        shared_var_names: names of the variables that the job is given.
+        difficulty: that it starts with.
+    """
+
+    role: str
+    agent_class: str
+    metadata: Mapping[str, str]
+    prompt: str
+    tool_names: tuple[str, ...] = ()
+    warmup: tuple[WarmupBlock, ...] = ()
+    chat_style: ChatStyle = ChatStyle.MARKDOWN
+    locale: str | None = None
+    job_params: Mapping[str, Any] = field(default_factory=dict)
+    shared_var_names: tuple[str, ...] = ()
+    difficulty: TaskDifficulty = TaskDifficulty.MEDIUM
+
+    def __post_init__(self) -> None:
+        """Check and copy, so that nothing given can change it later.
+
+        Raises:
+            InvalidRequest: no MODEL, a value that cannot be understood, or a job parameter that is no JSON value.
+        """
+        metadata = {key.upper(): value for key, value in self.metadata.items()}
+        if not metadata.get("MODEL", "").strip():
+            raise InvalidRequest(f"agent {self.role!r} has no MODEL in its metadata")
+        for key, value in metadata.items():
+            try:
+                check_metadata(key, value)
+            except InvalidRequest as error:
+                raise InvalidRequest(f"agent {self.role!r}: {error}") from error
+        params = {name: _json_copy(f"job parameter {name!r}", value) for name, value in self.job_params.items()}
+        object.__setattr__(self, "metadata", MappingProxyType(metadata))
+        object.__setattr__(self, "job_params", MappingProxyType(params))
+
+    @property
+    def model(self) -> str:
+        """The model for its difficulty, with the PROVIDER in front where the model string names none."""
+        return self.model_for(self.difficulty)
+
+    def model_for(self, difficulty: TaskDifficulty) -> str:
+        """The model for a difficulty."""
+        model = parse_model(self.metadata["MODEL"])[difficulty]
+        provider = self.metadata.get("PROVIDER", "").strip()
+        return f"{provider.lower()}/{model}" if provider and "/" not in model else model
+
+    @property
+    def temperature(self) -> float | None:
+        """TEMPERATURE, 0 to 1; None for the provider's default."""
+        text = self.metadata.get("TEMPERATURE")
+        return None if text is None else parse_temperature(text)
+
+    @property
+    def model_options(self) -> dict[str, str]:
+        """Further metadata, in lower case, as options of the model request (for example ``api_base``)."""
+        return {key.lower(): value for key, value in self.metadata.items() if key not in _FRAMEWORK_KEYS}
+
+    def resolve_tools(self, agent: Agent) -> list[ToolDef]:
+        """The live tools that this job may use: those of its names that the agent still has.
+
+        An agent that gained tools since does not widen the job.
+        """
+        allowed = set(self.tool_names)
+        return [tool for tool in agent.tool_defs() if tool.name in allowed or tool.system]
+
+    def system_prompt(self, agent: Agent, difficulty: TaskDifficulty | None = None) -> str:
+        """The prompt as the model gets it."""
+        return format_system_prompt(
+            make_system_prompt(self.prompt),
+            difficulty=difficulty or self.difficulty,
+            tools=[tool for tool in self.resolve_tools(agent) if not tool.system],
+            shared_var_names=self.shared_var_names,
+            params=self.job_params,
+        )
+
+    def to_json(self) -> str:
+        """Its one text form; equal definitions give equal texts."""
+        data = {
+            "role": self.role,
+            "agent_class": self.agent_class,
+            "metadata": dict(self.metadata),
+            "prompt": self.prompt,
+            "tool_names": list(self.tool_names),
+            "warmup": [_block_to_data(block) for block in self.warmup],
+            "chat_style": self.chat_style.name,
+            "locale": self.locale,
+            "job_params": dict(self.job_params),
+            "shared_var_names": list(self.shared_var_names),
+            "difficulty": self.difficulty.value,
+        }
+        return json.dumps(data, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> JobDefinition:
+        """The definition of such a text.
+
+        Raises:
+            InvalidRequest: it is none.
+        """
+        try:
+            data = json.loads(text)
+            return cls(
+                role=data["role"],
+                agent_class=data["agent_class"],
+                metadata=data["metadata"],
+                prompt=data["prompt"],
+                tool_names=tuple(data["tool_names"]),
+                warmup=tuple(_block_from_data(block) for block in data["warmup"]),
+                chat_style=ChatStyle[data["chat_style"]],
+                locale=data["locale"],
+                job_params=data["job_params"],
+                shared_var_names=tuple(data["shared_var_names"]),
+                difficulty=TaskDifficulty(data["difficulty"]),
+            )
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise InvalidRequest(f"no job definition: {type(error).__name__}: {error}") from error
+
+
+def _block_to_data(block: WarmupBlock) -> dict[str, Any]:
+    calls = [[call.id, call.name, list(call.args), dict(call.kwargs)] for call in block.calls]
+    return {"code": block.code, "calls": calls, "metadata": dict(block.metadata)}
+
+
+def _block_from_data(data: Mapping[str, Any]) -> WarmupBlock:
+    calls: Sequence[Any] = data["calls"]
+    return WarmupBlock(
+        data["code"],
+        tuple(WarmupCall(call_id, name, tuple(args), kwargs) for call_id, name, args, kwargs in calls),
+        data["metadata"],
+    )
+
+
+def _json_copy(what: str, value: object) -> Any:
+    """A copy that shares nothing.
+
+    Raises:
+        InvalidRequest: it would not come back equal from JSON.
+    """
+    try:
+        copy = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"{what} is no JSON value: {error}; pass objects in shared_vars") from error
+    if copy != value:
+        raise InvalidRequest(f"{what} does not survive JSON unchanged; pass it in shared_vars")
+    return copy
