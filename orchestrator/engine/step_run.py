@@ -12,8 +12,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from statek.settings import StatekSettings
-
 from orchestrator.engine.active_job import ActiveJob, StepSource
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
@@ -25,7 +23,9 @@ from orchestrator.engine.requests import item_messages
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec
+from statek import durable
 from statek.executors.decision import Event, InDoubt, StepDied, StepEnded, StepLost
+from statek.settings import StatekSettings
 
 __all__ = ["StepRunner", "now_us"]
 
@@ -248,7 +248,7 @@ class StepRunner:
         at = now_us()
         source = job.current
         assert source is not None
-        seq = self._jobs.add_commit(job.record, "step", source.step, new, at, self._store.state_num())
+        seq = self._jobs.add_commit(job.record, "step", source.step, new, at, durable.state_number())
         self._jobs.end_step(job.record, outcome, end_commit=seq, now_us=at)
         places = dict(new.places)
         for index, digest in enumerate(new.new_blocks):

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from statek.rendering import render_value
-from statek.settings import StatekSettings
-
 from orchestrator.digests import content_digest
 from orchestrator.engine.jobs import JobRepository, NewCommit
 from orchestrator.engine.objects import GrantTable, ObjectGateway
 from orchestrator.engine.step_run import now_us
 from orchestrator.sandboxes.step import Component, Form, Workspace
 from orchestrator.store.store import Store
+from statek import durable
 from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
+from statek.rendering import render_value
+from statek.settings import StatekSettings
 
 __all__ = ["DEFAULT_TENANT", "JobFactory", "job_policy"]
 
@@ -77,7 +77,7 @@ class JobFactory:
                 now_us=now_us(),
             )
             objects = ObjectGateway(grants, policy=job_policy(agent, self._settings))
-            _add_start_commit(self._jobs, record, objects, variables, self._store.state_num())
+            _add_start_commit(self._jobs, record, objects, variables, durable.state_number())
             if message:
                 self._jobs.add_message(record, "user", message, now_us())
             return int(record.number)

@@ -20,6 +20,7 @@ __all__ = [
     "is_durable_set",
     "is_memo",
     "memo",
+    "state_number",
     "tag",
     "to_plain",
     "untag",
@@ -125,6 +126,11 @@ def tag(obj: object, *tags: str) -> None:
 def untag(obj: object, *tags: str) -> None:
     """Detach tags."""
     dbzero.tags(obj).remove(*tags)
+
+
+def state_number() -> int:
+    """Number of the prefix's state that the changes made now will be part of (time travel reads it back)."""
+    return int(dbzero.get_state_num())
 
 
 def is_durable_list(obj: object) -> bool:
