@@ -1,0 +1,165 @@
+"""Views to wire: bounded parts, grouped into pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from orchestrator.api.limits import PAGE_BYTES
+from orchestrator.api.texts import pieces, to_wire
+from orchestrator.api.v1 import service_pb2 as pb
+from sandbox_runner.wire import values
+from statek.executors.views import CallView, ItemView, JobSummary, VariableView
+
+__all__ = ["call_to_wire", "item_parts", "pages", "summary_to_wire", "variable_parts"]
+
+PartT = TypeVar("PartT", bound=Message)
+PageT = TypeVar("PageT", bound=Message)
+
+
+def pages(parts: Iterable[PartT], page: Callable[[list[PartT]], PageT]) -> Iterator[PageT]:
+    """Group parts into pages of about ``PAGE_BYTES``; no parts make no page."""
+    held: list[PartT] = []
+    size = 0
+    for part in parts:
+        held.append(part)
+        size += part.ByteSize()
+        if size >= PAGE_BYTES:
+            yield page(held)
+            held, size = [], 0
+    if held:
+        yield page(held)
+
+
+def summary_to_wire(summary: JobSummary) -> pb.JobSummary:
+    """One line about a job."""
+    failure = summary.failure
+    return pb.JobSummary(
+        id=summary.id,
+        role_text=to_wire(summary.role),
+        tenant_text=to_wire(summary.tenant),
+        principal_text=to_wire(summary.principal),
+        status=summary.status,
+        reason_text=to_wire(summary.reason),
+        failure=None
+        if failure is None
+        else pb.Failure(
+            kind_text=to_wire(failure.get("kind", "")),
+            type_text=to_wire(failure.get("type", "")),
+            message_text=to_wire(failure.get("message", "")),
+        ),
+        steps=summary.steps,
+        turns=summary.turns,
+        tier=summary.tier,
+        created_us=summary.created_us,
+        changed_us=summary.changed_us,
+        input_tokens=summary.input_tokens,
+        output_tokens=summary.output_tokens,
+        cost_microusd=summary.cost_microusd,
+        exit_text=to_wire(summary.exit_status),
+    )
+
+
+def call_to_wire(call: CallView) -> pb.Call:
+    """One recorded call."""
+    return pb.Call(
+        job=call.job,
+        step=call.step,
+        number=call.number,
+        name_text=to_wire(call.name),
+        kind=call.kind,
+        handle=call.handle,
+        arguments_text=to_wire(call.arguments),
+        effect=call.effect,
+        state=call.state,
+        result_text=to_wire(call.result),
+        idempotency_key=call.idempotency_key,
+    )
+
+
+def item_parts(index: int, item: ItemView) -> Iterator[pb.ItemPart]:
+    """One chat item as parts of about a piece each; short ones are a single part."""
+    part = pb.ItemPart(
+        index=index,
+        kind=item.kind,
+        at_us=item.at_us,
+        step=item.step,
+        state=item.state,
+        attempts=item.attempts,
+        start_commit=item.start_commit,
+        end_commit=item.end_commit,
+    )
+    size = 0
+    for add, weight in _contents(item):
+        if size and size + weight > PAGE_BYTES // 2:
+            yield part
+            part = pb.ItemPart(index=index)
+            size = 0
+        add(part)
+        size += weight
+    yield part
+
+
+def _contents(item: ItemView) -> Iterator[tuple[Callable[[pb.ItemPart], None], int]]:
+    """What of an item can be long, in pieces: how to add each, and its weight in bytes."""
+    for field, data in (
+        ("text", to_wire(item.text)),
+        ("code", to_wire(item.code)),
+        ("outcome_json", _json(item.outcome)),
+        ("usage_json", _json(item.usage)),
+    ):
+        for piece in pieces(data):
+            yield _appender(field, piece), len(piece)
+    for kind, text in item.console:
+        cut = list(pieces(to_wire(text))) or [b""]
+        for position, piece in enumerate(cut):
+            element = pb.ConsoleElement(kind=kind, text=piece, continues=position < len(cut) - 1)
+            yield _adder("console", element), len(piece) + 16
+    for name in item.changed:
+        wired = to_wire(name)
+        yield _adder("changed_texts", wired), len(wired) + 4
+    for call in item.calls:
+        message = call_to_wire(call)
+        yield _adder("calls", message), message.ByteSize() + 4
+
+
+def _appender(field: str, piece: bytes) -> Callable[[pb.ItemPart], None]:
+    """Appends bytes to a field of a part."""
+
+    def append(part: pb.ItemPart) -> None:
+        setattr(part, field, getattr(part, field) + piece)
+
+    return append
+
+
+def _adder(field: str, element: object) -> Callable[[pb.ItemPart], None]:
+    """Adds an element to a list of a part."""
+
+    def add(part: pb.ItemPart) -> None:
+        getattr(part, field).append(element)
+
+    return add
+
+
+def _json(value: dict[str, object]) -> bytes:
+    """A JSON object in ASCII; nothing for an empty one."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode("ascii") if value else b""
+
+
+def variable_parts(index: int, variable: VariableView) -> Iterator[pb.VariablePart]:
+    """One variable with its value in graph form."""
+    data = values.encode(variable.value) if variable.form == "graph" else b""
+    first, *more = list(pieces(data)) or [b""]
+    yield pb.VariablePart(
+        index=index,
+        name_text=to_wire(variable.name),
+        preview_text=to_wire(variable.preview),
+        form=variable.form,
+        value=first,
+        size_bytes=variable.size_bytes,
+    )
+    for piece in more:
+        yield pb.VariablePart(index=index, value=piece)

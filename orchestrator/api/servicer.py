@@ -1,0 +1,197 @@
+"""Answers the calls of ``StatekService``: checks the request, asks the service, sends pages.
+
+A ``StatekError`` becomes a status with an ErrorDetail. Any other exception is our bug: it is logged here
+with its traceback, and the caller learns its type only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from importlib import metadata
+from typing import Any, NoReturn, TypeVar, cast
+
+import grpc
+
+from orchestrator.api import outbound
+from orchestrator.api.errors import DETAIL_KEY, detail_of, status_of
+from orchestrator.api.inbound import read_named_values, read_newest, read_resolution, read_text
+from orchestrator.api.v1 import service_pb2 as pb
+from orchestrator.api.v1 import service_pb2_grpc as pb_grpc
+from orchestrator.engine.service import Service
+from statek.exceptions import InternalError, InvalidRequest, StatekError
+from statek.executors.views import ItemView, JobView, VariableView
+
+__all__ = ["Servicer"]
+
+_log = logging.getLogger("statek.api")
+
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_DETAILS_CHARS = 200
+
+
+async def _refuse(context: Context, error: Exception) -> NoReturn:
+    """End a call with an error."""
+    known = error if isinstance(error, StatekError) else None
+    if known is None:
+        _log.error("an API call failed by a fault of this service", exc_info=error)
+        known = InternalError(f"{type(error).__name__} in the service; its log has the details; please report it")
+    detail = detail_of(known)
+    summary = f"{known.code}: {known}".encode("ascii", "backslashreplace").decode("ascii")[:_DETAILS_CHARS]
+    await context.abort(status_of(known), summary, ((DETAIL_KEY, detail.SerializeToString()),))
+    raise AssertionError("abort always raises")
+
+
+def _unary(
+    handler: Callable[[Any, RequestT], Awaitable[AnswerT]],
+) -> Callable[[Any, RequestT, Context], Awaitable[AnswerT]]:
+    """A call with one answer, its errors translated."""
+
+    @functools.wraps(handler)
+    async def answer(self: Any, request: RequestT, context: Context) -> AnswerT:
+        try:
+            return await handler(self, request)
+        except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes a status
+            await _refuse(context, error)
+
+    return answer
+
+
+def _stream(
+    handler: Callable[[Any, RequestT], AsyncIterator[AnswerT]],
+) -> Callable[[Any, RequestT, Context], AsyncIterator[AnswerT]]:
+    """A call with pages, its errors translated."""
+
+    @functools.wraps(handler)
+    async def answer(self: Any, request: RequestT, context: Context) -> AsyncIterator[AnswerT]:
+        try:
+            async with aclosing(cast("AsyncGenerator[AnswerT, None]", handler(self, request))) as found:
+                async for page in found:
+                    yield page
+        except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes a status
+            await _refuse(context, error)
+
+    return answer
+
+
+class Servicer(pb_grpc.StatekServiceServicer):
+    """The service behind the socket."""
+
+    def __init__(self, service: Service) -> None:
+        """The service may be used on this event loop only."""
+        self._service = service
+        self._started_us = time.time_ns() // 1000
+
+    @_unary
+    async def SubmitJob(self, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:  # noqa: N802 -- the wire's name
+        """Make a job."""
+        variables = await read_named_values("variables", request.variables)
+        params = await read_named_values("params", request.params, parameters=True)
+        id_ = await self._service.submit(
+            request.role,
+            shared_vars=variables,
+            message=read_text("message_text", request.message_text),
+            principal=request.principal,
+            **params,
+        )
+        return pb.SubmitJobResponse(id=id_)
+
+    @_stream
+    async def ListJobs(self, request: pb.ListJobsRequest) -> AsyncIterator[pb.ListJobsResponse]:  # noqa: N802
+        """Show the newest jobs."""
+        found = await self._service.jobs(newest=read_newest(request.newest))
+        for page in outbound.pages(map(outbound.summary_to_wire, found), lambda jobs: pb.ListJobsResponse(jobs=jobs)):
+            yield page
+
+    @_stream
+    async def GetJob(self, request: pb.GetJobRequest) -> AsyncIterator[pb.GetJobResponse]:  # noqa: N802
+        """Show a whole job."""
+        view: JobView = await self._service.job(request.id)
+        head = pb.JobHead(
+            summary=outbound.summary_to_wire(view.summary), commits=view.commits, image_digest=view.image_digest
+        )
+        yield pb.GetJobResponse(head=head)
+        parts = (part for index, item in enumerate(view.items) for part in outbound.item_parts(index, item))
+        for page in outbound.pages(parts, lambda items: pb.GetJobResponse(items=items)):
+            yield page
+
+    @_stream
+    async def GetVariables(  # noqa: N802
+        self, request: pb.GetVariablesRequest
+    ) -> AsyncIterator[pb.GetVariablesResponse]:
+        """Show the variables of a job."""
+        found = await self._service.variables(request.id)
+        for index, variable in enumerate(found):
+            # Encoding megabytes takes longer than the loop may be held.
+            parts = await asyncio.to_thread(_variable_parts, index, variable)
+            for page in outbound.pages(parts, lambda variables: pb.GetVariablesResponse(variables=variables)):
+                yield page
+
+    @_stream
+    async def FollowJob(self, request: pb.FollowJobRequest) -> AsyncIterator[pb.FollowJobResponse]:  # noqa: N802
+        """Show items as they are finished."""
+        index = request.start
+        async with aclosing(
+            cast("AsyncGenerator[ItemView, None]", self._service.follow(request.id, start=index))
+        ) as items:
+            async for item in items:
+                parts = list(outbound.item_parts(index, item))
+                for position, part in enumerate(parts):
+                    done = position == len(parts) - 1
+                    yield pb.FollowJobResponse(items=[part], next_index=index + done)
+                index += 1
+
+    @_unary
+    async def WaitJob(self, request: pb.WaitJobRequest) -> pb.WaitJobResponse:  # noqa: N802
+        """Wait for the job's rest."""
+        summary = await self._service.wait(request.id)
+        return pb.WaitJobResponse(summary=outbound.summary_to_wire(summary))
+
+    @_unary
+    async def CancelJob(self, request: pb.CancelJobRequest) -> pb.CancelJobResponse:  # noqa: N802
+        """End a job."""
+        summary = await self._service.cancel(request.id, read_text("reason_text", request.reason_text))
+        return pb.CancelJobResponse(summary=outbound.summary_to_wire(summary))
+
+    @_stream
+    async def ListCalls(self, request: pb.ListCallsRequest) -> AsyncIterator[pb.ListCallsResponse]:  # noqa: N802
+        """Show the calls in doubt."""
+        del request
+        found = await self._service.calls()
+        for page in outbound.pages(map(outbound.call_to_wire, found), lambda calls: pb.ListCallsResponse(calls=calls)):
+            yield page
+
+    @_unary
+    async def ResolveCall(self, request: pb.ResolveCallRequest) -> pb.ResolveCallResponse:  # noqa: N802
+        """Decide about a call in doubt."""
+        if not request.call:
+            raise InvalidRequest("call is missing: the number of the call within its step, from 1")
+        resolution = await read_resolution(request)
+        summary = await self._service.resolve(request.id, request.call, resolution)
+        return pb.ResolveCallResponse(summary=outbound.summary_to_wire(summary))
+
+    @_unary
+    async def GetStatus(self, request: pb.GetStatusRequest) -> pb.GetStatusResponse:  # noqa: N802
+        """Say what this service is."""
+        del request
+        counters = json.dumps(self._service.statistics(), default=str, ensure_ascii=True)
+        return pb.GetStatusResponse(
+            version=metadata.version("statek-sandbox"),
+            pid=os.getpid(),
+            started_us=self._started_us,
+            statistics_json=counters.encode("ascii"),
+        )
+
+
+def _variable_parts(index: int, variable: VariableView) -> list[pb.VariablePart]:
+    """The parts of a variable (any thread)."""
+    return list(outbound.variable_parts(index, variable))

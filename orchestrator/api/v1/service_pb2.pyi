@@ -1,0 +1,336 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SubmitJobRequest(_message.Message):
+    __slots__ = ("role", "variables", "message_text", "principal", "params")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    variables: _containers.RepeatedCompositeFieldContainer[NamedValue]
+    message_text: bytes
+    principal: str
+    params: _containers.RepeatedCompositeFieldContainer[NamedValue]
+    def __init__(self, role: _Optional[str] = ..., variables: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ..., message_text: _Optional[bytes] = ..., principal: _Optional[str] = ..., params: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ...) -> None: ...
+
+class NamedValue(_message.Message):
+    __slots__ = ("name", "json", "graph")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    GRAPH_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    json: bytes
+    graph: bytes
+    def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., graph: _Optional[bytes] = ...) -> None: ...
+
+class ListJobsRequest(_message.Message):
+    __slots__ = ("newest",)
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    newest: int
+    def __init__(self, newest: _Optional[int] = ...) -> None: ...
+
+class GetJobRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class GetVariablesRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class FollowJobRequest(_message.Message):
+    __slots__ = ("id", "start")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    start: int
+    def __init__(self, id: _Optional[str] = ..., start: _Optional[int] = ...) -> None: ...
+
+class WaitJobRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class CancelJobRequest(_message.Message):
+    __slots__ = ("id", "reason_text")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_TEXT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    reason_text: bytes
+    def __init__(self, id: _Optional[str] = ..., reason_text: _Optional[bytes] = ...) -> None: ...
+
+class ListCallsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ResolveCallRequest(_message.Message):
+    __slots__ = ("id", "call", "happened", "failed_text", "retry")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    HAPPENED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    RETRY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    call: int
+    happened: NamedValue
+    failed_text: bytes
+    retry: RetryCall
+    def __init__(self, id: _Optional[str] = ..., call: _Optional[int] = ..., happened: _Optional[_Union[NamedValue, _Mapping]] = ..., failed_text: _Optional[bytes] = ..., retry: _Optional[_Union[RetryCall, _Mapping]] = ...) -> None: ...
+
+class RetryCall(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SubmitJobResponse(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ListJobsResponse(_message.Message):
+    __slots__ = ("jobs",)
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobSummary]
+    def __init__(self, jobs: _Optional[_Iterable[_Union[JobSummary, _Mapping]]] = ...) -> None: ...
+
+class GetJobResponse(_message.Message):
+    __slots__ = ("head", "items")
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    head: JobHead
+    items: _containers.RepeatedCompositeFieldContainer[ItemPart]
+    def __init__(self, head: _Optional[_Union[JobHead, _Mapping]] = ..., items: _Optional[_Iterable[_Union[ItemPart, _Mapping]]] = ...) -> None: ...
+
+class JobHead(_message.Message):
+    __slots__ = ("summary", "commits", "image_digest")
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    summary: JobSummary
+    commits: int
+    image_digest: str
+    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ..., commits: _Optional[int] = ..., image_digest: _Optional[str] = ...) -> None: ...
+
+class GetVariablesResponse(_message.Message):
+    __slots__ = ("variables",)
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    variables: _containers.RepeatedCompositeFieldContainer[VariablePart]
+    def __init__(self, variables: _Optional[_Iterable[_Union[VariablePart, _Mapping]]] = ...) -> None: ...
+
+class FollowJobResponse(_message.Message):
+    __slots__ = ("items", "next_index")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[ItemPart]
+    next_index: int
+    def __init__(self, items: _Optional[_Iterable[_Union[ItemPart, _Mapping]]] = ..., next_index: _Optional[int] = ...) -> None: ...
+
+class WaitJobResponse(_message.Message):
+    __slots__ = ("summary",)
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    summary: JobSummary
+    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ...) -> None: ...
+
+class CancelJobResponse(_message.Message):
+    __slots__ = ("summary",)
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    summary: JobSummary
+    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ...) -> None: ...
+
+class ListCallsResponse(_message.Message):
+    __slots__ = ("calls",)
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    calls: _containers.RepeatedCompositeFieldContainer[Call]
+    def __init__(self, calls: _Optional[_Iterable[_Union[Call, _Mapping]]] = ...) -> None: ...
+
+class ResolveCallResponse(_message.Message):
+    __slots__ = ("summary",)
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    summary: JobSummary
+    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ...) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("version", "pid", "started_us", "statistics_json")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    STARTED_US_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_JSON_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    pid: int
+    started_us: int
+    statistics_json: bytes
+    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_us: _Optional[int] = ..., statistics_json: _Optional[bytes] = ...) -> None: ...
+
+class JobSummary(_message.Message):
+    __slots__ = ("id", "role_text", "tenant_text", "principal_text", "status", "reason_text", "failure", "steps", "turns", "tier", "created_us", "changed_us", "input_tokens", "output_tokens", "cost_microusd", "exit_text")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ROLE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    TENANT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_TEXT_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASON_TEXT_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_US_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_US_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_MICROUSD_FIELD_NUMBER: _ClassVar[int]
+    EXIT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    role_text: bytes
+    tenant_text: bytes
+    principal_text: bytes
+    status: str
+    reason_text: bytes
+    failure: Failure
+    steps: int
+    turns: int
+    tier: str
+    created_us: int
+    changed_us: int
+    input_tokens: int
+    output_tokens: int
+    cost_microusd: int
+    exit_text: bytes
+    def __init__(self, id: _Optional[str] = ..., role_text: _Optional[bytes] = ..., tenant_text: _Optional[bytes] = ..., principal_text: _Optional[bytes] = ..., status: _Optional[str] = ..., reason_text: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[int] = ..., turns: _Optional[int] = ..., tier: _Optional[str] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., exit_text: _Optional[bytes] = ...) -> None: ...
+
+class Failure(_message.Message):
+    __slots__ = ("kind_text", "type_text", "message_text")
+    KIND_TEXT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    kind_text: bytes
+    type_text: bytes
+    message_text: bytes
+    def __init__(self, kind_text: _Optional[bytes] = ..., type_text: _Optional[bytes] = ..., message_text: _Optional[bytes] = ...) -> None: ...
+
+class ItemPart(_message.Message):
+    __slots__ = ("index", "kind", "at_us", "text", "step", "code", "state", "attempts", "console", "outcome_json", "changed_texts", "calls", "start_commit", "end_commit", "usage_json")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    CONSOLE_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_JSON_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    START_COMMIT_FIELD_NUMBER: _ClassVar[int]
+    END_COMMIT_FIELD_NUMBER: _ClassVar[int]
+    USAGE_JSON_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    kind: str
+    at_us: int
+    text: bytes
+    step: int
+    code: bytes
+    state: str
+    attempts: int
+    console: _containers.RepeatedCompositeFieldContainer[ConsoleElement]
+    outcome_json: bytes
+    changed_texts: _containers.RepeatedScalarFieldContainer[bytes]
+    calls: _containers.RepeatedCompositeFieldContainer[Call]
+    start_commit: int
+    end_commit: int
+    usage_json: bytes
+    def __init__(self, index: _Optional[int] = ..., kind: _Optional[str] = ..., at_us: _Optional[int] = ..., text: _Optional[bytes] = ..., step: _Optional[int] = ..., code: _Optional[bytes] = ..., state: _Optional[str] = ..., attempts: _Optional[int] = ..., console: _Optional[_Iterable[_Union[ConsoleElement, _Mapping]]] = ..., outcome_json: _Optional[bytes] = ..., changed_texts: _Optional[_Iterable[bytes]] = ..., calls: _Optional[_Iterable[_Union[Call, _Mapping]]] = ..., start_commit: _Optional[int] = ..., end_commit: _Optional[int] = ..., usage_json: _Optional[bytes] = ...) -> None: ...
+
+class ConsoleElement(_message.Message):
+    __slots__ = ("kind", "text", "continues")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTINUES_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    text: bytes
+    continues: bool
+    def __init__(self, kind: _Optional[str] = ..., text: _Optional[bytes] = ..., continues: _Optional[bool] = ...) -> None: ...
+
+class Call(_message.Message):
+    __slots__ = ("job", "step", "number", "name_text", "kind", "handle", "arguments_text", "effect", "state", "result_text", "idempotency_key")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    NAME_TEXT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_TEXT_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    step: int
+    number: int
+    name_text: bytes
+    kind: str
+    handle: int
+    arguments_text: bytes
+    effect: str
+    state: str
+    result_text: bytes
+    idempotency_key: str
+    def __init__(self, job: _Optional[str] = ..., step: _Optional[int] = ..., number: _Optional[int] = ..., name_text: _Optional[bytes] = ..., kind: _Optional[str] = ..., handle: _Optional[int] = ..., arguments_text: _Optional[bytes] = ..., effect: _Optional[str] = ..., state: _Optional[str] = ..., result_text: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class VariablePart(_message.Message):
+    __slots__ = ("index", "name_text", "preview_text", "form", "value", "size_bytes")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    NAME_TEXT_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_TEXT_FIELD_NUMBER: _ClassVar[int]
+    FORM_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    name_text: bytes
+    preview_text: bytes
+    form: str
+    value: bytes
+    size_bytes: int
+    def __init__(self, index: _Optional[int] = ..., name_text: _Optional[bytes] = ..., preview_text: _Optional[bytes] = ..., form: _Optional[str] = ..., value: _Optional[bytes] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class ErrorDetail(_message.Message):
+    __slots__ = ("code", "message_text", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: ErrorAttribute
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ErrorAttribute, _Mapping]] = ...) -> None: ...
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    message_text: bytes
+    attributes: _containers.MessageMap[str, ErrorAttribute]
+    def __init__(self, code: _Optional[str] = ..., message_text: _Optional[bytes] = ..., attributes: _Optional[_Mapping[str, ErrorAttribute]] = ...) -> None: ...
+
+class ErrorAttribute(_message.Message):
+    __slots__ = ("text", "number", "flag")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    FLAG_FIELD_NUMBER: _ClassVar[int]
+    text: bytes
+    number: float
+    flag: bool
+    def __init__(self, text: _Optional[bytes] = ..., number: _Optional[float] = ..., flag: _Optional[bool] = ...) -> None: ...
