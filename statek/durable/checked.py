@@ -49,6 +49,10 @@ class _Gate:
     def __init__(self) -> None:
         self.writer: int | None = None
 
+    def open_for_this_thread(self) -> None:
+        """Let the calling thread write, nobody else."""
+        self.writer = threading.get_ident()
+
     def check(self) -> None:
         """Refuse a write outside an atomic block of the open store."""
         if self.writer is not None and self.writer != threading.get_ident():

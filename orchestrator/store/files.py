@@ -1,0 +1,44 @@
+"""File operations that survive a crash."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["create_file", "open_existing", "remove_durably", "sync_directory", "write_durably"]
+
+
+def sync_directory(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def create_file(path: Path) -> int:
+    """Open an empty file for reading and writing; the name is durable after `sync_directory`."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+
+def open_existing(path: Path) -> int:
+    """Open a file that must exist for reading and writing."""
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a small file as a whole: new name, fsync, rename, fsync of the folder."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    sync_directory(path.parent)
+
+
+def remove_durably(path: Path) -> None:
+    """Remove a file if it exists, for good."""
+    path.unlink(missing_ok=True)
+    sync_directory(path.parent)
