@@ -110,6 +110,8 @@ class LiteLLMModel:
         """
 
         async def look(litellm: Any) -> tuple[str, ...]:
+            if model in self._settings.model_bases:
+                return ()
             return self._missing_keys(litellm, model, self._provider(litellm, model))
 
         return await self._run(look)
@@ -185,7 +187,8 @@ class LiteLLMModel:
     def _destination(self, litellm: Any, request: ModelRequest) -> dict[str, Any]:
         """``api_base`` and ``api_key`` of a call, where they are not litellm's own choice."""
         provider = self._provider(litellm, request.model)
-        base = request.options.get("api_base", self._settings.api_base)
+        served_at = self._settings.model_bases.get(request.model, self._settings.api_base)
+        base = request.options.get("api_base", served_at)
         if base is not None and not isinstance(base, str):
             raise ModelError(f"option api_base must be a str, got {type(base).__name__}")
         if base is not None and base.rstrip("/") not in self._trusted:

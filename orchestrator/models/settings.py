@@ -22,6 +22,7 @@ class GatewaySettings:
         retry_after_cap_seconds: longest Retry-After that is honoured; a provider that asks for more ends the call.
         max_reply_bytes: bound of one reply's body on the wire, and of its text and tool calls as UTF-8.
         api_base: address used for every request that names none; None for the provider's own.
+        model_bases: model string to the address that serves it, before ``api_base``; for servers of one's own.
         api_keys: provider name as in the model string to key; a provider that is missing here uses the environment.
         trusted_api_bases: addresses that may get the keys above and those of the environment. An address that comes
             with a request and is not listed gets a placeholder, so an agent's metadata cannot lead a key elsewhere.
@@ -35,6 +36,7 @@ class GatewaySettings:
     retry_after_cap_seconds: float = 60.0
     max_reply_bytes: int = 4 << 20
     api_base: str | None = None
+    model_bases: Mapping[str, str] = field(default_factory=dict)
     api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     trusted_api_bases: tuple[str, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
