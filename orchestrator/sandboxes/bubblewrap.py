@@ -27,7 +27,7 @@ from orchestrator.sandboxes import cgroups
 from orchestrator.sandboxes.children import ChildRecord, Children, end_process, start_time, usage_of_tree
 from orchestrator.sandboxes.confinement import ArgumentList, BubblewrapFacts, confine
 from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier
-from orchestrator.sandboxes.runner_files import PROJECT_ROOT, cache_folder, flavour_digest, prepare_site
+from orchestrator.sandboxes.runner_files import cache_folder, flavour_digest, prepare_code, prepare_site
 from statek.exceptions import ConfigurationError, RunnerLost
 
 __all__ = ["BubblewrapDriver"]
@@ -102,9 +102,10 @@ class BubblewrapDriver:
         if program is None:
             raise ConfigurationError(f"bubblewrap (bwrap) is not installed; an administrator runs: {_INSTALL}")
         site = await prepare_site(flavour, cache=self._cache)
+        code = await prepare_code(flavour, cache=self._cache)
         digest = await asyncio.to_thread(flavour_digest, flavour)
         self._grouped = await asyncio.to_thread(_groups_work)
-        self._facts[flavour] = await asyncio.to_thread(_find_facts, program, site, digest)
+        self._facts[flavour] = await asyncio.to_thread(_find_facts, program, site, code, digest)
         return digest
 
     async def start(self, spec: RunnerSpec) -> RunnerRef:
@@ -238,7 +239,7 @@ def _groups_work() -> bool:
     return "memory" in cgroups.group_root()
 
 
-def _find_facts(program: str, site: Path, digest: str) -> BubblewrapFacts:
+def _find_facts(program: str, site: Path, code: Path, digest: str) -> BubblewrapFacts:
     interpreter = Path(sys.executable).resolve()
     stdlib = Path(sysconfig.get_path("stdlib"))
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -251,7 +252,7 @@ def _find_facts(program: str, site: Path, digest: str) -> BubblewrapFacts:
         masked=masked,
         libraries=_shared_libraries(interpreter, stdlib, site),
         site=str(site),
-        code=str(PROJECT_ROOT / "sandbox_runner"),
+        code=str(code / "sandbox_runner"),
         digest=digest,
         separate_uids=os.geteuid() == 0,
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from orchestrator.sandboxes.driver import RunnerSpec
@@ -245,28 +246,37 @@ def _namespaces(spec: RunnerSpec, facts: BubblewrapFacts) -> ArgumentList:
     argv += ["--die-with-parent", "--as-pid-1", "--new-session", "--hostname", "runner", "--clearenv"]
     for name, value in sorted({**ENVIRONMENT, "PYTHONPATH": "/opt/runner:/opt/code"}.items()):
         argv += ["--setenv", name, value]
-    argv += ["--perms", "0755", "--dir", "/usr/bin", "--ro-bind", facts.interpreter, "/usr/bin/python3"]
-    argv += ["--ro-bind", facts.stdlib, facts.stdlib_inside]
+    binds = [(facts.interpreter, "/usr/bin/python3"), (facts.stdlib, facts.stdlib_inside)]
+    binds += [(library, inside) for inside, library in facts.libraries]
+    binds += [(facts.site, "/opt/runner"), (facts.code, "/opt/code/sandbox_runner"), (str(spec.socket), SOCKET_INSIDE)]
+    if facts.group_mount is not None:
+        binds.append(facts.group_mount)
+    for folder in _parents([inside for _, inside in binds]):
+        # bubblewrap makes missing parents for root alone; the supervisor and the executor must pass them.
+        argv += ["--perms", "0755", "--dir", folder]
+    for outside, inside in binds:
+        argv += ["--ro-bind", outside, inside]
     for folder in facts.masked:
         argv += ["--tmpfs", f"{facts.stdlib_inside}/{folder}", "--remount-ro", f"{facts.stdlib_inside}/{folder}"]
-    for inside, library in facts.libraries:
-        argv += ["--ro-bind", library, inside]
-    argv += ["--ro-bind", facts.site, "/opt/runner", "--ro-bind", facts.code, "/opt/code/sandbox_runner"]
     argv += ["--proc", "/proc", "--tmpfs", "/dev"]
     for device in ("null", "random", "urandom", "zero"):
         argv += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     argv += ["--remount-ro", "/dev"]
     for folder, size in (("/tmp", limits.tmp_bytes), ("/work", limits.work_bytes)):  # noqa: S108
         argv += ["--perms", "1777", "--size", str(size), "--tmpfs", folder]
-    if facts.group_mount is not None:
-        argv += ["--ro-bind", *facts.group_mount]
-    argv += ["--ro-bind", str(spec.socket), SOCKET_INSIDE, "--remount-ro", "/", "--chdir", "/"]
+    argv += ["--remount-ro", "/", "--chdir", "/"]
     argv += ["--", "/usr/bin/python3", "-s", "-m", "sandbox_runner"]
     options = [] if facts.separate_uids else ["--no-uid-switch", "--limit-threads"]
     if facts.group_mount is None:
         options.append("--limit-address-space")
     argv += _runner_arguments(SOCKET_INSIDE, facts.digest, *options)
     return ArgumentList(argv=tuple(argv), environment={})
+
+
+def _parents(paths: list[str]) -> list[str]:
+    """Every folder above these paths but the root, outermost first."""
+    folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    return sorted(folders - {"/"})
 
 
 def _plain(spec: RunnerSpec, facts: ProcessFacts) -> ArgumentList:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.sandboxes.driver import Driver, RunnerLimits, RunnerRef, RunnerSpec
-from orchestrator.sandboxes.inbound_untrusted import HelloInfo
+from orchestrator.sandboxes.inbound_messages import HelloInfo
 from orchestrator.sandboxes.link import LinkLimits, RunnerLink
 from orchestrator.sandboxes.sandbox import Sandbox, SandboxTiming
 from orchestrator.sandboxes.step import StepLimits

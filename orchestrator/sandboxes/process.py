@@ -18,7 +18,7 @@ from pathlib import Path
 from orchestrator.sandboxes.children import ChildRecord, Children, end_process, start_time, tree_of, usage_of_tree
 from orchestrator.sandboxes.confinement import ArgumentList, ProcessFacts, confine
 from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier
-from orchestrator.sandboxes.runner_files import PROJECT_ROOT, cache_folder, flavour_digest, prepare_site
+from orchestrator.sandboxes.runner_files import cache_folder, flavour_digest, prepare_code, prepare_site
 from statek.exceptions import RunnerLost
 
 __all__ = ["UnsafeProcessDriver"]
@@ -34,7 +34,7 @@ class UnsafeProcessDriver:
     def __init__(self, *, cache: Path | None = None) -> None:
         self._cache = cache or cache_folder()
         self._children = Children(self._cache / "runners" / "process")
-        self._prepared: dict[str, tuple[Path, str]] = {}
+        self._prepared: dict[str, tuple[Path, Path, str]] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
 
     @property
@@ -59,8 +59,9 @@ class UnsafeProcessDriver:
             ConfigurationError: the wheels cannot be installed.
         """
         site = await prepare_site(flavour, cache=self._cache)
+        code = await prepare_code(flavour, cache=self._cache)
         digest = await asyncio.to_thread(flavour_digest, flavour)
-        self._prepared[flavour] = (site, digest)
+        self._prepared[flavour] = (site, code, digest)
         return digest
 
     async def start(self, spec: RunnerSpec) -> RunnerRef:
@@ -72,7 +73,7 @@ class UnsafeProcessDriver:
         """
         if spec.flavour not in self._prepared:
             await self.prepare(spec.flavour)
-        site, digest = self._prepared[spec.flavour]
+        site, code, digest = self._prepared[spec.flavour]
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="statek-unsafe-"))
         try:
             for name in ("tmp", "work"):
@@ -80,7 +81,7 @@ class UnsafeProcessDriver:
             facts = ProcessFacts(
                 interpreter=sys.executable,
                 site=str(site),
-                code_parent=str(PROJECT_ROOT),
+                code_parent=str(code),
                 digest=digest,
                 tmp=str(folder / "tmp"),
                 work=str(folder / "work"),

@@ -15,7 +15,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ __all__ = [
     "flavour_digest",
     "flavour_folder",
     "image_tag",
+    "prepare_code",
     "prepare_site",
     "run_setup",
     "runner_sources",
@@ -116,34 +117,76 @@ async def prepare_site(flavour: str, *, cache: Path | None = None) -> Path:
         ConfigurationError: the wheels cannot be installed; the message carries pip's last words.
     """
     site = await asyncio.to_thread(site_folder, flavour, cache=cache)
-    if await asyncio.to_thread(site.is_dir):
-        return site
-    await asyncio.to_thread(site.parent.mkdir, parents=True, exist_ok=True)
-    building = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="building-", dir=site.parent))
     lock = flavour_folder(flavour) / "requirements.txt"
-    try:
+
+    async def install(folder: Path) -> None:
         await run_setup(
             [
                 *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"),
-                *("--no-deps", "--only-binary=:all:", "--require-hashes", "--target", str(building), "-r", str(lock)),
+                *("--no-deps", "--only-binary=:all:", "--require-hashes", "--target", str(folder), "-r", str(lock)),
             ],
             what=f"installing the runner's libraries into {site}",
         )
-        await asyncio.to_thread(shutil.rmtree, building / "bin", ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, folder / "bin", ignore_errors=True)
+
+    return await _prepare_tree(site, install)
+
+
+async def prepare_code(flavour: str, *, cache: Path | None = None) -> Path:
+    """Copy the runner's code (once) and return the folder that holds the package ``sandbox_runner``.
+
+    A copy, because its digest is what every commit of a job names: runners that start while somebody
+    edits the checkout must be what their digest says. It also is readable by the runner's uids, whatever
+    the checkout's own modes are.
+
+    Raises:
+        ConfigurationError: the code does not compile.
+    """
+    digest = await asyncio.to_thread(flavour_digest, flavour)
+    target = (cache or cache_folder()) / "runner-code" / f"{digest}-{sys.implementation.cache_tag}"
+
+    async def copy(folder: Path) -> None:
+        await asyncio.to_thread(_copy_code, folder)
+
+    return await _prepare_tree(target, copy)
+
+
+def _copy_code(folder: Path) -> None:
+    for path in runner_sources():
+        target = folder / path.relative_to(PROJECT_ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+async def _prepare_tree(target: Path, fill: Callable[[Path], Awaitable[None]]) -> Path:
+    """Fill a folder, compile it, make it readable for every uid and put it in place in one step."""
+    if await asyncio.to_thread(target.is_dir):
+        return target
+    await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+    building = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="building-", dir=target.parent))
+    try:
+        await fill(building)
         # Unchecked hashes: a read-only tree can never write its own .pyc files, nor need to compare times.
         await run_setup(
             [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(building)],
-            what="compiling the runner's libraries",
+            what=f"compiling {target}",
         )
-        await asyncio.to_thread(building.chmod, 0o755)
+        await asyncio.to_thread(_open_for_reading, building)
         try:
-            await asyncio.to_thread(building.rename, site)
+            await asyncio.to_thread(building.rename, target)
         except OSError:
-            if not await asyncio.to_thread(site.is_dir):  # else another process was first; its tree is the same
+            if not await asyncio.to_thread(target.is_dir):  # else another process was first; its tree is the same
                 raise
     finally:
         await asyncio.to_thread(shutil.rmtree, building, ignore_errors=True)
-    return site
+    return target
+
+
+def _open_for_reading(folder: Path) -> None:
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
 
 
 async def build_image(flavour: str, *, base_image: str = "", engine: str | None = None) -> None:

@@ -56,6 +56,7 @@ ENVIRONMENT = [
     "TMPDIR=/tmp",
     "TZ=UTC",
 ]
+FOLDERS = ["/lib", "/opt", "/opt/code", "/run", "/sys", "/sys/fs", "/sys/fs/cgroup", "/usr", "/usr/bin", "/usr/lib"]
 
 
 def setenv(variables: list[str]) -> list[str]:
@@ -131,19 +132,21 @@ def test_bubblewrap_as_root_is_confined_by_exactly_these_arguments() -> None:
         *("--cap-drop", "ALL", "--cap-add", "CAP_KILL", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETUID"),
         *("--die-with-parent", "--as-pid-1", "--new-session", "--hostname", "runner", "--clearenv"),
         *setenv(inside),
-        *("--perms", "0755", "--dir", "/usr/bin", "--ro-bind", "/opt/py/bin/python3.11", "/usr/bin/python3"),
+        *(word for folder in FOLDERS for word in ("--perms", "0755", "--dir", folder)),
+        *("--ro-bind", "/opt/py/bin/python3.11", "/usr/bin/python3"),
         *("--ro-bind", "/opt/py/lib/python3.11", "/usr/lib/python3.11"),
-        *("--tmpfs", "/usr/lib/python3.11/site-packages", "--remount-ro", "/usr/lib/python3.11/site-packages"),
         *("--ro-bind", "/lib/libc.so.6", "/lib/libc.so.6"),
         *("--ro-bind", "/cache/site", "/opt/runner", "--ro-bind", "/src/sandbox_runner", "/opt/code/sandbox_runner"),
+        *("--ro-bind", "/srv/run/7-abc.sock", "/run/host.sock"),
+        *("--ro-bind", "/sys/fs/cgroup/memory/statek-7-abc", "/sys/fs/cgroup/memory"),
+        *("--tmpfs", "/usr/lib/python3.11/site-packages", "--remount-ro", "/usr/lib/python3.11/site-packages"),
         *("--proc", "/proc", "--tmpfs", "/dev"),
         *("--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/random", "/dev/random"),
         *("--dev-bind", "/dev/urandom", "/dev/urandom", "--dev-bind", "/dev/zero", "/dev/zero"),
         *("--remount-ro", "/dev"),
         *("--perms", "1777", "--size", "300", "--tmpfs", "/tmp"),
         *("--perms", "1777", "--size", "400", "--tmpfs", "/work"),
-        *("--ro-bind", "/sys/fs/cgroup/memory/statek-7-abc", "/sys/fs/cgroup/memory"),
-        *("--ro-bind", "/srv/run/7-abc.sock", "/run/host.sock", "--remount-ro", "/", "--chdir", "/"),
+        *("--remount-ro", "/", "--chdir", "/"),
         *("--", "/usr/bin/python3", "-s", "-m", "sandbox_runner"),
         *("--socket", "/run/host.sock", "--image-digest", "d1"),
     ]
