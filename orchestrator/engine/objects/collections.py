@@ -2,7 +2,8 @@
 
 dbzero's own methods are used only where they are measured to be right with every value that passed the
 checks: searching is done here by equality (its own search may crash on odd values), indexes are brought
-into range here, and what its list lacks (insert, slices) is made of what it has.
+into range here, and what its list lacks (insert, slices) is made of what it has. Its ``pop(i)`` and ``remove`` move the last
+element into the gap, which breaks the order: only the last element is ever popped.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from statek.exceptions import UnstorableValue
 
 __all__ = ["READS", "ItemOperation", "item_operation"]
 
-MAX_SHIFTED = 100_000
-"""Elements that one insertion into a durable list may move; the store cannot insert by itself."""
+MAX_SHIFTED = 20_000
+"""Elements that one insertion into, or removal from, a durable list may move, one by one."""
 
 
 class ItemOperation(NamedTuple):
@@ -81,6 +82,24 @@ def _window(start: Any, count: Any, page: int) -> tuple[int, int]:
 # ------------------------------------------------------------------------------------------ list
 
 
+def _check_shift(count: int) -> None:
+    if count > MAX_SHIFTED:
+        raise ValueError(
+            f"one operation may move {MAX_SHIFTED} elements of a durable list, this one would move {count}"
+        )
+
+
+def _take_out(target: Any, place: int) -> Any:
+    """Remove one element and close the gap in order."""
+    length = len(target)
+    _check_shift(length - 1 - place)
+    found = target[place]
+    for i in range(place, length - 1):
+        target[i] = target[i + 1]
+    target.pop()
+    return found
+
+
 def _list_page(target: Any, page: int, start: Any, count: Any) -> list[Any]:
     first, wanted = _window(start, count, page)
     return [target[i] for i in range(first, min(len(target), first + wanted))]
@@ -96,7 +115,7 @@ def _list_set(target: Any, _page: int, index: Any, value: Any) -> None:
 
 
 def _list_delete(target: Any, _page: int, index: Any) -> None:
-    target.pop(_index(target, index, "list assignment"))
+    _take_out(target, _index(target, index, "list assignment"))
 
 
 def _list_append(target: Any, _page: int, value: Any) -> None:
@@ -120,8 +139,7 @@ def _list_insert(target: Any, _page: int, index: Any, value: Any) -> None:
     if type(index) is not int:
         raise TypeError(f"list indices must be integers, not {type(index).__name__}")
     place = min(max(index + length if index < 0 else index, 0), length)
-    if length - place > MAX_SHIFTED:
-        raise ValueError(f"an insertion may move {MAX_SHIFTED} elements, this one would move {length - place}")
+    _check_shift(length - place)
     target.append(value)
     for i in range(length, place, -1):
         target[i] = target[i - 1]
@@ -132,13 +150,13 @@ def _list_insert(target: Any, _page: int, index: Any, value: Any) -> None:
 def _list_pop(target: Any, _page: int, index: Any = -1) -> Any:
     if len(target) == 0:
         raise IndexError("pop from empty list")
-    return target.pop(_index(target, index, "pop"))
+    return _take_out(target, _index(target, index, "pop"))
 
 
 def _list_remove(target: Any, _page: int, value: Any) -> None:
     for i, item in enumerate(target):
         if _is_same(item, value):
-            target.pop(i)
+            _take_out(target, i)
             return
     raise ValueError("list.remove(x): x not in list")
 

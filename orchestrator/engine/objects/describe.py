@@ -7,6 +7,7 @@ remembers the answers for as long as the job's agent and settings stay the same.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.engine.objects.surface import MemberKind, Surface, surface_of
@@ -40,6 +41,7 @@ class TypeDescription:
         # Objects of one class that are reached in different ways may show different names.
         self.key = self.surface.key if explicit else f"{self.surface.key}#reached"
         self._methods: dict[str, list[str]] | None = None
+        self._stored: set[str] = set()
 
     def decision(self, kind: ResourceKind, name: str) -> Decision:
         """Ask whether the agent may do this with that name of the object."""
@@ -83,14 +85,15 @@ class TypeDescription:
         refused = self.decision(ResourceKind.READ_ATTRIBUTE, name)
         return f"{refused.rule}; {refused.advice}" if refused.advice else refused.rule
 
-    def entry(self, stored: set[str]) -> dict[str, Any]:
-        """Give the entry of the handles bundle.
+    def meet(self, stored: Iterable[str]) -> None:
+        """Note the stored fields of an object: they are the object's, not the class's, and no entry may lack them."""
+        if len(self._stored) < MAX_REMEMBERED:
+            self._stored.update(stored)
 
-        Args:
-            stored: names of stored fields that objects in the bundle have; fields are the object's, not the class's.
-        """
+    def entry(self) -> dict[str, Any]:
+        """Give the entry of the handles bundle, with the fields of every object met so far."""
         members = self.surface.members
-        fields = {name for name in stored if self.readable(name)}
+        fields = {name for name in self._stored if self.readable(name)}
         fields |= {m.name for m in members.values() if m.kind is not MemberKind.METHOD and self.readable(m.name)}
         writable = [name for name in sorted(fields) if name not in members or members[name].writable]
         return {

@@ -8,8 +8,8 @@ has sent. After a call it builds the state of the target, of the objects among a
 - after application code ran: of every sent state, the most recently used first;
 
 but of at most ``ObjectLimits.refreshed_states``. The sent states beyond that are *withdrawn*: replaced
-in the sandbox by a state without fields and with the version that the code had read, so that the next
-read asks for it and a write is still checked. Withdrawing costs less than the sending of that state
+in the sandbox by an outline, a state without content but with the version that the code had read, so that
+the next read asks for it and a write is still checked. Withdrawing costs less than the sending of that state
 did, and happens once per sending; so the work of a call does not grow with the handles a job holds.
 """
 
@@ -24,11 +24,11 @@ from orchestrator.engine.objects.arguments import decode_call
 from orchestrator.engine.objects.describe import Describer
 from orchestrator.engine.objects.failures import ApplicationFailure, failure_answer
 from orchestrator.engine.objects.grants import EXPLICIT, Grants
-from orchestrator.engine.objects.kinds import Kind, kind_of
+from orchestrator.engine.objects.kinds import kind_of
 from orchestrator.engine.objects.limits import ObjectLimits
 from orchestrator.engine.objects.operations import Done, Effect, Operations
 from orchestrator.engine.objects.outbound import type_key
-from orchestrator.engine.objects.snapshot import Snapshots, State, collection_type, state_entry
+from orchestrator.engine.objects.snapshot import REFUSED, Snapshots, State, collection_type
 from orchestrator.sandboxes.step import CallAnswer, CallKind
 from sandbox_runner.wire.values import GraphError, GraphLimits, Handle, UnsupportedValue, decode, encode
 from statek.access import Policy
@@ -57,10 +57,9 @@ _REFUSALS = (
 class _Sent:
     """What is remembered of a state that the sandbox has."""
 
-    __slots__ = ("computed", "digest", "type_key", "version")
+    __slots__ = ("computed", "digest", "version")
 
-    def __init__(self, type_key: str, version: bytes, digest: bytes, *, computed: bool) -> None:
-        self.type_key = type_key
+    def __init__(self, version: bytes, digest: bytes, *, computed: bool) -> None:
         self.version = version
         self.digest = digest
         self.computed = computed
@@ -92,6 +91,7 @@ class ObjectGateway:
         self._snapshots = Snapshots(self._grants, self._describer, self._limits)
         self._operations = Operations(self._grants, self._describer, self._snapshots, self._limits)
         self._sent: OrderedDict[int, _Sent] = OrderedDict()  # least recently used first
+        self._met: set[int] = set()  # handles whose type the sandbox knows
 
     # ------------------------------------------------------------------------------ values in and out
 
@@ -141,6 +141,7 @@ class ObjectGateway:
         """Drop every grant; the job has ended."""
         self._grants.close()
         self._sent.clear()
+        self._met.clear()
 
     def proxy(self, value: Any, store: Any) -> Any:
         """Give a value for a tool that runs off the store thread: durable objects become host proxies."""
@@ -157,6 +158,7 @@ class ObjectGateway:
         from a runner.
         """
         self._sent.clear()
+        self._met.clear()
         wanted: dict[int, None] = {}
         for handle in ids:
             if type(handle) is int and 0 < handle <= len(self._grants):
@@ -171,12 +173,13 @@ class ObjectGateway:
         found = decode(bundle, limits=GraphLimits(max_bytes=1 << 30, max_nodes=1 << 30, max_text_bytes=1 << 30))
         for entry in found["states"] if isinstance(found, dict) else []:
             # Without its digest the state counts as changed and is sent again when it is looked at.
-            self._note(entry["id"], _Sent(entry["type"], entry["version"], b"", computed=True))
+            self._sent[entry["id"]] = _Sent(entry["version"], b"", computed=True)
+            self._met.add(entry["id"])
 
     def changed_states(self, ids: Iterable[int]) -> bytes:
         """Give the states among these handles that differ from what was sent; empty bytes if none does."""
         changed = [state for state in map(self._snapshots.state, ids) if self._differs(state)]
-        return self._bundle(changed, []) if changed else b""
+        return self._bundle(changed, [])
 
     # ----------------------------------------------------------------------------------- operations
 
@@ -219,13 +222,18 @@ class ObjectGateway:
         states: list[State] = []
         for handle in dict.fromkeys(first):
             self._look(handle, looked, states)
-        fresh = [self._snapshots.state(handle) for handle in self._unsent(named, looked)]
-        states += fresh
+        for handle in named:
+            if len(looked) >= self._limits.sent_along:
+                break
+            sent = self._sent.get(handle)
+            # What was refused may have been granted explicitly by this very answer.
+            if sent is None or sent.digest == REFUSED or done.effect is not Effect.NOTHING:
+                self._look(handle, looked, states)
         withdrawn: list[int] = []
         if done.effect is not Effect.NOTHING:
             withdrawn = self._refresh(done.effect, looked, states)
         states += self._related(states, looked)
-        return CallAnswer(value=data, handles=self._bundle(states, withdrawn) if states or withdrawn else b"")
+        return CallAnswer(value=data, handles=self._bundle(states, withdrawn, named))
 
     def _look(self, handle: int, looked: set[int], states: list[State]) -> None:
         """Build a state and keep it if the sandbox does not have it so."""
@@ -281,43 +289,26 @@ class ObjectGateway:
         sent = self._sent.get(state.id)
         return sent is None or sent.digest != state.digest
 
-    def _note(self, handle: int, sent: _Sent) -> None:
-        self._sent[handle] = sent
-        self._sent.move_to_end(handle)
+    def _bundle(self, states: list[State], withdrawn: list[int], named: Iterable[int] = ()) -> bytes:
+        """Encode states as a bundle and remember that the sandbox has them.
 
-    def _bundle(self, states: list[State], withdrawn: list[int]) -> bytes:
-        """Encode states as a bundle and remember that the sandbox has them."""
-        stored: dict[str, set[str]] = {}
-        types: dict[str, Any] = {}
-        entries = [state.entry for state in states]
+        Every handle that is named in what is sent gets at least an outline, so that its type is known.
+        """
         for state in states:
-            key = state.entry["type"]
-            if state.description is None:
-                types[key] = collection_type(key)
-            else:
-                stored.setdefault(key, set()).update(state.stored)
-                types[key] = state.description.entry(stored[key])
-            self._note(state.id, _Sent(key, state.version, state.digest, computed=state.computed))
-        for handle in withdrawn:
-            sent = self._sent.pop(handle)
-            entries.append(state_entry(handle, sent.type_key, sent.version))
-            if sent.type_key not in types:
-                types[sent.type_key] = self._type_of(handle)
-        return encode({"types": list(types.values()), "states": entries})
-
-    def _type_of(self, handle: int) -> dict[str, Any]:
-        grant = self._grants.resolve(handle)
-        kind = kind_of(grant.target)
-        if kind is not Kind.OBJECT and kind is not None:
-            return collection_type(kind.value)
-        return self._describer.of(type(grant.target), explicit=grant.explicit).entry(set())
+            self._sent[state.id] = _Sent(state.version, state.digest, computed=state.computed)
+            self._sent.move_to_end(state.id)
+        outlines = [self._snapshots.outline(handle, self._sent.pop(handle).version) for handle in withdrawn]
+        self._met.update(state.id for state in states)
+        for handle in (*named, *(handle for state in states for handle in state.named)):
+            if handle not in self._met:
+                self._met.add(handle)
+                outlines.append(self._snapshots.outline(handle))
+        return _encoded([*states, *outlines]) if states or outlines else b""
 
     def _withdraw_for_conflict(self, handle: int) -> bytes:
         """Make the sandbox read an object anew after a conflict; grants nothing, the block is rolled back."""
         sent = self._sent.pop(handle, None)
-        if sent is None:
-            return b""
-        return encode({"types": [self._type_of(handle)], "states": [state_entry(handle, sent.type_key, _STALE)]})
+        return b"" if sent is None else _encoded([self._snapshots.outline(handle, _STALE)])
 
     def _encode(self, value: Any, origin: str) -> tuple[bytes, list[int]]:
         outbound = self._snapshots.outbound(origin)
@@ -331,3 +322,12 @@ class ObjectGateway:
         except RecursionError:
             raise InvalidRequest("the result is nested too deeply") from None
         return data, outbound.handles
+
+
+def _encoded(states: list[State]) -> bytes:
+    types: dict[str, Any] = {}
+    for state in states:
+        key = state.entry["type"]
+        if key not in types:
+            types[key] = collection_type(key) if state.description is None else state.description.entry()
+    return encode({"types": list(types.values()), "states": [state.entry for state in states]})

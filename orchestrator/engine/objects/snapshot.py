@@ -30,9 +30,12 @@ from statek.access import ResourceKind
 from statek.durable import uuid_of
 from statek.exceptions import InternalError, LimitExceeded
 
-__all__ = ["Access", "Snapshots", "State", "collection_type", "container_access", "state_entry"]
+__all__ = ["REFUSED", "Access", "Snapshots", "State", "collection_type", "container_access"]
 
 _VERSION_BYTES = 16
+
+REFUSED = b"refused"
+"""Digest of a state of which nothing may be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,8 @@ class State:
         digest: of everything that is sent.
         computed: whether application code computed a part of it.
         description: of the class; None for a collection.
-        stored: names of stored fields.
-        related: handles in it that are worth sending along (collections of an object, objects of a collection).
+        named: every handle in it.
+        related: those of them that are worth sending along (collections of an object, objects of a collection).
         size: encoded bytes, about.
     """
 
@@ -74,9 +77,9 @@ class State:
     digest: bytes
     computed: bool
     description: TypeDescription | None
-    stored: frozenset[str]
+    named: tuple[int, ...]
     related: tuple[int, ...]
-    size: int
+    size: int = 64
 
 
 def container_access(grants: Grants, grant: Grant) -> Access:
@@ -119,6 +122,18 @@ class Snapshots:
             raise InternalError(f"handle {handle} stands for a {type(grant.target).__name__}")
         return self._collection_state(grant, kind)
 
+    def outline(self, handle: int, version: bytes = b"") -> State:
+        """Build a state without content: what can be asked of the object is known, and what is read is asked for."""
+        grant = self._grants.resolve(handle)
+        kind = kind_of(grant.target)
+        if kind is not Kind.OBJECT and kind is not None:
+            refused = self._owner_refusal(container_access(self._grants, grant))
+            return _blank(handle, kind.value, version, refused, None)
+        description = self._describer.of(type(grant.target), explicit=grant.explicit)
+        stored = list(stored_fields(grant.target, description.surface))
+        description.meet(stored)
+        return _blank(handle, description.key, version, description.closed_because(stored), description)
+
     def version(self, handle: int) -> bytes:
         """Give the version of a handle's present content."""
         grant = self._grants.resolve(handle)
@@ -143,39 +158,43 @@ class Snapshots:
         description = self._describer.of(type(grant.target), explicit=grant.explicit)
         surface = description.surface
         stored = stored_fields(grant.target, surface)
+        description.meet(stored)
         refused = description.closed_because(list(stored))
         if refused is not None:
-            entry = state_entry(grant.id, description.key, b"", denied=refused)
-            return State(grant.id, entry, b"", b"denied", False, description, frozenset(), (), 64)
+            return _blank(grant.id, description.key, b"", refused, description)
         content = blake3(b"object\0")
         fields: dict[str, Any] = {}
+        named: list[int] = []
         related: list[int] = []
         size = 0
         for name, value in stored.items():
             if not description.readable(name):
                 continue
-            plain, data, collections = self._field(grant, name, value)
+            plain, data, handles = self._field(grant, name, value)
             content.update(b"%d:%s=%d:" % (len(name), name.encode(), len(data)))
             content.update(data)
             if data and size + len(data) <= self._limits.state_bytes:
                 fields[name] = plain
                 size += len(data) + len(name)
-                related += collections
+                named += handles
+                if kind_of(value) not in {None, Kind.OBJECT}:
+                    related += handles
         version = content.digest(_VERSION_BYTES)
         whole = content.copy()
         whole.update(description.key.encode())
         for member in surface.members.values():
             if member.name in stored or member.kind is MemberKind.METHOD or not description.readable(member.name):
                 continue
-            found = self._computed(grant, member.name)
-            whole.update(b"%d:%s=%d:" % (len(member.name), member.name.encode(), len(found[1])))
-            whole.update(found[1])
-            if found[1] and size + len(found[1]) <= self._limits.state_bytes:
-                fields[member.name] = found[0]
-                size += len(found[1]) + len(member.name)
+            plain, data, handles = self._computed(grant, member.name)
+            whole.update(b"%d:%s=%d:" % (len(member.name), member.name.encode(), len(data)))
+            whole.update(data)
+            if data and size + len(data) <= self._limits.state_bytes:
+                fields[member.name] = plain
+                size += len(data) + len(member.name)
+                named += handles
         text = self._text(grant.target, surface.text_method)
         whole.update(b"text" if text is None else text.encode("utf-8", "surrogatepass"))
-        entry = state_entry(grant.id, description.key, version, fields=fields, text=text)
+        entry = _state_entry(grant.id, description.key, version, fields=fields, text=text)
         return State(
             grant.id,
             entry,
@@ -183,7 +202,7 @@ class Snapshots:
             whole.digest(_VERSION_BYTES),
             surface.computed,
             description,
-            frozenset(stored),
+            tuple(named),
             tuple(related),
             size + len(text or "") + 64,
         )
@@ -196,17 +215,17 @@ class Snapshots:
             data = encode(plain, to_handle=outbound.to_handle, max_bytes=self._limits.result_bytes)
         except (GraphError, LimitExceeded):
             return None, b"", []
-        collections = outbound.handles if type(plain) is Handle and kind_of(value) is not Kind.OBJECT else []
-        return plain, data, collections
+        return plain, data, outbound.handles
 
-    def _computed(self, grant: Grant, name: str) -> tuple[Any, bytes]:
+    def _computed(self, grant: Grant, name: str) -> tuple[Any, bytes, list[int]]:
         """Evaluate a property or read a class-level default; no bytes when it fails, so that asking raises it."""
         outbound = self.outbound(reached(grant.id, name))
         try:
             plain = outbound.convert(run_application(lambda: getattr(grant.target, name)))
-            return plain, encode(plain, to_handle=outbound.to_handle, max_bytes=self._limits.result_bytes)
+            data = encode(plain, to_handle=outbound.to_handle, max_bytes=self._limits.result_bytes)
         except (ApplicationFailure, GraphError, LimitExceeded):
-            return None, b""
+            return None, b"", []
+        return plain, data, outbound.handles
 
     def _text(self, target: Any, method: str) -> str | None:
         """Give the text that an object prints as, None for the default rendering."""
@@ -227,13 +246,12 @@ class Snapshots:
         access = container_access(self._grants, grant)
         refused = self._owner_refusal(access)
         if refused is not None:
-            entry = state_entry(grant.id, kind.value, b"", denied=refused)
-            return State(grant.id, entry, b"", b"denied", False, None, frozenset(), (), 64)
+            return _blank(grant.id, kind.value, b"", refused, None)
         length = len(grant.target)
         items, size, related = self._inline_items(grant, kind, length)
         version = self._collection_version(grant.target)
-        entry = state_entry(grant.id, kind.value, version, items=items, length=length)
-        return State(grant.id, entry, version, version, False, None, frozenset(), related, size + 64)
+        entry = _state_entry(grant.id, kind.value, version, items=items, length=length)
+        return State(grant.id, entry, version, version, False, None, related, related, size + 64)
 
     def _owner_refusal(self, access: Access) -> str | None:
         """Tell why a collection may not be read: it is as open as the attribute that it was reached through."""
@@ -293,7 +311,14 @@ def _anonymous_handle(target: Any, kind: Kind) -> Handle:
     return Handle(1, uuid_of(target) if kind is Kind.OBJECT else kind.value)
 
 
-def state_entry(
+def _blank(handle: int, key: str, version: bytes, refused: str | None, description: TypeDescription | None) -> State:
+    """Make a state without content: refused, or to be asked for."""
+    entry = _state_entry(handle, key, version, denied=refused)
+    digest = REFUSED if refused is not None else b""
+    return State(handle, entry, version, digest, False, description, (), ())
+
+
+def _state_entry(
     handle: int,
     key: str,
     version: bytes,

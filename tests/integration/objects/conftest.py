@@ -126,5 +126,5 @@ def job(world):
 
 
 @pytest.fixture
-def Handles():  # noqa: N802
+def Handles():
     return Handle
