@@ -20,6 +20,7 @@ __all__ = ["MarkdownStyle", "is_empty_code", "parse_reply"]
 _PYTHON_NAMES = frozenset({"python", "py", "python3", "py3", "python-3"})
 _LINE_OPENER = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`]*)")
 _INLINE_OPENER = re.compile(r"(?P<before>[^`]*)(?P<fence>`{3,})(?P<info>python|py|python3)[ \t]*")
+_RUN = re.compile(r"`{3,}(?P<after>.?)")
 _MAX_UNENDED_STRINGS = 8
 """After so many blocks with a string that never ends, strings are no longer respected: bounds the time."""
 
@@ -84,15 +85,15 @@ class _ReplyReader:
         self._at = 0
         self._out: list[str] = []
         self._patience = _MAX_UNENDED_STRINGS
-        self._fences_ahead = self._longest_fences()
+        self._next_run_closes = self._find_closing_runs()
 
-    def _longest_fences(self) -> list[int]:
-        """Per line, the longest run of backticks that begins it or a later line (0 for none)."""
-        longest = [0] * (len(self._lines) + 1)
+    def _find_closing_runs(self) -> list[bool]:
+        """Per line, whether the next run of backticks, in it or below, looks like the end of a block."""
+        closes = [False] * (len(self._lines) + 1)
         for number in range(len(self._lines) - 1, -1, -1):
-            line = self._lines[number].lstrip(" \t")
-            longest[number] = max(longest[number + 1], len(line) - len(line.lstrip("`")))
-        return longest
+            run = _RUN.search(self._lines[number])
+            closes[number] = closes[number + 1] if run is None else run["after"] in {"", " ", "\t"}
+        return closes
 
     def read(self) -> list[str]:
         """The lines of the code."""
@@ -114,8 +115,8 @@ class _ReplyReader:
                 self._other_block(opener["fence"])
             return
         inline = _INLINE_OPENER.fullmatch(line)
-        # In the middle of a line it may be talk about fences: only with a closing fence after it is it one.
-        if inline is not None and self._fences_ahead[self._at] >= len(inline["fence"]):
+        # In the middle of a line it may be talk about fences: it is one only if the next fence ends a block.
+        if inline is not None and self._next_run_closes[self._at]:
             self._comment(inline["before"])
             self._python_block(inline["fence"], 0)
             return
