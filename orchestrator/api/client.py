@@ -95,7 +95,7 @@ class StatekClient:
         shared_vars: Mapping[str, Any] | None = None,
         message: str = "",
         principal: str = "",
-        **job_params: Any,
+        params: Mapping[str, Any] | None = None,
     ) -> str:
         """Make a job durable and runnable; gives its id.
 
@@ -104,7 +104,7 @@ class StatekClient:
             shared_vars: startup variables by name (values of the graph form, no durable objects).
             message: what the user says first.
             principal: on whose behalf the job acts.
-            job_params: values for the prompt's placeholders.
+            params: values for the prompt's placeholders.
 
         Raises:
             InvalidRequest: a value has no form that can be sent.
@@ -115,7 +115,7 @@ class StatekClient:
             variables=_named_values("variables", shared_vars or {}),
             message_text=to_wire(message),
             principal=_plain("principal", principal),
-            params=_named_values("params", job_params),
+            params=_named_values("params", params or {}),
         )
         return str(self._unary(self._stub.SubmitJob, request).id)
 

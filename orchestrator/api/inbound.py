@@ -7,11 +7,10 @@ ends in ``InvalidRequest`` or ``LimitExceeded`` with the name of the field.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from orchestrator.api.json_values import read_json
 from orchestrator.api.limits import DEFAULT_NEWEST, MAX_NEWEST, MAX_VALUES
 from orchestrator.api.texts import from_wire
 from orchestrator.api.v1 import service_pb2 as pb
@@ -96,26 +95,11 @@ async def _read_value(where: str, item: pb.NamedValue) -> Any:
 def _from_json(where: str, data: bytes) -> Any:
     """A JSON value: finite numbers, no repeated keys."""
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique)
+        return read_json(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"{where} is no UTF-8 text (byte {error.start})") from None
-    except RecursionError:
-        raise InvalidRequest(f"{where} is nested too deeply") from None
     except ValueError as error:
         raise InvalidRequest(f"{where} is no JSON: {error}") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object without repeated keys: which one counts would be anybody's guess."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        repeated = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"key {repeated!r} is given twice")
-    return result
 
 
 def _from_graph(where: str, data: bytes) -> Any:

@@ -1,0 +1,72 @@
+"""Views as values that JSON can carry without changing them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+
+__all__ = ["call_value", "is_exact", "item_value", "job_value", "summary_value", "variable_value"]
+
+_MAX_DEPTH = 60
+_MAX_SAFE_INTEGER = 2**53
+"""Beyond it, readers that take numbers as doubles change them."""
+
+
+def summary_value(summary: JobSummary) -> dict[str, Any]:
+    """A summary."""
+    return asdict(summary)
+
+
+def call_value(call: CallView) -> dict[str, Any]:
+    """A call."""
+    return asdict(call)
+
+
+def item_value(index: int, item: ItemView) -> dict[str, Any]:
+    """A chat item; console elements as objects."""
+    value = asdict(item)
+    value["console"] = [{"kind": kind, "text": text} for kind, text in item.console]
+    return {"index": index, **value}
+
+
+def job_value(view: JobView) -> dict[str, Any]:
+    """A whole job."""
+    return {
+        **summary_value(view.summary),
+        "commits": view.commits,
+        "image_digest": view.image_digest,
+        "items": [item_value(index, item) for index, item in enumerate(view.items)],
+    }
+
+
+def variable_value(variable: VariableView) -> dict[str, Any]:
+    """A variable; ``value`` is there only where JSON holds it unchanged."""
+    shown = {
+        "name": variable.name,
+        "form": variable.form,
+        "size_bytes": variable.size_bytes,
+        "preview": variable.preview,
+    }
+    if variable.form == "graph" and is_exact(variable.value):
+        shown["value"] = variable.value
+    return shown
+
+
+def is_exact(value: Any, depth: int = 0) -> bool:
+    """Whether JSON gives the same value back (to any reader); False for cycles, which are endlessly deep."""
+    if value is None or isinstance(value, bool | str):
+        return True
+    if isinstance(value, int):
+        return abs(value) <= _MAX_SAFE_INTEGER
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if depth >= _MAX_DEPTH:
+        return False
+    if type(value) is list:
+        return all(is_exact(item, depth + 1) for item in value)
+    if type(value) is dict:
+        return all(isinstance(key, str) and is_exact(item, depth + 1) for key, item in value.items())
+    return False

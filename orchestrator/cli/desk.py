@@ -1,0 +1,135 @@
+"""Where a command gets its answers: from the running service, or from the store itself when none runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+from orchestrator.api.limits import DEFAULT_NEWEST
+from orchestrator.api.socket_file import api_socket, is_answering
+from statek.exceptions import NotFound
+from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+from statek.settings import StatekSettings
+
+if TYPE_CHECKING:
+    # Imported where used: the engine takes half a second, gRPC a tenth.
+    from orchestrator.engine.inspection import Inspection
+
+__all__ = ["Desk", "StoreDesk", "open_desk", "open_service_desk", "service_answers"]
+
+ResultT = TypeVar("ResultT")
+Verdict = Literal["happened", "failed", "retry"]
+
+
+class Desk(Protocol):
+    """What commands ask; ``orchestrator.api.client.StatekClient`` is one."""
+
+    def jobs(self, *, newest: int = DEFAULT_NEWEST) -> list[JobSummary]:
+        """Summaries of the newest jobs, oldest first."""
+        ...
+
+    def job(self, id_: str) -> JobView:
+        """A whole job."""
+        ...
+
+    def variables(self, id_: str) -> list[VariableView]:
+        """Its variables."""
+        ...
+
+    def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
+        """Its finished items, as they come."""
+        ...
+
+    def cancel(self, id_: str, reason: str = "") -> JobSummary:
+        """End it."""
+        ...
+
+    def calls(self) -> list[CallView]:
+        """Every call in doubt."""
+        ...
+
+    def resolve(self, id_: str, call: int, verdict: Verdict, *, value: object = None, message: str = "") -> JobSummary:
+        """Decide about a call in doubt."""
+        ...
+
+
+class StoreDesk:
+    """Answers from the store, which is opened for each question and locked meanwhile; drives nothing."""
+
+    def __init__(self, settings: StatekSettings) -> None:
+        """Args are the settings that name the data directory."""
+        self._settings = settings
+
+    def _ask(self, question: Callable[[Inspection], Awaitable[ResultT]]) -> ResultT:
+        from orchestrator.app import open_inspection
+
+        async def ask() -> ResultT:
+            async with open_inspection(self._settings) as inspection:
+                return await question(inspection)
+
+        return asyncio.run(ask())
+
+    def jobs(self, *, newest: int = DEFAULT_NEWEST) -> list[JobSummary]:
+        """Summaries of the newest jobs, oldest first."""
+        return self._ask(lambda inspection: inspection.jobs(newest=newest))
+
+    def job(self, id_: str) -> JobView:
+        """A whole job."""
+        return self._ask(lambda inspection: inspection.job(id_))
+
+    def variables(self, id_: str) -> list[VariableView]:
+        """Its variables."""
+        return self._ask(lambda inspection: inspection.variables(id_))
+
+    def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
+        """Its finished items; no more will come while no service runs."""
+        yield from self._ask(lambda inspection: inspection.items(id_, start=start))
+
+    def cancel(self, id_: str, reason: str = "") -> JobSummary:
+        """Note that it is to end; the next service ends it."""
+        return self._ask(lambda inspection: inspection.cancel(id_, reason))
+
+    def calls(self) -> list[CallView]:
+        """Every call in doubt."""
+        return self._ask(lambda inspection: inspection.calls())
+
+    def resolve(self, id_: str, call: int, verdict: Verdict, *, value: object = None, message: str = "") -> JobSummary:
+        """Decide about a call in doubt; the next service goes on with the job."""
+        from orchestrator.engine.operator_calls import Resolution
+        from orchestrator.engine.operator_calls import Verdict as Decided
+
+        resolution = Resolution(Decided(verdict), value=value, message=message)
+        return self._ask(lambda inspection: inspection.resolve(id_, call, resolution))
+
+
+def service_answers(settings: StatekSettings) -> bool:
+    """Whether a service of these settings is running."""
+    return is_answering(api_socket(settings))
+
+
+@contextmanager
+def open_service_desk(settings: StatekSettings) -> Iterator[Desk]:
+    """The running service's desk; whether one runs shows at the first question."""
+    from orchestrator.api.client import StatekClient
+
+    with StatekClient(api_socket(settings)) as client:
+        yield client
+
+
+@contextmanager
+def open_desk(settings: StatekSettings) -> Iterator[Desk]:
+    """The running service's desk, else the store's.
+
+    Raises:
+        NotFound: there is neither.
+    """
+    if service_answers(settings):
+        with open_service_desk(settings) as desk:
+            yield desk
+        return
+    store = settings.data_dir / "store"
+    if not (store / "statek").is_dir():
+        raise NotFound(f"no store at {store.absolute()} yet; statek run and statek serve make one")
+    yield StoreDesk(settings)

@@ -1,0 +1,187 @@
+"""The command's arguments."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NoReturn
+
+from orchestrator.api.json_values import read_json
+from orchestrator.api.limits import DEFAULT_NEWEST
+
+__all__ = ["COMMANDS", "UsageError", "build_parser", "command_names"]
+
+COMMANDS = {
+    "run": "run one job to its end in this process",
+    "serve": "run the service until SIGTERM or SIGINT",
+    "submit": "give the running service a job",
+    "jobs": "list jobs",
+    "show": "show a job: code, console, calls, what changed",
+    "locals": "show the variables of a job",
+    "logs": "print the steps of a job, on request as they come",
+    "cancel": "end a job; what it did stays done",
+    "calls": "calls whose outcome is not known",
+    "doctor": "say which sandboxes work here, and why not the others",
+    "config": "show every setting and where its value comes from",
+}
+"""Every command and what it does, in the order of the help."""
+
+
+class UsageError(Exception):
+    """The arguments make no sense."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of printing its own kind of error and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} ({self.prog} --help shows how)")
+
+
+def command_names() -> list[str]:
+    """Every command a user can type, subcommands with their parent."""
+    return [name for name in COMMANDS if name != "calls"] + ["calls list", "calls resolve"]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser; common options may stand before or behind the command."""
+    common = _common_options()
+    parser = _Parser(
+        prog="statek",
+        description="Durable Python agents in sandboxes.",
+        parents=[common],
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong arguments or something to set up first, 3 the job is suspended.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, parent: Any = commands, summary: str = "") -> argparse.ArgumentParser:
+        text = summary or COMMANDS[name]
+        made: argparse.ArgumentParser = parent.add_parser(
+            name, parents=[common], help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
+        )
+        return made
+
+    run = add("run")
+    run.add_argument("app", metavar="APP", help="agents: module:attribute or path/to/file.py:attribute")
+    _job_options(run, role_required=False)
+    serve = add("serve")
+    serve.add_argument("app", metavar="APP", help="agents: module:attribute or path/to/file.py:attribute")
+    _job_options(add("submit"), role_required=True)
+    jobs = add("jobs")
+    jobs.add_argument(
+        "--newest", type=_count, default=DEFAULT_NEWEST, metavar="N", help=f"how many (default {DEFAULT_NEWEST})"
+    )
+    for name in ("show", "locals", "logs", "cancel"):
+        add(name).add_argument("id", metavar="ID", help="the job, for example j12")
+    logs = commands.choices["logs"]
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the job is done")
+    logs.add_argument("--start", type=_index, default=0, metavar="N", help="index of the first entry (default 0)")
+    commands.choices["cancel"].add_argument("--reason", default="", metavar="TEXT", help="recorded with the job")
+    calls = add("calls").add_subparsers(dest="calls_command", metavar="COMMAND", required=True)
+    add("list", calls, "list the calls in doubt")
+    _resolve_options(add("resolve", calls, "decide what became of a call in doubt"))
+    add("doctor")
+    add("config")
+    return parser
+
+
+def _common_options() -> argparse.ArgumentParser:
+    """Options of every command. Their defaults are absent, so that a later parser keeps an earlier one's value."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = common.add_argument_group("common options")
+    group.add_argument("--data-dir", type=Path, metavar="DIR", help="directory of the store and the service's socket")
+    group.add_argument(
+        "--settings", type=Path, metavar="FILE", help="settings file (default statek.toml, if there is one)"
+    )
+    group.add_argument(
+        "--set",
+        dest="set_",
+        type=_setting,
+        action=_Extend,
+        metavar="NAME=VALUE",
+        help="a setting, before file and environment",
+    )
+    group.add_argument("--json", action="store_true", help="print JSON")
+    group.add_argument("--progress", action="store_true", help="show progress although no terminal is there")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return common
+
+
+class _Extend(argparse.Action):
+    """Appends to a list that earlier parsers may have begun."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest, []), values])
+
+
+def _job_options(parser: argparse.ArgumentParser, *, role_required: bool) -> None:
+    """What a new job is given."""
+    needed = "" if role_required else "; may be left out where there is one agent"
+    parser.add_argument("--role", required=role_required, default="", metavar="ROLE", help=f"role of the agent{needed}")
+    parser.add_argument("--message", default="", metavar="TEXT", help="what the user says first")
+    parser.add_argument("--principal", default="", metavar="NAME", help="on whose behalf the job acts")
+    for option, about in (("--var", "a startup variable"), ("--param", "a value for the agent's prompt")):
+        parser.add_argument(
+            option, type=_named_json, action="append", default=[], metavar="NAME=JSON", help=f"{about}; may be repeated"
+        )
+
+
+def _resolve_options(parser: argparse.ArgumentParser) -> None:
+    """Which call, and what became of it."""
+    parser.add_argument("id", metavar="ID", help="the job, for example j12")
+    parser.add_argument("call", type=_count, metavar="CALL", help="number of the call, as statek calls list shows it")
+    verdict = parser.add_mutually_exclusive_group(required=True)
+    verdict.add_argument(
+        "--happened",
+        type=_json,
+        metavar="JSON",
+        default=argparse.SUPPRESS,
+        help="it took effect; the code gets this value",
+    )
+    verdict.add_argument(
+        "--failed",
+        metavar="TEXT",
+        default=argparse.SUPPRESS,
+        help="it did not take effect; the code gets an error with this text",
+    )
+    verdict.add_argument(
+        "--retry", action="store_true", default=argparse.SUPPRESS, help="it did not take effect; it is made again"
+    )
+
+
+def _json(text: str) -> Any:
+    try:
+        return read_json(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {error}") from None
+
+
+def _named_json(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier() or name.startswith("_"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=JSON with a Python name, for example count=3")
+    try:
+        return name, read_json(value)
+    except ValueError as error:
+        hint = f"; a text needs quotes: '{name}=\"{value}\"'" if value.isprintable() and '"' not in value else ""
+        raise argparse.ArgumentTypeError(f"{name}: {value!r} is no JSON: {error}{hint}") from None
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= 10_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
+    return int(text)
+
+
+def _index(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
+    return int(text)

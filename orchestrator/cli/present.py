@@ -1,0 +1,173 @@
+"""Views as lines of text. Texts of jobs stand behind a mark, so they cannot pass for the command's own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+
+from orchestrator.cli.terminal import printable, split_lines
+from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+
+__all__ = [
+    "call_lines",
+    "call_rows",
+    "closing_line",
+    "item_lines",
+    "job_lines",
+    "job_rows",
+    "money",
+    "table",
+    "variable_rows",
+    "when",
+]
+
+_MARKS = {"print": "|", "stream": "|", "echo": "|", "progress": "~", "error": "!", "note": "*"}
+"""What stands before a line of the console, by its kind."""
+
+
+def when(at_us: int) -> str:
+    """A moment in UTC, to the second."""
+    moment = dt.datetime.fromtimestamp(at_us // 1_000_000, dt.UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def money(microusd: int) -> str:
+    """An amount of US dollars."""
+    return f"${microusd / 1e6:.4f}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as their widest cell, the last one as it is; nothing is cut or wrapped."""
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header) - 1)]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in cells
+    ]
+
+
+def job_rows(jobs: Sequence[JobSummary]) -> list[str]:
+    """A table of jobs."""
+    header = ("ID", "STATUS", "ROLE", "STEPS", "TIER", "TOKENS", "COST", "CHANGED (UTC)", "REMARK")
+    rows = [
+        (
+            job.id,
+            job.status,
+            job.role,
+            str(job.steps),
+            job.tier or "-",
+            str(job.input_tokens + job.output_tokens),
+            money(job.cost_microusd),
+            when(job.changed_us),
+            _remark(job),
+        )
+        for job in jobs
+    ]
+    return table(header, rows)
+
+
+def _remark(job: JobSummary) -> str:
+    """Why it waits or how it failed."""
+    if job.failure is not None:
+        return f"failed: {_failure(job.failure)}"
+    return job.reason
+
+
+def _failure(failure: dict[str, str]) -> str:
+    kind, type_name, message = (failure.get(key, "") for key in ("kind", "type", "message"))
+    named = f"{type_name}: {message}" if type_name and message else type_name or message
+    return f"{kind}: {named}" if kind and named else kind or named
+
+
+def closing_line(job: JobSummary) -> str:
+    """The last line of ``statek run``."""
+    return f"job {job.id} {job.status} tier={job.tier or 'none'} steps={job.steps}"
+
+
+def job_lines(view: JobView) -> Iterator[str]:
+    """A whole job."""
+    job = view.summary
+    yield f"job {job.id}  {job.status}  role {job.role}  tier {job.tier or '-'}"
+    yield f"tenant {job.tenant}  principal {job.principal or '-'}"
+    yield f"created {when(job.created_us)} UTC  changed {when(job.changed_us)} UTC"
+    yield (
+        f"steps {job.steps}  turns {job.turns}  commits {view.commits}  "
+        f"tokens {job.input_tokens} in, {job.output_tokens} out  cost {money(job.cost_microusd)}"
+    )
+    if view.image_digest:
+        yield f"image {view.image_digest}"
+    if job.failure is not None:
+        yield f"failed: {_failure(job.failure)}"
+    if job.reason:
+        yield f"reason: {job.reason}"
+    if job.exit_status:
+        yield f"exit: {job.exit_status}"
+    for index, item in enumerate(view.items):
+        yield ""
+        yield from item_lines(index, item)
+
+
+def item_lines(index: int, item: ItemView) -> Iterator[str]:
+    """One entry of the chat log."""
+    head = f"[{index}] {item.kind}"
+    if item.step:
+        head += f"  step {item.step}  {item.state}"
+    if item.attempts > 1:
+        head += f"  attempts {item.attempts}"
+    yield f"{head}  {when(item.at_us)} UTC"
+    if item.code:
+        yield from (f"    {line}" for line in split_lines(item.code))
+    elif item.text:
+        yield from (f"  {line}" for line in _marked('"', item.text))
+    for kind, text in item.console:
+        yield from (f"  {line}" for line in _marked(_MARKS.get(kind, "?"), text))
+    yield from (f"  {line}" for call in item.calls for line in call_lines(call))
+    outcome = str(item.outcome.get("outcome", ""))
+    if outcome and outcome.lower() != "ok":
+        about = ": ".join(str(item.outcome[key]) for key in ("type", "message") if item.outcome.get(key))
+        yield f"  ended: {outcome}{f' ({about})' if about else ''}"
+    if item.changed:
+        yield f"  changed: {', '.join(item.changed)}"
+    used = _used(item.usage)
+    if used:
+        yield f"  used: {used}"
+
+
+def _marked(mark: str, text: str) -> Iterator[str]:
+    return (f"{mark} {line}" for line in split_lines(text))
+
+
+def _used(usage: dict[str, object]) -> str:
+    """What the model and the sandbox used; numbers only, by name."""
+    shown = []
+    for name, value in usage.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value:
+            continue
+        shown.append(f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}")
+    return ", ".join(shown)
+
+
+def call_lines(call: CallView) -> Iterator[str]:
+    """One call of a step."""
+    target = f"object {call.handle} " if call.handle else ""
+    line = f"call {call.number}: {target}{call.kind} {call.name} {call.arguments}".rstrip()
+    yield f"{line}  effect {call.effect}  {call.state}"
+    if call.result:
+        yield f"    -> {call.result}"
+
+
+def call_rows(calls: Sequence[CallView]) -> list[str]:
+    """A table of calls in doubt."""
+    header = ("JOB", "STEP", "CALL", "NAME", "EFFECT", "IDEMPOTENCY KEY", "ARGUMENTS")
+    rows = [
+        (call.job, str(call.step), str(call.number), call.name, call.effect, call.idempotency_key, call.arguments)
+        for call in calls
+    ]
+    return table(header, rows)
+
+
+def variable_rows(variables: Sequence[VariableView]) -> list[str]:
+    """A table of variables."""
+    header = ("NAME", "FORM", "BYTES", "VALUE")
+    rows = [(variable.name, variable.form, str(variable.size_bytes), variable.preview) for variable in variables]
+    return table(header, rows)
