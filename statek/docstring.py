@@ -33,6 +33,7 @@ _SECTIONS = {
 _HEADER = re.compile(r"(?P<name>[A-Za-z]+):[ \t]*")
 _ACL_HEADER = re.compile(r"[ \t]*STATEK-ACL[ \t]*(?::(?P<rest>.*))?", re.IGNORECASE)
 _ITEM = re.compile(r"(?P<name>\*{0,2}[\w.]+)[ \t]*(?:\((?P<type>[^)]*)\))?[ \t]*:[ \t]*(?P<text>.*)")
+_TYPE = re.compile(r"[\w.]+(?:\[[\w.\[\], |]*\])?(?: ?\| ?[\w.]+(?:\[[\w.\[\], |]*\])?)*")
 _VARIANT = re.compile(r"/([A-Za-z0-9]{0,8}):")
 
 
@@ -181,7 +182,6 @@ def _result(lines: list[str], variant: str) -> DocItem | None:
     if variants is not None:
         return DocItem("", "", get_text_variant(text, variant))
     head, colon, tail = text.partition(": ")
-    looks_like_type = bool(colon) and re.fullmatch(r"[\w.\[\], |]+", head) is not None and len(head.split()) <= 4
-    if looks_like_type:
+    if colon and _TYPE.fullmatch(head.strip()) is not None:
         return DocItem("", head.strip(), get_text_variant(tail.strip(), variant))
     return DocItem("", "", text)

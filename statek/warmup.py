@@ -20,7 +20,7 @@ from statek.exceptions import InvalidRequest
 __all__ = ["WarmupBlock", "WarmupCall", "WarmupSource", "parse_warmup"]
 
 _SEPARATOR = re.compile(r"^[ \t]*#[ \t]*-{10,}[ \t]*$", re.MULTILINE)
-_CALL_MARK = "#STATEK: as tool"
+_CALL_MARK = re.compile(r"#STATEK: as tool\b")
 _DIRECTIVE = re.compile(r"[ \t]*#STATEK:(?P<text>.*)")
 _METADATA = re.compile(r"[ \t]*(?P<key>[A-Za-z_]\w*)[ \t]*=[ \t]*(?P<value>.+?)[ \t]*")
 _KNOWN_METADATA = {"hidden": bool}
@@ -102,8 +102,9 @@ def _parse_block(text: str, number: int, calls_before: int) -> WarmupBlock:
     code: list[str] = []
     for line_number, line in enumerate(text.split("\n"), start=1):
         where = f"warmup block {number}, line {line_number}"
-        if _CALL_MARK in line:
-            source = line.partition(_CALL_MARK)[0].strip()
+        mark = _CALL_MARK.search(line)
+        if mark is not None:
+            source = line[: mark.start()].strip()
             calls.append(_parse_call(source, f"STATEK-{calls_before + len(calls) + 1:03d}", where))
             continue
         directive = _DIRECTIVE.fullmatch(line)
@@ -123,7 +124,8 @@ def _check_syntax(source: str, number: int) -> None:
             warnings.simplefilter("ignore")
             ast.parse(source)
     except SyntaxError as error:
-        raise InvalidRequest(f"warmup block {number}, code line {error.lineno}: {error.msg}") from error
+        where = f", code line {error.lineno}" if error.lineno is not None else ""
+        raise InvalidRequest(f"warmup block {number}{where}: {error.msg}") from error
     except ValueError as error:
         raise InvalidRequest(f"warmup block {number}: {error}") from error
 

@@ -28,7 +28,7 @@ MEMBER_KINDS = [
     ResourceKind.DOCSTRING,
 ]
 
-names = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True)
+names = st.sampled_from(["a", "ab", "abc", "a_c", "b", "B1", "title"])
 patterns = st.one_of(names, names.map(lambda name: name + "*"), st.just("*"))
 rules = st.builds(AclRule, st.booleans(), patterns, st.frozensets(names, max_size=3))
 
@@ -180,5 +180,5 @@ def test_the_default_acl_by_name() -> None:
         DefaultAcl.GRANT,
         DefaultAcl.DENY,
     ]
-    with pytest.raises(InvalidRequest, match="^default ACL 'maybe' is unknown; use DENY or GRANT$"):
+    with pytest.raises(InvalidRequest, match=r"^default ACL 'maybe' is unknown; use DENY or GRANT$"):
         DefaultAcl.parse("maybe")

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statek.exceptions import InvalidRequest
+from statek.warmup import WarmupBlock, WarmupCall, parse_warmup
+
+SOURCE = """
+user = message.sender
+if user:
+    x = 1
+
+# ----------
+  # --------------------
+show_example('first', limit=3)  #STATEK: as tool
+docstr(calendar)  #STATEK: as tool
+#STATEK: hidden = True
+y = 2
+"""
+
+
+def test_blocks_calls_and_metadata() -> None:
+    first, second = parse_warmup(SOURCE)
+    assert first == WarmupBlock("user = message.sender\nif user:\n    x = 1")
+    calls = (
+        WarmupCall("STATEK-001", "show_example", ("first",), {"limit": 3}),
+        WarmupCall("STATEK-002", "docstr", ("calendar",), {}),
+    )
+    assert second == WarmupBlock("y = 2", calls, {"hidden": True})
+    assert [first.hidden, second.hidden] == [False, True]
+
+
+def test_definitions_are_joined_and_calls_counted_over_all() -> None:
+    block = parse_warmup("f() #STATEK: as tool")[0]
+    blocks = parse_warmup(["a = 1", block], None, "g() #STATEK: as tool\nb = 2", ())
+    assert [found.code for found in blocks] == ["a = 1", "", "b = 2"]
+    assert [call.id for found in blocks for call in found.calls] == ["STATEK-001", "STATEK-002"]
+
+
+def test_nothing_is_no_block() -> None:
+    assert [parse_warmup(), parse_warmup(None), parse_warmup(" \n"), parse_warmup("# -----------")] == [(), (), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1\n# ----------\ny = (", "warmup block 2, code line 1: '(' was never closed"),
+        ("x = '\0'", "warmup block 1: source code string cannot contain null bytes"),
+        ("x = #STATEK: as tool", "warmup block 1, line 1: 'x =' is no call expression"),
+        ("a.f() #STATEK: as tool", "warmup block 1, line 1: 'a.f()' is no call of a tool by name"),
+        ("f(a + 1) #STATEK: as tool", "warmup block 1, line 1: argument 'a + 1' is no literal"),
+        ("f(**a) #STATEK: as tool", "warmup block 1, line 1: ** is not allowed in a framework tool call"),
+        (
+            "x = 1\n#STATEK: as tools",
+            "warmup block 1, line 2: unknown directive '#STATEK: as tools'; use 'as tool' or 'key = literal'",
+        ),
+        ("#STATEK: a = b", "warmup block 1, line 1: 'b' is no literal"),
+        ("#STATEK: a = [1]", "warmup block 1, line 1: a must be a str, int, float, bool or None, not list"),
+        ("#STATEK: hidden = 1", "warmup block 1, line 1: hidden must be a bool, not int"),
+    ],
+)
+def test_errors_name_block_and_line(source: str, message: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_warmup(source)
+    assert str(caught.value).replace("source code cannot", "source code string cannot") == message
+
+
+def test_a_block_must_be_text() -> None:
+    with pytest.raises(InvalidRequest, match=r"^a warmup block must be text, not int$"):
+        parse_warmup([3])  # type: ignore[list-item]
+
+
+@given(st.text(alphabet="fx()#STAEK:= '\n-_1", max_size=80))
+def test_any_text_parses_or_is_refused_by_one_error(text: str) -> None:
+    blocks: tuple[WarmupBlock, ...] = ()
+    refusals: list[str] = []
+    try:
+        blocks = parse_warmup(text)
+    except InvalidRequest as refused:
+        refusals.append(str(refused))
+    assert [message for message in refusals if not message.startswith("warmup block ")] == []
+    assert [block for block in blocks if not (block.code.strip() or block.calls or block.metadata)] == []
