@@ -71,7 +71,7 @@ class ToolRunner:
             scope = asyncio.timeout(limit)
             try:
                 async with scope:
-                    if inspect.iscoroutinefunction(tool.function):
+                    if inspect.iscoroutinefunction(call):
                         return await call()
                     run_in = contextvars.copy_context().run
                     result = await asyncio.get_running_loop().run_in_executor(self._threads, run_in, call)

@@ -1,0 +1,183 @@
+"""Restarts, calls in doubt, quarantine and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from orchestrator.engine.operator_calls import Resolution, Verdict
+from orchestrator.engine.service import Service
+from statek import tool
+from statek.exceptions import InvalidRequest
+
+from .conftest import Open, code, console, crash, steps
+
+
+class Gate:
+    """A tool whose call hangs until the test lets it go; records keys and calls."""
+
+    def __init__(self, **options: Any) -> None:
+        self.keys: list[str] = []
+        self.entered = asyncio.Event()
+        self.hang = True
+
+        @tool(**options)
+        async def pay(amount: int, ctx: Any = None, **kwargs: object) -> str:
+            """Pay an amount."""
+            self.keys.append(ctx.idempotency_key)
+            self.entered.set()
+            if self.hang:
+                await asyncio.Event().wait()
+            return f"paid {amount}"
+
+        self.tool = pay
+
+
+REPLIES = [code("before = 1"), code("print(pay(5))"), code("exit(before)")]
+
+
+async def crash_in_call(open_with: Open, gate: Gate) -> str:
+    """Run a job until its call hangs, then crash."""
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        id_ = await service.submit("helper")
+        await gate.entered.wait()
+        await crash(service)
+    gate.hang = False
+    return str(id_)
+
+
+async def test_idempotent_call_is_made_again_with_the_same_key(open_with: Open) -> None:
+    gate = Gate(idempotent=True)
+    id_ = await crash_in_call(open_with, gate)
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        summary = await service.wait(id_)
+        step = steps(await service.job(id_))[1]
+    assert (summary.status, summary.exit_status) == ("DONE", "1")
+    assert console(step) == ["paid 5"]
+    assert (len(gate.keys), len(set(gate.keys))) == (2, 1)
+
+
+async def test_tool_that_reconciles_is_asked_what_became_of_the_call(open_with: Open) -> None:
+    asked: list[str] = []
+
+    def what_became(key: str) -> str:
+        asked.append(key)
+        return "paid 5 (found)"
+
+    gate = Gate(reconcile=what_became)
+    id_ = await crash_in_call(open_with, gate)
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        await service.wait(id_)
+        step = steps(await service.job(id_))[1]
+    assert console(step) == ["paid 5 (found)"]
+    assert (asked, len(gate.keys)) == (gate.keys, 1)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "shown", "calls"),
+    [
+        (Resolution(Verdict.HAPPENED, "paid 5, says the bank"), "paid 5, says the bank", 1),
+        (Resolution(Verdict.FAILED, message="no money"), "ToolError: no money", 1),
+        (Resolution(Verdict.RETRY), "paid 5", 2),
+    ],
+)
+async def test_call_in_doubt_waits_for_an_operator(
+    open_with: Open, resolution: Resolution, shown: str, calls: int
+) -> None:
+    gate = Gate()
+    id_ = await crash_in_call(open_with, gate)
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        waiting = await service.wait(id_)
+        assert waiting.status == "SUSPENDED"
+        assert waiting.reason.startswith("in doubt: pay, call 1, key ")
+        [call] = await service.calls()
+        assert (call.job, call.step, call.name, call.state) == (id_, 2, "pay", "in doubt")
+        with pytest.raises(InvalidRequest, match="call 7 of job j1 is not in doubt; in doubt: 1"):
+            await service.resolve(id_, 7, resolution)
+        await service.resolve(id_, call.number, resolution)
+        summary = await service.wait(id_)
+        step = steps(await service.job(id_))[1]
+        assert await service.calls() == []
+    assert (summary.status, summary.exit_status) == ("DONE", "1")
+    assert console(step)[0] == shown
+    assert len(gate.keys) == calls
+    assert len(set(gate.keys)) == calls
+
+
+async def test_suspended_job_stays_suspended_over_a_restart(open_with: Open) -> None:
+    gate = Gate()
+    id_ = await crash_in_call(open_with, gate)
+    for _ in range(3):
+        async with open_with(REPLIES, tools=[gate.tool]) as service:
+            assert (await service.wait(id_)).status == "SUSPENDED"
+    assert len(gate.keys) == 1
+
+
+async def started(service: Service, gate: Gate) -> None:
+    await gate.entered.wait()
+    gate.entered.clear()
+
+
+async def test_step_in_flight_at_two_crashes_is_quarantined_and_other_jobs_go_on(open_with: Open) -> None:
+    gate = Gate(idempotent=True)
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        bad = await service.submit("helper")
+        await started(service, gate)
+        await crash(service)
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        await started(service, gate)
+        await crash(service)
+    gate.hang = False
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        good = await service.submit("helper")
+        quarantined = await service.wait(bad)
+        fine = await service.wait(good)
+    assert quarantined.status == "DONE"
+    assert quarantined.failure == {
+        "kind": "quarantine",
+        "message": "the service went down twice while this step was running; it is not run a third time",
+    }
+    assert (fine.failure, fine.exit_status) == (None, "1")
+    assert len(gate.keys) == 3
+
+
+async def test_planned_stops_are_no_crashes(open_with: Open) -> None:
+    gate = Gate(idempotent=True)
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        id_ = await service.submit("helper")
+        await started(service, gate)
+    for _ in range(3):
+        async with open_with(REPLIES, tools=[gate.tool]) as service:
+            await started(service, gate)
+    gate.hang = False
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        summary = await service.wait(id_)
+    assert (summary.failure, summary.exit_status) == (None, "1")
+
+
+async def test_cancel_ends_a_running_step_and_says_so(open_with: Open) -> None:
+    gate = Gate()
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        id_ = await service.submit("helper")
+        await gate.entered.wait()
+        summary = await service.cancel(id_, "not needed any more")
+        died = steps(await service.job(id_))[1]
+        with pytest.raises(InvalidRequest, match="job j1 is done already"):
+            await service.cancel(id_, "again")
+    assert (summary.status, summary.failure) == ("DONE", {"kind": "cancelled", "message": "not needed any more"})
+    assert died.state == "died"
+
+
+async def test_job_of_an_agent_that_is_not_registered_waits_with_the_reason(open_with: Open) -> None:
+    async with open_with(REPLIES) as service:
+        id_ = await service.submit("helper")
+        await crash(service)
+    async with open_with(REPLIES) as service:
+        service._agents.clear()
+        await crash(service)
+        service._scheduler._stopping = False
+        service._scheduler.add(1, "default")
+        summary = await service.wait(id_)
+    assert summary.reason == "agent 'helper' is not registered with this service; registered: none"
