@@ -2,8 +2,8 @@
 
 dbzero's own methods are used only where they are measured to be right with every value that passed the
 checks: searching is done here by equality (its own search may crash on odd values), indexes are brought
-into range here, and what its list lacks (insert, slices) is made of what it has. Its ``pop(i)`` and ``remove`` move the last
-element into the gap, which breaks the order: only the last element is ever popped.
+into range here, and what its list lacks (insert, slices) is made of what it has. Its ``pop(i)`` and
+``remove`` move the last element into the gap, which breaks the order: only the last one is ever popped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from orchestrator.engine.objects.kinds import Kind, is_durable_tuple, kind_of
 from statek.durable import check_key, check_storable, to_plain
 from statek.exceptions import UnstorableValue
 
-__all__ = ["READS", "ItemOperation", "item_operation"]
+__all__ = ["READS", "ItemOperation", "item_operation", "take_out"]
 
 MAX_SHIFTED = 20_000
 """Elements that one insertion into, or removal from, a durable list may move, one by one."""
@@ -89,8 +89,8 @@ def _check_shift(count: int) -> None:
         )
 
 
-def _take_out(target: Any, place: int) -> Any:
-    """Remove one element and close the gap in order."""
+def take_out(target: Any, place: int) -> Any:
+    """Remove one element of a durable list by its index from 0 and close the gap in order; gives the element."""
     length = len(target)
     _check_shift(length - 1 - place)
     found = target[place]
@@ -115,7 +115,7 @@ def _list_set(target: Any, _page: int, index: Any, value: Any) -> None:
 
 
 def _list_delete(target: Any, _page: int, index: Any) -> None:
-    _take_out(target, _index(target, index, "list assignment"))
+    take_out(target, _index(target, index, "list assignment"))
 
 
 def _list_append(target: Any, _page: int, value: Any) -> None:
@@ -150,13 +150,13 @@ def _list_insert(target: Any, _page: int, index: Any, value: Any) -> None:
 def _list_pop(target: Any, _page: int, index: Any = -1) -> Any:
     if len(target) == 0:
         raise IndexError("pop from empty list")
-    return _take_out(target, _index(target, index, "pop"))
+    return take_out(target, _index(target, index, "pop"))
 
 
 def _list_remove(target: Any, _page: int, value: Any) -> None:
     for i, item in enumerate(target):
         if _is_same(item, value):
-            _take_out(target, i)
+            take_out(target, i)
             return
     raise ValueError("list.remove(x): x not in list")
 

@@ -24,6 +24,7 @@ from orchestrator.engine.objects.arguments import decode_call
 from orchestrator.engine.objects.describe import Describer
 from orchestrator.engine.objects.failures import ApplicationFailure, failure_answer
 from orchestrator.engine.objects.grants import EXPLICIT, Grants
+from orchestrator.engine.objects.host_proxy import unwrap, wrap
 from orchestrator.engine.objects.kinds import kind_of
 from orchestrator.engine.objects.limits import ObjectLimits
 from orchestrator.engine.objects.operations import Done, Effect, Operations
@@ -32,6 +33,7 @@ from orchestrator.engine.objects.snapshot import REFUSED, Snapshots, State, coll
 from orchestrator.sandboxes.step import CallAnswer, CallKind
 from sandbox_runner.wire.values import GraphError, GraphLimits, Handle, UnsupportedValue, decode, encode
 from statek.access import Policy
+from statek.durable import StoreDoor
 from statek.exceptions import AccessDenied, InternalError, InvalidRequest, LimitExceeded, StaleObjectError
 
 __all__ = ["ObjectGateway"]
@@ -114,7 +116,7 @@ class ObjectGateway:
             InvalidRequest: something in it has no graph form; the message names where.
             LimitExceeded: too large, or too many grants.
         """
-        return self._encode(value, EXPLICIT)[0]
+        return self._encode(unwrap(value), EXPLICIT)[0]
 
     def decode_args(self, data: bytes) -> tuple[list[Any], dict[str, Any]]:
         """Decode a call's arguments; handles become the durable objects that this job was granted.
@@ -135,7 +137,7 @@ class ObjectGateway:
             InvalidRequest: something in it has no graph form.
             LimitExceeded: too large, or too many grants.
         """
-        return self._answer(0, Done(value, EXPLICIT, Effect.ANYTHING))
+        return self._answer(0, Done(unwrap(value), EXPLICIT, Effect.ANYTHING))
 
     def close(self) -> None:
         """Drop every grant; the job has ended."""
@@ -143,10 +145,11 @@ class ObjectGateway:
         self._sent.clear()
         self._met.clear()
 
-    def proxy(self, value: Any, store: Any) -> Any:
-        """Give a value for a tool that runs off the store thread: durable objects become host proxies."""
-        from orchestrator.engine.objects.host_proxy import wrap
+    def proxy(self, value: Any, store: StoreDoor) -> Any:
+        """Give a value for a tool that runs off the store thread: durable objects become host proxies.
 
+        ``encode`` and ``answer`` take proxies back.
+        """
         return wrap(value, store)
 
     # ------------------------------------------------------------------------------------- states

@@ -14,7 +14,9 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from orchestrator.engine.objects.collections import item_operation
 from orchestrator.engine.objects.kinds import Kind, is_durable_tuple, is_query, kind_of
+from orchestrator.engine.objects.surface import is_method
 from statek.durable import StoreDoor
 from statek.exceptions import InvalidRequest
 
@@ -67,7 +69,7 @@ class ObjectProxy:
     def __getattr__(self, name: str) -> Any:
         cls = object.__getattribute__(self, "_statek_class")
         static = inspect.getattr_static(cls, name, None)
-        if inspect.isroutine(static) or isinstance(static, staticmethod | classmethod):
+        if is_method(static):
             return _MethodProxy(self, name)
         return _reference(self).read(lambda target: getattr(target, name))
 
@@ -164,7 +166,7 @@ class CollectionProxy:
     def __delitem__(self, key: Any) -> None:
         def delete(target: Any) -> None:
             if self._statek_kind is Kind.LIST:
-                target.pop(key)
+                item_operation(Kind.LIST, "delete").run(target, 0, key)
             else:
                 del target[unwrap(key)]
 
@@ -180,14 +182,20 @@ class CollectionProxy:
 
 
 _COLLECTION_METHODS: dict[Kind, frozenset[str]] = {
-    Kind.LIST: frozenset({"append", "clear", "copy", "count", "extend", "index", "pop", "remove"}),
+    Kind.LIST: frozenset({"append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove"}),
     Kind.DICT: frozenset({"clear", "copy", "get", "items", "keys", "pop", "setdefault", "update", "values"}),
     Kind.SET: frozenset({"add", "clear", "copy", "discard", "pop", "remove", "update"}),
 }
 """What dbzero's collections have and does what Python's would (set algebra on its sets does not)."""
 
 
+_ORDERED = frozenset({"insert", "pop", "remove"})
+"""List methods that dbzero lacks, or that break the order of its lists."""
+
+
 def _called(target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if name in _ORDERED and kind_of(target) is Kind.LIST:
+        return item_operation(Kind.LIST, name).run(target, 0, *unwrap(list(args)), **kwargs)
     result = getattr(target, name)(*unwrap(list(args)), **unwrap(kwargs))
     # Views and iterators of the store are drawn where it is safe to.
     return list(result) if name in {"items", "keys", "values"} else result

@@ -11,13 +11,23 @@ dbzero's attribute writes run neither property setters nor an application's ``__
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-__all__ = ["MAX_NAME_CHARS", "Member", "MemberKind", "Surface", "is_public_name", "stored_fields", "surface_of"]
+__all__ = [
+    "MAX_NAME_CHARS",
+    "Member",
+    "MemberKind",
+    "Surface",
+    "is_method",
+    "is_public_name",
+    "stored_fields",
+    "surface_of",
+]
 
 MAX_NAME_CHARS = 200
 """Longest attribute or method name that is looked up."""
@@ -153,7 +163,7 @@ def _member(name: str, value: Any) -> Member | None:
         return Member(name, MemberKind.PROPERTY, value.fset is not None, value.fset, False)
     if isinstance(value, staticmethod | classmethod):
         return Member(name, MemberKind.METHOD, False, value.__func__, _is_async(value.__func__))
-    if inspect.isroutine(value):
+    if is_method(value):
         return Member(name, MemberKind.METHOD, False, value, _is_async(value))
     if isinstance(value, type | ModuleType):
         return None
@@ -162,6 +172,13 @@ def _member(name: str, value: Any) -> Member | None:
     if callable(value):
         return None
     return Member(name, MemberKind.FIELD, True, None, False)
+
+
+def is_method(value: object) -> bool:
+    """Tell a class-level value that gives something to call; ``inspect.isroutine`` takes cached properties for one too."""
+    if isinstance(value, staticmethod | classmethod | functools.partialmethod):
+        return True
+    return callable(value) and hasattr(type(value), "__get__") and not isinstance(value, type)
 
 
 def _is_async(function: Any) -> bool:

@@ -8,6 +8,11 @@ import enum
 import dbzero
 
 
+def at(hour, minute=0):
+    """A moment of the day that the fixture's meetings are on; naive, as dbzero keeps them."""
+    return dt.datetime(2026, 3, 2, hour, minute)  # noqa: DTZ001
+
+
 class Priority(enum.Enum):
     LOW = 1
     HIGH = 2

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime as dt
 import gc
 
 import dbzero
@@ -8,7 +7,7 @@ import pytest
 
 from orchestrator.engine.objects import GrantTable, ObjectGateway, ObjectLimits
 from orchestrator.sandboxes.step import CallKind
-from sandbox_runner.wire.values import Handle, decode, encode
+from sandbox_runner.wire.values import decode, encode
 from statek.access import DefaultAcl, Policy
 
 from . import calendar_model as model
@@ -81,7 +80,7 @@ class World:
         self.calendar = model.Calendar()
         dbzero.tags(self.calendar).add("root")
         for hour, title in ((9, "Weekly planning"), (11, "Review"), (15, "Retro")):
-            self.calendar.add(title, dt.datetime(2026, 3, 2, hour), 45)
+            self.calendar.add(title, model.at(hour), 45)
         self.ann = model.Person("Ann")
         self.calendar.people.append(self.ann)
         self.calendar.meetings[0].attendees.append(self.ann)
@@ -123,8 +122,3 @@ def world(store):
 @pytest.fixture
 def job(world):
     return world.job()
-
-
-@pytest.fixture
-def Handles():
-    return Handle

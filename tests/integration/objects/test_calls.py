@@ -27,11 +27,11 @@ def raw(world):
 
 def test_method_changes_the_object_and_brings_its_new_state(job, meeting, raw):
     sandbox, _ = job
-    slot = dt.datetime(2026, 3, 2, 17)
+    slot = model.at(17)
     assert sandbox.call(meeting, "move_to", slot) is True
     assert raw.starts_at == slot
     assert sandbox.fields(meeting)["starts_at"] == slot
-    assert sandbox.fields(meeting)["ends_at"] == dt.datetime(2026, 3, 2, 17, 45)
+    assert sandbox.fields(meeting)["ends_at"] == model.at(17, 45)
     assert sandbox.states[meeting.id]["text"] == "Review at 17:00"
 
 
@@ -42,7 +42,7 @@ def test_handles_in_arguments_become_the_objects(job, meeting):
 
 def test_new_objects_come_back_as_new_handles(job, world):
     sandbox, calendar = job
-    created = sandbox.call(calendar, "add", "New", dt.datetime(2026, 3, 2, 20), minutes=15)
+    created = sandbox.call(calendar, "add", "New", model.at(20), minutes=15)
     assert sandbox.fields(created)["title"] == "New"
     assert sandbox.fields(calendar)["count"] == 4
     assert world.calendar.meetings[3].minutes == 15
@@ -51,7 +51,7 @@ def test_new_objects_come_back_as_new_handles(job, world):
 def test_iso_text_and_enum_names_are_converted_where_declared(job, meeting, raw):
     sandbox, _ = job
     assert sandbox.call(meeting, "move_to", "2026-03-02T18:00:00") is True
-    assert raw.starts_at == dt.datetime(2026, 3, 2, 18)
+    assert raw.starts_at == model.at(18)
     member = EnumValue(model.__name__, "Priority", "HIGH")
     assert sandbox.call(meeting, "rank", member) == member
     assert sandbox.call(meeting, "rank", "LOW") == EnumValue(model.__name__, "Priority", "LOW")
@@ -96,8 +96,10 @@ def test_async_methods_are_refused_clearly(job, meeting):
     sandbox, _ = job
     assert sandbox.call(meeting, "wait") == (
         "TypeError",
-        "Meeting.wait is async; methods of durable objects run inside the store and cannot wait: "
-        "the application offers it as a tool instead",
+        (
+            "Meeting.wait is async; methods of durable objects run inside the store and cannot wait: "
+            "the application offers it as a tool instead"
+        ),
     )
     assert sandbox.call(meeting, "coroutine") == (
         "TypeError",
@@ -204,7 +206,7 @@ def test_store_failures_are_not_answers():
 
 
 def test_nothing_of_a_refused_call_is_granted(job, world):
-    sandbox, calendar = job
+    sandbox, _ = job
     before = len(world.tables[0].objects)
     stranger = model.Person("Eve")
     dbzero.tags(stranger).add("x")

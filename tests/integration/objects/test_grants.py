@@ -107,11 +107,17 @@ def test_rolled_back_grants_leave_no_trace(table):
     kept = person("kept")
     with dbzero.atomic():
         assert grants.grant(kept) == 1
-    with pytest.raises(ZeroDivisionError), dbzero.atomic():
-        lost = model.Calendar()
-        assert [grants.grant(lost), grants.grant(lost.meetings)] == [2, 3]
-        raise ZeroDivisionError
-    del lost
+    lost = []
+
+    def lose():
+        with dbzero.atomic():
+            lost.append(model.Calendar())
+            assert [grants.grant(lost[0]), grants.grant(lost[0].meetings)] == [2, 3]
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        lose()
+    lost.clear()
     gc.collect()
     with pytest.raises(AccessDenied):
         grants.resolve(2)
@@ -125,9 +131,14 @@ def test_rolled_back_grants_leave_no_trace(table):
 def test_an_index_that_another_instance_overtook_never_names_a_wrong_object(table):
     first, second = Grants(table, max_grants=100), Grants(table, max_grants=100)
     a, b = person("a"), person("b")
-    with pytest.raises(ZeroDivisionError), dbzero.atomic():
-        assert first.grant(a) == 1
-        raise ZeroDivisionError
+
+    def lose():
+        with dbzero.atomic():
+            assert first.grant(a) == 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        lose()
     with dbzero.atomic():
         assert second.grant(b) == 1
         assert first.find(a) is None

@@ -16,6 +16,8 @@ from orchestrator.engine.objects import ObjectLimits
 from orchestrator.sandboxes.step import CallKind
 from sandbox_runner.wire.values import encode
 
+from . import calendar_model as model
+
 
 def cyclic():
     found = [1]
@@ -96,7 +98,7 @@ def test_what_is_storable_comes_back_the_same(job, meeting):
         True,
         (1, "a"),
         dt.date(2026, 1, 1),
-        dt.datetime(2026, 1, 1, 1, 2, 3, 4),
+        model.at(1, 2).replace(microsecond=4),
     ]
     assert sandbox.set(meeting, "notes", tuple(value)) is None
     assert sandbox.get(meeting, "notes") == tuple(value)

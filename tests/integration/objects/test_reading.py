@@ -25,9 +25,9 @@ def test_meeting_found_by_a_method_is_read_locally(job):
     meeting = sandbox.call(calendar, "find_meeting", "Weekly planning", day=dt.date(2026, 3, 2))
     fields = sandbox.fields(meeting)
     assert fields["title"] == "Weekly planning"
-    assert fields["ends_at"] == dt.datetime(2026, 3, 2, 9, 45)
+    assert fields["ends_at"] == model.at(9, 45)
     assert fields["duration"] == dt.timedelta(minutes=45)
-    assert fields["slot"] == (dt.datetime(2026, 3, 2, 9), 45)
+    assert fields["slot"] == (model.at(9), 45)
     assert fields["calendar"] == calendar
     assert sandbox.states[meeting.id]["text"] == "Weekly planning at 09:00"
     assert "broken" not in fields
