@@ -21,6 +21,7 @@ __all__ = ["IcsError", "IcsImport", "read_ics"]
 
 _MAX_FILE_BYTES = 32 << 20
 _MAX_EVENTS = 20_000
+_WINDOW = timedelta(days=31)
 _MAX_NOTES = 20
 _MAX_OCCURRENCES_PER_DAY = 96
 _MAX_ATTENDEES = 200
@@ -44,34 +45,29 @@ class IcsImport:
     notes: tuple[str, ...]
 
 
-def read_ics(path: Path, zone: str, today: date) -> IcsImport:
+def read_ics(path: Path, zone: str, today: date, *, max_events: int = _MAX_EVENTS) -> IcsImport:
     """Read a file.
 
     Args:
         path: the .ics file, UTF-8.
         zone: IANA zone of the user: for floating times and days.
         today: middle of the year that recurrences are expanded in.
+        max_events: most occurrences in that year.
 
     Raises:
-        IcsError: it cannot be read, is no iCalendar file, or has more than 20,000 events in that year.
+        IcsError: it cannot be read, is no iCalendar file, or has more than ``max_events`` occurrences.
     """
     import icalendar
-    import recurring_ical_events
 
     calendars = _parse(path, icalendar)
-    first, last = today - _HALF_YEAR, today + _HALF_YEAR
     entries: list[dict[str, Any]] = []
     notes: list[str] = []
     for calendar in calendars:
         _keep_expandable(calendar, notes)
         try:
-            query = recurring_ical_events.of(calendar, components=["VEVENT"], skip_bad_series=False)
-            for event in query.after(datetime.combine(first, datetime.min.time(), zone_of(zone))):
-                start = event.start
-                if (start.date() if isinstance(start, datetime) else start) > last:
-                    break
-                if len(entries) + len(notes) >= _MAX_EVENTS:
-                    raise IcsError(f"{path}: more than {_MAX_EVENTS} events within a year around {today}")
+            for event in _occurrences(calendar, zone, today):
+                if len(entries) + len(notes) >= max_events:
+                    raise IcsError(f"{path}: more than {max_events} events within a year around {today}")
                 _take(event, zone, entries, notes)
         except IcsError:
             raise
@@ -87,6 +83,25 @@ def _reason(error: BaseException) -> str:
     return clean(f"{type(error).__name__}: {error}", 300)
 
 
+def _occurrences(calendar: Any, zone: str, today: date) -> Iterator[Any]:
+    """What takes place within the year, a month at a time so that the caller can stop a flood early."""
+    import recurring_ical_events
+
+    query = recurring_ical_events.of(calendar, components=["VEVENT"], skip_bad_series=False)
+    first, last = today - _HALF_YEAR, today + _HALF_YEAR
+    opens = first
+    while opens <= last:
+        closes = min(opens + _WINDOW, last + timedelta(days=1))
+        edges = [datetime.combine(day, datetime.min.time(), zone_of(zone)) for day in (opens, closes)]
+        for event in query.between(*edges):
+            start = event.start
+            begins = day_start(start, zone) if not isinstance(start, datetime) else to_microseconds(start, zone)
+            # What began in an earlier month was given with that month.
+            if opens == first or begins >= day_start(opens, zone):
+                yield event
+        opens = closes
+
+
 def _parse(path: Path, icalendar: Any) -> list[Any]:
     try:
         size = path.stat().st_size
@@ -99,6 +114,8 @@ def _parse(path: Path, icalendar: Any) -> list[Any]:
         raise IcsError(f"{path}: is not UTF-8 text, byte {error.start}") from error
     if "BEGIN:VCALENDAR" not in text[:4096].upper():
         raise IcsError(f"{path}: is not an iCalendar file: no BEGIN:VCALENDAR at its start")
+    if not text.rstrip().upper().endswith("END:VCALENDAR"):
+        raise IcsError(f"{path}: is not a complete iCalendar file: no END:VCALENDAR at its end")
     try:
         return list(icalendar.Calendar.from_ical(text.replace("\x00", " "), multiple=True))
     except Exception as error:  # the parser raises ValueError, KeyError, IndexError and others
@@ -128,6 +145,13 @@ def _defect(event: Any) -> str:
         return _reason(error)
     if isinstance(start, datetime) != isinstance(end, datetime):
         return "one of start and end is a day, the other a time"
+    try:
+        if end < start:
+            return "it ends before it starts"
+        if end - start > LONGEST:
+            return f"it lasts longer than {LONGEST.days} days"
+    except TypeError:
+        return "one of start and end has a time zone, the other has none"
     for rule in _list(event.get("RRULE")):
         parts = {str(key).upper(): value for key, value in rule.items()}
         frequency = str(_list(parts.get("FREQ", ["?"]))[0]).upper()
@@ -162,10 +186,6 @@ def _take(event: Any, zone: str, entries: list[dict[str, Any]], notes: list[str]
             starts_us, ends_us = day_start(start, zone), day_start(end, zone)
         else:
             starts_us, ends_us = to_microseconds(start, zone), to_microseconds(end, zone)
-        if ends_us < starts_us:
-            raise ValueError("it ends before it starts")
-        if timedelta(microseconds=ends_us - starts_us) > LONGEST:
-            raise ValueError(f"it lasts longer than {LONGEST.days} days")
         own_zone = zone if all_day else _zone_name(start, zone)
         entry = {
             "title": clean(str(event.get("SUMMARY") or ""), 300) or "(no title)",
@@ -184,9 +204,9 @@ def _take(event: Any, zone: str, entries: list[dict[str, Any]], notes: list[str]
 
 
 def _zone_name(start: datetime, zone: str) -> str:
-    """IANA name of the event's zone; the user's for floating times and zones that only the file knows."""
+    """IANA name of the event's zone; the user's for UTC, floating times and zones that only the file knows."""
     name = getattr(start.tzinfo, "key", None)
-    if not isinstance(name, str):
+    if not isinstance(name, str) or name == "UTC":
         return zone
     try:
         zone_of(name)
