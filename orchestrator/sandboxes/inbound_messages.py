@@ -56,20 +56,22 @@ class InboundLimits:
         file_bytes: bytes of all files of /work.
         lost: lost values.
         blocks: block ids in one StepFinished, and blocks sent in one step.
+        known_blocks: block ids over the life of a runner.
         held: handle ids.
-        checkpoint_bytes: block data that no commit holds yet.
+        checkpoint_bytes: block data of one step; a block counts with 1 KiB at least.
     """
 
     frame_bytes: int = 1 << 20
-    name_bytes: int = 255
+    name_bytes: int = 1000
     message_bytes: int = 64 << 10
     preview_bytes: int = 4 << 10
-    path_bytes: int = 1024
+    path_bytes: int = 4096
     names: int = 20_000
     files: int = 1024
     file_bytes: int = 64 << 20
     lost: int = 20_000
-    blocks: int = 65_536
+    blocks: int = 262_144
+    known_blocks: int = 524_288
     held: int = 100_000
     checkpoint_bytes: int = 256 << 20
 

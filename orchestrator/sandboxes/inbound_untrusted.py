@@ -69,19 +69,17 @@ _E = TypeVar("_E", bound=enum.Enum)
 
 
 def _text(value: str, limit: int, what: str) -> str:
-    # Protobuf has checked that it is UTF-8. NUL would cut it short wherever C reads it.
+    # Protobuf has checked that it is UTF-8.
     if len(value) > limit or len(value.encode()) > limit:
         raise violation("text", f"{what} is longer than {limit} bytes")
-    if "\0" in value:
-        raise violation("text", f"{what} contains NUL")
     return value
 
 
-def _name(value: str, limits: InboundLimits, what: str, *, dotted: bool = False) -> str:
-    parts = value.split(".") if dotted else (value,)
-    if len(value.encode()) > limits.name_bytes or not all(part.isidentifier() for part in parts):
-        raise violation("name", f"{what} is not a Python name: {value[:80]!r}")
-    return value
+def _name(value: str, limits: InboundLimits, what: str) -> str:
+    # Not only identifiers: globals() and getattr take any text, and using it is not an attack.
+    if not value or not value.isprintable():
+        raise violation("name", f"{what} is not printable text: {value[:80]!r}")
+    return _text(value, limits.name_bytes, what)
 
 
 def _number(value: int, limit: int, what: str) -> int:
@@ -116,7 +114,7 @@ def _count(values: Sequence[Any], limit: int, what: str) -> None:
 
 def _path(value: str, limits: InboundLimits) -> str:
     _text(value, limits.path_bytes, "a file's path")
-    if any(part in {"", ".", ".."} for part in value.split("/")):
+    if "\0" in value or any(part in {"", ".", ".."} for part in value.split("/")):
         raise violation("path", f"not a plain relative path: {value[:80]!r}")
     return value
 
@@ -254,7 +252,7 @@ def _call(call: pb.HostCall, limits: InboundLimits) -> CallRequest:
         call=_positive(call.call, "call"),
         kind=kind,
         handle=_number(call.handle, _UINT63, "handle"),
-        name=_name(call.name, limits, "a call's name", dotted=kind is CallKind.TOOL),
+        name=_name(call.name, limits, "a call's name"),
         args=call.args,
         version=call.version,
     )
@@ -262,7 +260,8 @@ def _call(call: pb.HostCall, limits: InboundLimits) -> CallRequest:
 
 def _finished(done: pb.StepFinished, limits: InboundLimits) -> FinishedMessage:
     outcome = _member(Outcome, done.outcome, "outcome")
-    if (outcome is Outcome.ERROR) != bool(done.error_type):
+    # An exception type may be made with an empty name.
+    if done.error_type and outcome is not Outcome.ERROR:
         raise violation("text", f"outcome {outcome.name} with error type {done.error_type[:80]!r}")
     if done.exit_value and outcome is not Outcome.EXIT:
         raise violation("size", f"outcome {outcome.name} with an exit value")
@@ -278,8 +277,8 @@ def _finished(done: pb.StepFinished, limits: InboundLimits) -> FinishedMessage:
     return FinishedMessage(
         step=_positive(done.step, "step"),
         outcome=outcome,
-        error_type=_text(done.error_type, limits.name_bytes, "error type"),
-        error_message=_text(done.error_message.replace("\0", "\\x00"), limits.message_bytes, "error message"),
+        error_type=_text(done.error_type, limits.message_bytes, "error type"),
+        error_message=_text(done.error_message, limits.message_bytes, "error message"),
         exit_value=done.exit_value,
         components=components,
         files=files,
@@ -311,14 +310,16 @@ def _component(item: pb.Component, limits: InboundLimits) -> BlockList:
     _count(item.blocks, limits.blocks, "blocks of a component")
     if not item.names:
         raise violation("count", "a component without a name")
-    if len(item.previews) != len(item.names):
+    # All or none: an executor leaves them out when the message would not fit its frame.
+    if item.previews and len(item.previews) != len(item.names):
         raise violation("count", f"{len(item.previews)} previews for {len(item.names)} names")
     value = Component(
         names=tuple(_name(name, limits, "a variable") for name in item.names),
         form=_member(Form, item.form, "form"),
         blocks=(),
         size_bytes=_number(item.size_bytes, _UINT63, "size_bytes"),
-        previews=tuple(_text(line, limits.preview_bytes, "a preview") for line in item.previews),
+        previews=tuple(_text(line, limits.preview_bytes, "a preview") for line in item.previews)
+        or ("",) * len(item.names),
     )
     return BlockList(value, tuple(item.blocks))
 

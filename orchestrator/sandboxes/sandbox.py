@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -77,7 +78,7 @@ class _Step:
     number: int
     handler: CallHandler
     max_calls: int
-    output_bytes_left: int
+    output_bytes_left: float
     output_items_left: int
     started: asyncio.Event
     end: asyncio.Future[FinishedMessage | Death]
@@ -220,12 +221,11 @@ class Sandbox:
         if len(frame) > self._inbound.frame_bytes:
             raise InvalidRequest(f"the step needs a frame of {len(frame)} bytes, {self._inbound.frame_bytes} at most")
         self._last_step = step.step
-        limits = self._limits
         running = self._step = _Step(
             number=step.step,
             handler=handler,
             max_calls=step.max_calls,
-            output_bytes_left=limits.output_head_bytes + limits.output_tail_bytes + _OUTPUT_ALLOWANCE_BYTES,
+            output_bytes_left=_output_allowance(self._limits),
             output_items_left=_MAX_OUTPUT_ITEMS,
             started=asyncio.Event(),
             end=asyncio.get_running_loop().create_future(),
@@ -312,7 +312,7 @@ class Sandbox:
     def _result(self, done: FinishedMessage) -> StepResult:
         components = tuple(_with_digests(item, self._ledger) for item in done.components)
         files = tuple(_with_digests(item, self._ledger) for item in done.files)
-        new_blocks = self._ledger.finish((*done.components, *done.files))
+        new_blocks = self._ledger.finish()
         return StepResult(
             outcome=done.outcome,
             error_type=done.error_type,
@@ -403,7 +403,7 @@ class Sandbox:
                 step.calls += 1
                 if message.call != step.calls:
                     raise RunnerViolation(f"turn: call {message.call} came where {step.calls} was due")
-                if step.calls > step.max_calls:
+                if step.max_calls and step.calls > step.max_calls:
                     raise RunnerViolation(f"count: more than max_calls = {step.max_calls} calls")
                 step.answering = True
                 assert step.call is not None
@@ -429,6 +429,12 @@ class Sandbox:
 
 async def _no_blocks(digest: str) -> bytes:
     raise InvalidRequest(f"an empty workspace has no block {digest}")
+
+
+def _output_allowance(limits: StepLimits) -> float:
+    if not limits.output_head_bytes:
+        return math.inf
+    return limits.output_head_bytes + limits.output_tail_bytes + _OUTPUT_ALLOWANCE_BYTES
 
 
 def _milliseconds(seconds: float) -> int:
