@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sandbox_runner.wire.values import EnumValue, Handle
 from statek import system
 from statek.chat_style import ChatStyle
+from statek.durable import memo
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.system import find_system_tools, tool
 from statek.tools import BoundArguments, ToolContext, ToolDef, bind_arguments, current_tool_context, tool_context
@@ -247,6 +248,16 @@ class Meeting:
     """Not durable, so it is an unknown annotation."""
 
 
+@memo(id="tests.unit.statek.Calendar")
+class Calendar:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+
+class SharedCalendar(Calendar):
+    pass
+
+
 @pytest.mark.parametrize(
     ("annotation", "value", "expected"),
     [
@@ -267,6 +278,8 @@ class Meeting:
         (tuple[int, ...], (1, 2), (1, 2)),
         (Meeting, 7, 7),
         (Meeting, Handle(3, "Meeting"), Handle(3, "Meeting")),
+        (Calendar, Handle(3, "Calendar"), Handle(3, "Calendar")),
+        (Calendar | None, None, None),
         ("NoSuchName", 7, 7),
         (Any, 7, 7),
     ],
@@ -287,6 +300,9 @@ def test_arguments_that_pass_or_are_converted(annotation: Any, value: object, ex
         (dict[str, int], {1: 1}, "TypeError: take() argument 'value' must be dict[str, int], not dict"),
         (Literal[1], True, "TypeError: take() argument 'value' must be Literal[1], not bool"),
         (dt.date, "tomorrow", "ValueError: take() argument 'value': 'tomorrow' is no ISO date"),
+        (Calendar, "calendar", "TypeError: take() argument 'value' must be Calendar, not str"),
+        (SharedCalendar, [1], "TypeError: take() argument 'value' must be SharedCalendar, not list"),
+        (Calendar | None, 3, "TypeError: take() argument 'value' must be Calendar | None, not int"),
         (dt.date, 5, "TypeError: take() argument 'value' must be date, not int"),
         (Colour, "BLUE", "ValueError: take() argument 'value': 'BLUE' is no Colour; known: RED, GREEN"),
         (Colour, EnumValue("m", "Other", "RED"), "TypeError: take() argument 'value' must be Colour, not EnumValue"),

@@ -34,9 +34,14 @@ def test_blocks_calls_and_metadata() -> None:
 
 def test_definitions_are_joined_and_calls_counted_over_all() -> None:
     block = parse_warmup("f() #STATEK: as tool")[0]
-    blocks = parse_warmup(["a = 1", block], None, "g() #STATEK: as tool\nb = 2", ())
-    assert [found.code for found in blocks] == ["a = 1", "", "b = 2"]
-    assert [call.id for found in blocks for call in found.calls] == ["STATEK-001", "STATEK-002"]
+    blocks = parse_warmup(["a = 1", block], None, "g() #STATEK: as tool\nb = 2", ("h() #STATEK: as tool", block))
+    assert [found.code for found in blocks] == ["a = 1", "", "b = 2", "", ""]
+    assert [call.id for found in blocks for call in found.calls] == [
+        "STATEK-001",
+        "STATEK-002",
+        "STATEK-003",
+        "STATEK-004",
+    ]
 
 
 def test_nothing_is_no_block() -> None:
