@@ -71,9 +71,8 @@ class Caller:
             return encode(value, to_handle=self.to_handle, max_bytes=self._limit)
         except UnsupportedValue as error:
             reason = str(error).partition(", which cannot cross the boundary")[2]
-            raise TypeError(
-                f"{name}(): {_argument(error.path)} is of type {error.type_name}, which cannot leave the sandbox{reason}"
-            ) from None
+            place = f"{name}(): {_argument(error.path)} is of type {error.type_name}"
+            raise TypeError(f"{place}, which cannot leave the sandbox{reason}") from None
         except GraphError:
             raise LimitExceeded(
                 f"{name}(): limit frame_bytes: the arguments need more than {self._limit} bytes"

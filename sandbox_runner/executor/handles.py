@@ -53,19 +53,20 @@ class HandleMethod:
 
     def __init__(self, target: DurableObject, name: str, signature: str, doc: str) -> None:
         self.target = target
-        self._signature_text = signature
+        self.signature_text = signature
         self.__name__ = name
         self.__qualname__ = f"{type(target).__name__}.{name}"
         self.__doc__ = doc or None
 
     @property
     def __self__(self) -> DurableObject:
+        """The object that the method belongs to."""
         return self.target
 
     @property
     def __signature__(self) -> inspect.Signature:
         """What ``inspect.signature`` shows."""
-        return parse_signature(self._signature_text)
+        return parse_signature(self.signature_text)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.target._ask(METHOD, self.__name__, list(args), kwargs)
@@ -77,7 +78,7 @@ class HandleMethod:
         return hash((self.target, self.__name__))
 
     def __repr__(self) -> str:
-        return f"<method {self.__qualname__}{self._signature_text}>"
+        return f"<method {self.__qualname__}{self.signature_text}>"
 
 
 class DurableObject:

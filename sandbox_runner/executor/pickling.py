@@ -7,6 +7,7 @@ name and id. Pickles are read in the sandbox only.
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 import types
@@ -16,6 +17,7 @@ from typing import Any
 
 import cloudpickle
 
+from sandbox_runner.executor.arrays import reduce_array
 from sandbox_runner.executor.calls import ToolCallable
 from sandbox_runner.executor.handles import DurableObject, HandleMethod, Handles
 from sandbox_runner.executor.namespace import Namespace
@@ -38,6 +40,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._pickles = pickles
         self.held: set[int] = set()
 
+    def dump(self, obj: Any) -> None:
+        """Pickle; unlike cloudpickle's own, leaves a RecursionError what it is."""
+        pickle.Pickler.dump(self, obj)
+
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is types.FunctionType:
@@ -48,13 +54,20 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             self.held.add(number)
             return _handle, (number, type_name)
         elif kind is HandleMethod:
-            return _method, (obj.target, obj.__name__)
+            return HandleMethod, (obj.target, obj.__name__, obj.signature_text, obj.__doc__ or "")
         elif kind is ToolCallable:
             return _tool, (obj.__name__,)
         elif kind is types.BuiltinFunctionType or kind is types.MethodType:
             name = self._pickles.own_names.get(id(obj))
             if name is not None:
                 return _own, (name,)
+        elif kind.__name__ == "ndarray" and kind.__module__ == "numpy":
+            reduced = reduce_array(obj)
+            if reduced is not None:
+                return reduced
+        elif isinstance(obj, type) and obj.__module__ == "__main__":
+            # Pickling an instance notes this on its class: do it first, or the class would differ the next time.
+            copyreg._slotnames(obj)  # type: ignore[attr-defined]  # noqa: SLF001
         return super().reducer_override(obj)
 
 
@@ -109,10 +122,6 @@ def _pickles() -> Pickles:
 
 def _handle(number: int, type_name: str) -> object:
     return _pickles().handles.get(number, type_name)
-
-
-def _method(target: object, name: str) -> object:
-    return getattr(target, name)
 
 
 def _tool(name: str) -> object:

@@ -24,7 +24,8 @@ def render(value: object) -> str:
     """Render a value at the top level: text raw, everything else by the rules below.
 
     Scalars by ``str``; datetimes as ``datetime("YYYY-MM-DD HH:MM")``; ``[1,"s"]``, ``(1,2)``, sets sorted,
-    ``{"k":v}``, with at most 25 elements; other objects by ``__llm_repr__``, an overridden ``__str__``, else ``Name(field=value,...)``.
+    ``{"k":v}``, with at most 25 elements; other objects by ``__llm_repr__``, an overridden ``__str__``, else
+    ``Name(field=value,...)``.
     """
     if isinstance(value, str):
         return value

@@ -53,6 +53,7 @@ class Host:
 
     def __init__(self, work_dir, limits):
         self.sock, child = socket.socketpair()
+        self.sock.settimeout(10)
         self.step = 0
         self.blocks = {}
         self.host_ids = 0
@@ -66,6 +67,7 @@ class Host:
         child.close()
 
     def close(self):
+        self.sock.shutdown(socket.SHUT_RDWR)  # a later child has a copy of this socket
         self.sock.close()
         if self.pid:
             _, status = os.waitpid(self.pid, 0)
