@@ -117,6 +117,16 @@ class BubblewrapDriver:
         """
         if spec.flavour not in self._facts:
             await self.prepare(spec.flavour)
+        starting = asyncio.ensure_future(self._start(spec))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Threads still hold the pipes of a start that is under way: it goes to its end and is undone then.
+            with contextlib.suppress(RunnerLost):
+                await self.kill(await starting)
+            raise
+
+    async def _start(self, spec: RunnerSpec) -> RunnerRef:
         facts = self._facts[spec.flavour]
         group = None
         if self._grouped:

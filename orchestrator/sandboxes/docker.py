@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import signal
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,6 +41,8 @@ __all__ = ["DockerDriver"]
 
 T = TypeVar("T")
 
+_LOG = logging.getLogger(__name__)
+
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
 _KILL_WAIT_MS = 5_000
 _REMEDY = "apt-get install docker.io"
@@ -64,6 +68,7 @@ class DockerDriver:
         self._timeout = timeout
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="docker")
         self._client: Any = None
+        self._address = ""
         self._facts: dict[str, DockerFacts] = {}
         self._pids: dict[str, int] = {}
         self._connecting = asyncio.Lock()
@@ -128,13 +133,15 @@ class DockerDriver:
         assert isinstance(container, ContainerBody)
         starting = asyncio.ensure_future(self._ask(lambda client: _create_and_start(client, container)))
         try:
-            identity = await asyncio.shield(starting)
+            identity, pid = await asyncio.shield(starting)
         except asyncio.CancelledError:
             # The thread goes on to its end all the same; what it has started by then must not stay.
             with contextlib.suppress(RunnerLost):
-                identity = await starting
+                identity, pid = await starting
                 await self._ask(lambda client: _remove(client, identity))
             raise
+        if pid:
+            self._pids[identity] = pid  # known from here on, so that it can be ended even when the engine is gone
         return RunnerRef(driver=self.name, id=identity, runner_id=spec.runner_id, incarnation=spec.incarnation)
 
     async def kill(self, ref: RunnerRef) -> None:
@@ -146,8 +153,14 @@ class DockerDriver:
         pid = await self._pid_of(ref)
         if pid:
             await asyncio.get_running_loop().run_in_executor(self._threads, _kill_process, pid, ref.id)
+        try:
+            await self._ask(lambda client: _remove(client, ref.id))
+        except RunnerLost as error:
+            if not pid:
+                raise
+            # The processes are gone, which is what matters; the engine's record of them goes with a later scan.
+            _LOG.warning("runner %s is ended, its container could not be removed: %s", ref.runner_id, error)
         self._pids.pop(ref.id, None)
-        await self._ask(lambda client: _remove(client, ref.id))
 
     async def stats(self, ref: RunnerRef) -> RunnerStats:
         """Measure a container from its resource group, or through the engine where that is out of sight.
@@ -156,12 +169,12 @@ class DockerDriver:
             RunnerLost: it does not exist any more.
         """
         pid = await self._pid_of(ref)
-        if not pid:
+        if pid:
+            with contextlib.suppress(OSError):
+                folders = await asyncio.to_thread(cgroups.folders_of, pid)
+                if folders and all(folder.is_dir() and ref.id in str(folder) for folder in folders.values()):
+                    return await asyncio.to_thread(cgroups.read_usage, folders.get("memory"), folders.get("pids"))
             raise RunnerLost(f"runner {ref.runner_id} does not run any more")
-        with contextlib.suppress(OSError):
-            folders = await asyncio.to_thread(cgroups.folders_of, pid)
-            if folders and all(folder.is_dir() and ref.id in str(folder) for folder in folders.values()):
-                return await asyncio.to_thread(cgroups.read_usage, folders.get("memory"), folders.get("pids"))
         numbers = await self._ask(lambda client: client.stats(ref.id, stream=False, one_shot=True))
         return RunnerStats(
             memory_bytes=int(numbers.get("memory_stats", {}).get("usage", 0)),
@@ -196,7 +209,7 @@ class DockerDriver:
             self._client = None
 
     async def _pid_of(self, ref: RunnerRef) -> int:
-        """The host's pid of PID 1, asked once; 0 when it does not run."""
+        """The host's pid of PID 1, asked once; 0 when it does not run or cannot be seen from here."""
         pid = self._pids.get(ref.id)
         if pid is None:
             pid = await self._ask(lambda client: _inspect_pid(client, ref.id))
@@ -215,7 +228,7 @@ class DockerDriver:
             async with self._connecting:
                 if self._client is None:
                     self._client = await loop.run_in_executor(self._threads, self._connect)
-            return await loop.run_in_executor(self._threads, question, self._client)
+            return await loop.run_in_executor(self._threads, self._converse, question)
         except docker.errors.APIError as error:
             raise RunnerLost(f"the Docker engine refused: {error.explanation or error}") from error
         except _ENGINE_ERRORS as error:
@@ -223,9 +236,25 @@ class DockerDriver:
             raise RunnerLost(f"the Docker engine {where} does not answer ({_root_cause(error)})") from error
 
     def _connect(self) -> Any:
-        if self._engine is not None:
-            return docker.APIClient(base_url=self._engine, version="auto", timeout=self._timeout)
-        return docker.APIClient(version="auto", timeout=self._timeout, **docker.utils.kwargs_from_env())
+        settings: dict[str, Any] = {"base_url": self._engine} if self._engine else docker.utils.kwargs_from_env()
+        self._address = settings.get("base_url") or "unix:///var/run/docker.sock"
+        _knock(self._address)
+        return docker.APIClient(version="auto", timeout=self._timeout, **settings)
+
+    def _converse(self, question: Callable[[Any], T]) -> T:
+        _knock(self._address)
+        return question(self._client)
+
+
+def _knock(address: str) -> None:
+    """Fail early where nobody listens: the Docker client would leave a socket open for each attempt.
+
+    Raises:
+        OSError: the engine's socket is not there or nobody listens.
+    """
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as visitor:
+            visitor.connect(address.removeprefix("unix://"))
 
 
 def _image_exists(client: Any, tag: str) -> bool:
@@ -236,15 +265,15 @@ def _image_exists(client: Any, tag: str) -> bool:
     return True
 
 
-def _create_and_start(client: Any, container: ContainerBody) -> str:
+def _create_and_start(client: Any, container: ContainerBody) -> tuple[str, int]:
     identity = str(client.create_container_from_config(container.body, name=container.name)["Id"])
     try:
         client.start(identity)
+        return identity, _inspect_pid(client, identity)
     except BaseException:
         with contextlib.suppress(*_ENGINE_ERRORS):
             _remove(client, identity)
         raise
-    return identity
 
 
 def _remove(client: Any, identity: str) -> None:
@@ -259,16 +288,25 @@ def _remove(client: Any, identity: str) -> None:
 
 
 def _inspect_pid(client: Any, identity: str) -> int:
+    """The pid of PID 1 as this machine numbers it; 0 when it is gone or runs on another machine."""
     try:
-        return int(client.inspect_container(identity)["State"]["Pid"])
+        pid = int(client.inspect_container(identity)["State"]["Pid"])
     except docker.errors.NotFound:
         return 0
+    return pid if _is_container(pid, identity) else 0
+
+
+def _is_container(pid: int, identity: str) -> bool:
+    try:
+        return pid > 0 and identity in Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return False
 
 
 def _kill_process(pid: int, identity: str) -> None:
     """SIGKILL PID 1 of the container and wait until the kernel has ended everything in it. Blocks.
 
-    Does nothing where the pid is not that container's (engine elsewhere, or the pid was used again).
+    Does nothing where the pid is not that container's any more.
     """
     try:
         handle = os.pidfd_open(pid)
@@ -276,7 +314,7 @@ def _kill_process(pid: int, identity: str) -> None:
         return
     try:
         # Checked after the pidfd is held: from here on it cannot name another process.
-        if identity not in Path(f"/proc/{pid}/cgroup").read_text():
+        if not _is_container(pid, identity):
             return
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         poll = select.poll()

@@ -398,7 +398,7 @@ class Pool:
             if runner.ref is not None:
                 try:
                     await self._driver.kill(runner.ref)
-                except StatekError as error:
+                except (StatekError, OSError) as error:
                     # It is nobody's from here on, so the scan ends it as soon as the driver answers again.
                     _LOG.warning("runner %s could not be ended: %s", identity, error)
             await runner.link.aclose()
