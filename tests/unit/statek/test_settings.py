@@ -52,7 +52,7 @@ def test_explicit_goes_before_file_before_environment_before_default(tmp_path: P
 
 
 def test_a_replaced_value_is_explicit() -> None:
-    settings = StatekSettings.load({"pool_size": 3}, environ={})
+    settings = StatekSettings.load(environ={"STATEK_POOL_SIZE": "3"})
     assert source_of(dataclasses.replace(settings, pool_size=4), "pool_size") == ("4", "explicit")
     assert source_of(StatekSettings(pool_size=4), "pool_size") == ("4", "explicit")
 
