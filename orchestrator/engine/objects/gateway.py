@@ -29,7 +29,7 @@ from orchestrator.engine.objects.kinds import kind_of
 from orchestrator.engine.objects.limits import ObjectLimits
 from orchestrator.engine.objects.operations import Done, Effect, Operations
 from orchestrator.engine.objects.outbound import type_key
-from orchestrator.engine.objects.snapshot import REFUSED, Snapshots, State, collection_type
+from orchestrator.engine.objects.snapshot import REFUSED, Snapshots, State, blank_state, collection_type
 from orchestrator.sandboxes.step import CallAnswer, CallKind
 from sandbox_runner.wire.values import GraphError, GraphLimits, Handle, UnsupportedValue, decode, encode
 from statek.access import Policy
@@ -59,12 +59,14 @@ _REFUSALS = (
 class _Sent:
     """What is remembered of a state that the sandbox has."""
 
-    __slots__ = ("computed", "digest", "version")
+    __slots__ = ("computed", "description", "digest", "key", "version")
 
-    def __init__(self, version: bytes, digest: bytes, *, computed: bool) -> None:
-        self.version = version
-        self.digest = digest
-        self.computed = computed
+    def __init__(self, state: State) -> None:
+        self.key: str = state.entry["type"]
+        self.description = state.description
+        self.version = state.version
+        self.digest = state.digest
+        self.computed = state.computed
 
 
 class ObjectGateway:
@@ -176,7 +178,8 @@ class ObjectGateway:
         found = decode(bundle, limits=GraphLimits(max_bytes=1 << 30, max_nodes=1 << 30, max_text_bytes=1 << 30))
         for entry in found["states"] if isinstance(found, dict) else []:
             # Without its digest the state counts as changed and is sent again when it is looked at.
-            self._sent[entry["id"]] = _Sent(entry["version"], b"", computed=True)
+            outline = self._snapshots.outline(entry["id"], entry["version"])
+            self._sent[entry["id"]] = _Sent(replace(outline, computed=True))
             self._met.add(entry["id"])
 
     def changed_states(self, ids: Iterable[int]) -> bytes:
@@ -265,7 +268,7 @@ class ObjectGateway:
         doubtful = [
             handle
             for handle, sent in reversed(self._sent.items())
-            if handle not in looked and (effect is Effect.ANYTHING or sent.computed)
+            if handle not in looked and sent.digest != REFUSED and (effect is Effect.ANYTHING or sent.computed)
         ]
         for handle in doubtful[: self._limits.refreshed_states]:
             self._look(handle, looked, states)
@@ -298,9 +301,12 @@ class ObjectGateway:
         Every handle that is named in what is sent gets at least an outline, so that its type is known.
         """
         for state in states:
-            self._sent[state.id] = _Sent(state.version, state.digest, computed=state.computed)
+            self._sent[state.id] = _Sent(state)
             self._sent.move_to_end(state.id)
-        outlines = [self._snapshots.outline(handle, self._sent.pop(handle).version) for handle in withdrawn]
+        outlines: list[State] = []
+        for handle in withdrawn:
+            sent = self._sent.pop(handle)
+            outlines.append(blank_state(handle, sent.key, sent.version, None, sent.description))
         self._met.update(state.id for state in states)
         for handle in (*named, *(handle for state in states for handle in state.named)):
             if handle not in self._met:

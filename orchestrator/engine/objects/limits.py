@@ -39,7 +39,7 @@ class ObjectLimits:
     bundle_bytes: int = 512 << 10
     result_bytes: int = 1 << 20
     result_items: int = 10_000
-    refreshed_states: int = 32
+    refreshed_states: int = 8
     sent_along: int = 64
     version_items: int = 10_000
     arguments: GraphLimits = field(default_factory=lambda: GraphLimits(max_nodes=20_000, max_depth=60))

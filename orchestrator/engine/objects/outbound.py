@@ -15,12 +15,13 @@ from orchestrator.engine.objects.surface import surface_of
 from sandbox_runner.wire.values import Handle
 from statek.exceptions import LimitExceeded
 
-__all__ = ["Outbound", "type_key"]
+__all__ = ["PLAIN_TYPES", "Outbound", "type_key"]
 
 MAX_DEPTH = 200
 """Containers inside containers of one result."""
 
-_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
+PLAIN_TYPES = frozenset({type(None), bool, int, float, complex, str, bytes})
+"""Types that are sent as they are and contain nothing."""
 
 
 def type_key(target: Any, kind: Kind) -> str:
@@ -59,7 +60,7 @@ class Outbound:
         Raises:
             LimitExceeded: too many or too deeply nested values, or too many grants.
         """
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN_TYPES:
             return value
         self._left -= 1
         if self._left < 0:

@@ -23,14 +23,14 @@ from orchestrator.engine.objects.failures import ApplicationFailure, run_applica
 from orchestrator.engine.objects.grants import EXPLICIT, Grant, Grants, reached
 from orchestrator.engine.objects.kinds import Kind, kind_of
 from orchestrator.engine.objects.limits import ObjectLimits
-from orchestrator.engine.objects.outbound import Outbound, type_key
+from orchestrator.engine.objects.outbound import PLAIN_TYPES, Outbound, type_key
 from orchestrator.engine.objects.surface import MemberKind, is_public_name, stored_fields
 from sandbox_runner.wire.values import GraphError, Handle, encode
 from statek.access import ResourceKind
 from statek.durable import uuid_of
 from statek.exceptions import InternalError, LimitExceeded
 
-__all__ = ["REFUSED", "Access", "Snapshots", "State", "collection_type", "container_access"]
+__all__ = ["REFUSED", "Access", "Snapshots", "State", "blank_state", "collection_type", "container_access"]
 
 _VERSION_BYTES = 16
 
@@ -128,11 +128,11 @@ class Snapshots:
         kind = kind_of(grant.target)
         if kind is not Kind.OBJECT and kind is not None:
             refused = self._owner_refusal(container_access(self._grants, grant))
-            return _blank(handle, kind.value, version, refused, None)
+            return blank_state(handle, kind.value, version, refused, None)
         description = self._describer.of(type(grant.target), explicit=grant.explicit)
         stored = list(stored_fields(grant.target, description.surface))
         description.meet(stored)
-        return _blank(handle, description.key, version, description.closed_because(stored), description)
+        return blank_state(handle, description.key, version, description.closed_because(stored), description)
 
     def version(self, handle: int) -> bytes:
         """Give the version of a handle's present content."""
@@ -161,7 +161,7 @@ class Snapshots:
         description.meet(stored)
         refused = description.closed_because(list(stored))
         if refused is not None:
-            return _blank(grant.id, description.key, b"", refused, description)
+            return blank_state(grant.id, description.key, b"", refused, description)
         content = blake3(b"object\0")
         fields: dict[str, Any] = {}
         named: list[int] = []
@@ -209,6 +209,9 @@ class Snapshots:
 
     def _field(self, grant: Grant, name: str, value: Any) -> tuple[Any, bytes, list[int]]:
         """Convert one stored value; no bytes for one that is not sent (it is asked for by name, and may fail then)."""
+        if type(value) in PLAIN_TYPES:
+            data = encode(value)
+            return (value, data, []) if len(data) <= self._limits.result_bytes else (None, b"", [])
         outbound = self.outbound(reached(grant.id, name))
         try:
             plain = outbound.convert(value)
@@ -246,7 +249,7 @@ class Snapshots:
         access = container_access(self._grants, grant)
         refused = self._owner_refusal(access)
         if refused is not None:
-            return _blank(grant.id, kind.value, b"", refused, None)
+            return blank_state(grant.id, kind.value, b"", refused, None)
         length = len(grant.target)
         items, size, related = self._inline_items(grant, kind, length)
         version = self._collection_version(grant.target)
@@ -311,7 +314,9 @@ def _anonymous_handle(target: Any, kind: Kind) -> Handle:
     return Handle(1, uuid_of(target) if kind is Kind.OBJECT else kind.value)
 
 
-def _blank(handle: int, key: str, version: bytes, refused: str | None, description: TypeDescription | None) -> State:
+def blank_state(
+    handle: int, key: str, version: bytes, refused: str | None, description: TypeDescription | None
+) -> State:
     """Make a state without content: refused, or to be asked for."""
     entry = _state_entry(handle, key, version, denied=refused)
     digest = REFUSED if refused is not None else b""

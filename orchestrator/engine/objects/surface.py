@@ -175,7 +175,7 @@ def _member(name: str, value: Any) -> Member | None:
 
 
 def is_method(value: object) -> bool:
-    """Tell a class-level value that gives something to call; ``inspect.isroutine`` takes cached properties for one too."""
+    """Tell a class-level value that gives something to call (``inspect.isroutine`` counts cached properties in)."""
     if isinstance(value, staticmethod | classmethod | functools.partialmethod):
         return True
     return callable(value) and hasattr(type(value), "__get__") and not isinstance(value, type)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dbzero
 import pytest
 
+from orchestrator.engine.objects import ObjectLimits
 from statek.access import DefaultAcl
 
 from . import calendar_model as model
@@ -52,6 +53,15 @@ def test_class_without_acl_reached_through_an_attribute_is_denied(job):
     assert sandbox.types[state["type"]]["fields"] == []
     assert sandbox.get(person, "name")[0] == "AccessDenied"
     assert sandbox.set(person, "name", "x")[0] == "AccessDenied"
+
+
+def test_a_refusal_stays_a_refusal_after_other_calls(world):
+    sandbox, calendar = world.job(limits=ObjectLimits(refreshed_states=0))
+    person = first_person(sandbox, calendar)
+    sandbox.get(person, "")
+    denied = sandbox.states[person.id]["denied"]
+    sandbox.call(calendar, "rename_all", "x")
+    assert sandbox.states[person.id]["denied"] == denied
 
 
 def test_default_grant_opens_it(world):
