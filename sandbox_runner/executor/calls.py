@@ -127,6 +127,7 @@ class ToolCallable:
         return parse_signature(self._signature_text)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Ask the host."""
         return self._caller.call_with(TOOL, 0, self.__name__, list(args), kwargs)
 
     def __repr__(self) -> str:

@@ -69,6 +69,7 @@ class HandleMethod:
         return parse_signature(self.signature_text)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Ask the host."""
         return self.target._ask(METHOD, self.__name__, list(args), kwargs)
 
     def __eq__(self, other: object) -> bool:

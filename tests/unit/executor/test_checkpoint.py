@@ -188,8 +188,10 @@ def test_what_cannot_be_saved_is_named_once_and_stays_usable(host, start):
     assert step.output == [
         (
             "NOTE",
-            "Not kept after this step: box (cannot pickle '_thread.lock' object); g (cannot pickle 'generator' object);"
-            " lock (cannot pickle '_thread.lock' object)",
+            (
+                "Not kept after this step: box (cannot pickle '_thread.lock' object); g (cannot pickle 'generator' object);"
+                " lock (cannot pickle '_thread.lock' object)"
+            ),
         )
     ]
     step = host.run("print(next(g))\ndef use(): return g", echo=False)

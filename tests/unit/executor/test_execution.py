@@ -47,7 +47,7 @@ def test_a_syntax_error_runs_nothing(host):
     "code",
     [
         "exit({'a': 1})\nnever = 1",
-        "def f():\n    for i in range(3):\n        try:\n            exit({'a': 1})\n        except Exception:\n            pass\nf()",
+        "def f():\n for i in range(3):\n  try:\n   exit({'a': 1})\n  except Exception:\n   pass\nf()",
         "import sys\nsys.exit({'a': 1})",
         "raise SystemExit({'a': 1})",
         "quit({'a': 1})",

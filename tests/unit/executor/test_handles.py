@@ -122,7 +122,9 @@ def test_collections(host, local):
                     n,
                     keys[n],
                     length=len(data[n]),
-                    items=([list(p) for p in data[n].items()] if n == 3 else sorted(data[n])) if local else None,
+                    items=([list(p) for p in data[n].items()] if n == 3 else sorted(data[n]) if n == 4 else data[n])
+                    if local
+                    else None,
                 )
                 for n in numbers
             ]
@@ -134,7 +136,13 @@ def test_collections(host, local):
         target, args = data[call.handle], decode(call.args)[0]
         value = None
         if call.name == "page":
-            every = [list(p) for p in target.items()] if call.handle == 3 else sorted(target)
+            every = (
+                [list(p) for p in target.items()]
+                if call.handle == 3
+                else sorted(target)
+                if call.handle == 4
+                else target
+            )
             value = every[args[0] : args[0] + args[1]]
         elif call.name in {"get", "contains"}:
             value = target[args[0]] if call.name == "get" else args[0] in target
@@ -150,7 +158,8 @@ def test_collections(host, local):
         "l, d, s = tool()\n"
         "print(len(l), l[3], l[-1], l[1:3], l[::-200], sum(l), 449 in l, 'x' in l)\n"
         "l.append(450); l[0] = 7; del l[1]; print(l.pop(), l[:3], len(l), list(l) == l, l == list(l))\n"
-        "d['a'] += 1; print(d['a'], sorted(d), len(d), d.get('zz', 9), dict(d.items()), 'b' in d, d == {'a': 2, 'b': 2})\n"
+        "d['a'] += 1; print(d['a'], sorted(d), len(d), d.get('zz', 9), dict(d.items()),"
+        " 'b' in d, d == {'a': 2, 'b': 2})\n"
         "print(d.pop('b'), d.pop('b', 0), d.setdefault('n', 3), d.copy())\n"
         "s.add(7); s.discard(5); print(sorted(s), 6 in s, len(s), s | {1}, s == {6, 7})",
         tools=[ToolSpec("tool", "()", "")],
