@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from statek.chat_style import ChatStyle
     from statek.prompt_config import make_system_prompt
     from statek.runner import start_statek, start_statek_async
+    from statek.runtime import init
     from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
     from statek.statek_client_api import StatekClientAPI
     from statek.system import tool
@@ -28,6 +29,7 @@ __all__ = [
     "ToolContext",
     "current_tool_context",
     "get_statek_settings",
+    "init",
     "make_system_prompt",
     "set_statek_settings",
     "start_statek",
@@ -44,6 +46,7 @@ _HOMES = {
     "ToolContext": "statek.tools",
     "current_tool_context": "statek.tools",
     "get_statek_settings": "statek.settings",
+    "init": "statek.runtime",
     "make_system_prompt": "statek.prompt_config",
     "set_statek_settings": "statek.settings",
     "start_statek": "statek.runner",

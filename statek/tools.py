@@ -209,7 +209,7 @@ class ToolDef:
 
     def as_internal(self) -> ToolDef:
         """The same tool, kept from the model whatever its name."""
-        return self if self.internal else dataclasses.replace(self, internal=True)
+        return self if self.internal else dataclasses.replace(self, internal=True, hidden=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,9 +68,10 @@ def test_tools_with_an_underscore_become_internal() -> None:
     assert repr(agent) == "Agent(role='calendar_assistant')"
 
 
-def test_whatever_is_given_as_internal_is_internal() -> None:
+def test_whatever_is_given_as_internal_is_internal_and_hidden() -> None:
     agent = make(_tools=[], _internal_tools=[plain])
-    assert [(found.name, found.internal) for found in agent.tool_defs() if not found.system] == [("plain", True)]
+    flags = [(found.name, found.internal, found.hidden) for found in agent.tool_defs() if not found.system]
+    assert flags == [("plain", True, True)]
 
 
 def test_tools_by_name_come_from_the_context() -> None:

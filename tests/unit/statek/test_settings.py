@@ -190,6 +190,7 @@ def test_importing_statek_is_light() -> None:
 
 
 def test_the_public_names() -> None:
+    assert [name for name in statek.__all__ if getattr(statek, name) is None] == []
     assert statek.tool.__module__ == "statek.system"
     assert sorted(statek.__all__) == dir(statek)
     with pytest.raises(AttributeError, match=r"^module 'statek' has no attribute 'nothing'$"):
