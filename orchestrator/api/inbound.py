@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.api.json_values import read_json
-from orchestrator.api.limits import DEFAULT_NEWEST, MAX_NEWEST, MAX_VALUES
+from orchestrator.api.limits import DEFAULT_NEWEST, MAX_NEWEST, MAX_VALUES, RESERVED_PARAMETERS
 from orchestrator.api.texts import from_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from orchestrator.engine.operator_calls import Resolution, Verdict
@@ -19,9 +19,6 @@ from sandbox_runner.wire import values
 from statek.exceptions import InvalidRequest, LimitExceeded
 
 __all__ = ["read_named_values", "read_newest", "read_resolution", "read_text"]
-
-_RESERVED = frozenset({"self", "role", "shared_vars", "message", "tenant", "principal"})
-"""Parameter names that the service gives a meaning of its own."""
 
 _QUICK_BYTES = 16 << 10
 """Larger values are decoded on another thread, so that the event loop never waits for one."""
@@ -72,7 +69,7 @@ async def read_named_values(field: str, found: Iterable[pb.NamedValue], *, param
         where = f"{field}[{item.name!r}]"
         if not item.name.isidentifier() or item.name.startswith("_"):
             raise InvalidRequest(f"{where}: the name must be a Python name without a leading underscore")
-        if parameters and item.name in _RESERVED:
+        if parameters and item.name in RESERVED_PARAMETERS:
             raise InvalidRequest(f"{where}: the name has a meaning of its own; choose another")
         if item.name in result:
             raise InvalidRequest(f"{where} is given twice")

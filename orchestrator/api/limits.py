@@ -11,6 +11,7 @@ __all__ = [
     "MAX_VALUES",
     "PAGE_BYTES",
     "PIECE_BYTES",
+    "RESERVED_PARAMETERS",
 ]
 
 MAX_MESSAGE_BYTES = 4 << 20
@@ -36,3 +37,6 @@ MAX_NEWEST = 10_000
 
 MAX_ERROR_TEXT_BYTES = 2 << 10
 """Each text of an error; gRPC allows 8 KiB of metadata in all."""
+
+RESERVED_PARAMETERS = frozenset({"self", "role", "shared_vars", "message", "tenant", "principal"})
+"""Names that a prompt parameter cannot have, because submitting gives them a meaning of its own."""

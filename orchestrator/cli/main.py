@@ -7,13 +7,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
 
 from orchestrator.cli import exit_codes
-from orchestrator.cli.parser import UsageError, build_parser
+from orchestrator.cli.parser import UsageError, build_parser, explicit_settings
 from orchestrator.cli.terminal import Terminal
 from statek.exceptions import ConfigurationError, StatekError
-from statek.settings import StatekSettings
+from statek.settings import StatekSettings, set_statek_settings
 
 __all__ = ["main"]
 
@@ -77,12 +76,7 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _settings(options: argparse.Namespace) -> StatekSettings:
     """The settings in force for this command; also those of the process, for the application's own code."""
-    from statek.settings import set_statek_settings
-
-    explicit: dict[str, Any] = dict(getattr(options, "set_", []))
-    if hasattr(options, "data_dir"):
-        explicit["data_dir"] = options.data_dir
-    settings = StatekSettings.load(explicit, file=getattr(options, "settings", None))
+    settings = StatekSettings.load(explicit_settings(options), file=getattr(options, "settings", None))
     set_statek_settings(settings)
     return settings
 

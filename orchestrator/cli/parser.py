@@ -9,7 +9,10 @@ from typing import Any, NoReturn
 from orchestrator.api.json_values import read_json
 from orchestrator.api.limits import DEFAULT_NEWEST
 
-__all__ = ["COMMANDS", "UsageError", "build_parser", "command_names"]
+__all__ = ["COMMANDS", "UsageError", "build_parser", "command_names", "explicit_settings"]
+
+_LEVELS = 3
+"""Depths of parsers: statek, command, command of a command."""
 
 COMMANDS = {
     "run": "run one job to its end in this process",
@@ -45,11 +48,10 @@ def command_names() -> list[str]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser; common options may stand before or behind the command."""
-    common = _common_options()
     parser = _Parser(
         prog="statek",
         description="Durable Python agents in sandboxes.",
-        parents=[common],
+        parents=[_common_options(0)],
         epilog="Exit codes: 0 done, 1 failed, 2 wrong arguments or something to set up first, 3 the job is suspended.",
         allow_abbrev=False,
     )
@@ -58,7 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
     def add(name: str, parent: Any = commands, summary: str = "") -> argparse.ArgumentParser:
         text = summary or COMMANDS[name]
         made: argparse.ArgumentParser = parent.add_parser(
-            name, parents=[common], help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
+            name,
+            parents=[_common_options(1 + (parent is not commands))],
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            allow_abbrev=False,
         )
         return made
 
@@ -86,8 +92,22 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _common_options() -> argparse.ArgumentParser:
-    """Options of every command. Their defaults are absent, so that a later parser keeps an earlier one's value."""
+def explicit_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the arguments give, by name; the later ones win."""
+    given: dict[str, Any] = {}
+    for level in range(_LEVELS):
+        given.update(getattr(options, f"set_{level}", ()))
+    if hasattr(options, "data_dir"):
+        given["data_dir"] = str(options.data_dir)
+    return given
+
+
+def _common_options(level: int) -> argparse.ArgumentParser:
+    """Options of every command, for the parser at some depth.
+
+    Their defaults are absent, so that a deeper parser keeps the value that was given before it. One that may
+    be repeated needs a name per depth, because a deeper parser would otherwise drop the earlier ones.
+    """
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = common.add_argument_group("common options")
     group.add_argument("--data-dir", type=Path, metavar="DIR", help="directory of the store and the service's socket")
@@ -96,23 +116,16 @@ def _common_options() -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--set",
-        dest="set_",
+        dest=f"set_{level}",
         type=_setting,
-        action=_Extend,
+        action="append",
         metavar="NAME=VALUE",
-        help="a setting, before file and environment",
+        help="a setting, before file and environment; may be repeated",
     )
     group.add_argument("--json", action="store_true", help="print JSON")
     group.add_argument("--progress", action="store_true", help="show progress although no terminal is there")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return common
-
-
-class _Extend(argparse.Action):
-    """Appends to a list that earlier parsers may have begun."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest, []), values])
 
 
 def _job_options(parser: argparse.ArgumentParser, *, role_required: bool) -> None:

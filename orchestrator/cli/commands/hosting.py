@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.api.limits import RESERVED_PARAMETERS
 from orchestrator.api.server import ApiServer
 from orchestrator.api.socket_file import api_socket
 from orchestrator.app import open_service
@@ -128,27 +129,29 @@ async def run_job(
     Raises:
         StatekError: the service cannot be opened, or the job is refused.
     """
-    async with open_service(settings, agents, model=model, driver=driver, progress=progress.say) as service:
-        async with ApiServer(service, settings):
-            id_ = await service.submit(
-                job.role,
-                shared_vars=job.shared_vars,
-                message=job.message,
-                principal=job.principal,
-                **job.params,
-            )
-            progress.say(f"job {id_} is running")
-            printing = asyncio.ensure_future(_print_items(service, id_, terminal, progress))
-            try:
-                summary = await service.wait(id_)
-                if summary.status == "DONE":
-                    await printing
-            finally:
-                printing.cancel()
-                with suppress(asyncio.CancelledError):
-                    await printing
-            progress.say("closing the service")
-            return summary
+    params: dict[str, Any] = dict(job.params)
+    reserved = sorted(params.keys() & RESERVED_PARAMETERS)
+    if reserved:
+        raise InvalidRequest(f"a prompt parameter cannot be called {reserved[0]!r}")
+    async with (
+        open_service(settings, agents, model=model, driver=driver, progress=progress.say) as service,
+        ApiServer(service, settings),
+    ):
+        id_ = await service.submit(
+            job.role, shared_vars=job.shared_vars, message=job.message, principal=job.principal, **params
+        )
+        progress.say(f"job {id_} is running")
+        printing = asyncio.ensure_future(_print_items(service, id_, terminal, progress))
+        try:
+            summary = await service.wait(id_)
+            if summary.status == "DONE":
+                await printing
+        finally:
+            printing.cancel()
+            with suppress(asyncio.CancelledError):
+                await printing
+        progress.say("closing the service")
+        return summary
 
 
 async def _print_items(service: Service, id_: str, terminal: Terminal, progress: Progress) -> None:
