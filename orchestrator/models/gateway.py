@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from orchestrator.models._litellm_thread import LitellmThread, ReplyBudget
 from orchestrator.models.masking import safe_text
+from orchestrator.models.options import request_options
 from orchestrator.models.retry import is_retryable_status, retry_after_seconds, wait_before_attempt
 from orchestrator.models.settings import GatewaySettings
 from statek.exceptions import ModelError
@@ -17,29 +18,6 @@ from statek.model import ModelReply, ModelRequest, ModelUsage, ProviderToolCall
 
 __all__ = ["LiteLLMModel"]
 
-# Sampling and length only: nothing that names keys, files, callbacks or another destination than api_base.
-_OPTIONS = frozenset(
-    {
-        "api_base",
-        "api_version",
-        "frequency_penalty",
-        "logit_bias",
-        "max_completion_tokens",
-        "max_tokens",
-        "parallel_tool_calls",
-        "presence_penalty",
-        "reasoning_effort",
-        "response_format",
-        "seed",
-        "service_tier",
-        "stop",
-        "thinking",
-        "tool_choice",
-        "top_k",
-        "top_p",
-        "verbosity",
-    }
-)
 # Providers for which an explicit key is all the authority that litellm sends; others add credentials of their own.
 _KEY_ONLY_PROVIDERS = frozenset({"hosted_vllm", "lm_studio", "ollama", "ollama_chat", "openai"})
 _PLACEHOLDER_KEY = "no-key"
@@ -126,13 +104,10 @@ class LiteLLMModel:
             ModelError: the provider failed or refused, the reply is too large, a key is missing, or an option is
                 unknown. Its text contains no key.
         """
-        unknown = sorted(set(request.options) - _OPTIONS)
-        if unknown:
-            known = ", ".join(sorted(_OPTIONS))
-            raise ModelError(f"unknown model option {', '.join(unknown)[:200]}; known options: {known}")
+        options = request_options(request.options)
         for attempt in range(1, self._settings.attempts + 1):
             try:
-                return await self._run(functools.partial(self._attempt, request, attempt))
+                return await self._run(functools.partial(self._attempt, request, options, attempt))
             except _Attempt as failure:
                 wait = wait_before_attempt(self._settings, attempt + 1, failure.asked_seconds)
                 if not failure.retryable or wait is None:
@@ -184,11 +159,11 @@ class LiteLLMModel:
         found = litellm.validate_environment(model, api_base=self._settings.api_base)
         return () if found["keys_in_environment"] else tuple(found["missing_keys"])
 
-    def _destination(self, litellm: Any, request: ModelRequest) -> dict[str, Any]:
+    def _destination(self, litellm: Any, request: ModelRequest, options: Mapping[str, Any]) -> dict[str, Any]:
         """``api_base`` and ``api_key`` of a call, where they are not litellm's own choice."""
         provider = self._provider(litellm, request.model)
         served_at = self._settings.model_bases.get(request.model, self._settings.api_base)
-        base = request.options.get("api_base", served_at)
+        base = options.get("api_base", served_at)
         if base is not None and not isinstance(base, str):
             raise ModelError(f"option api_base must be a str, got {type(base).__name__}")
         if base is not None and base.rstrip("/") not in self._trusted:
@@ -209,11 +184,13 @@ class LiteLLMModel:
             destination["api_key"] = self._settings.api_keys[provider]
         return destination
 
-    async def _attempt(self, request: ModelRequest, number: int, litellm: Any) -> ModelReply:
+    async def _attempt(
+        self, request: ModelRequest, options: Mapping[str, Any], number: int, litellm: Any
+    ) -> ModelReply:
         """One request; raises ``_Attempt`` for everything that went wrong with it."""
         arguments: dict[str, Any] = {
-            **{name: value for name, value in request.options.items() if name != "api_base"},
-            **self._destination(litellm, request),
+            **{name: value for name, value in options.items() if name != "api_base"},
+            **self._destination(litellm, request, options),
         }
         if request.temperature is not None:
             arguments["temperature"] = request.temperature
