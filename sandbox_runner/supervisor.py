@@ -108,7 +108,7 @@ class _Supervisor:
             try:
                 await self._send(hello=self._hello())
                 await self._read_host()
-            except (_HostGone, grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            except (_HostGone, grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
                 return 0
         return 0
 

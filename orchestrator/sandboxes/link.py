@@ -35,6 +35,7 @@ PROTOCOL = 1
 _MAX_SOCKET_PATH = 107
 # FromRunner's own fields around an executor frame: sequence number, tag, length.
 _ENVELOPE_BYTES = 64
+_STREAM_ERRORS = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
 _METHOD = "/sandbox_runner.wire.v1.RunnerHost/Attach"
 
 _T = TypeVar("_T")
@@ -251,7 +252,7 @@ class RunnerLink:
             data = message.SerializeToString()
             try:
                 await context.write(data)
-            except (grpc.aio.BaseError, asyncio.InvalidStateError):
+            except _STREAM_ERRORS:
                 self.fail(RunnerLost("the runner's stream broke"))
                 raise self._error() from None
 
@@ -299,7 +300,7 @@ class RunnerLink:
             await self._read(context)
         except RunnerViolation as error:
             self.fail(error)
-        except (grpc.aio.BaseError, asyncio.InvalidStateError):
+        except _STREAM_ERRORS:
             self.fail(RunnerLost("the runner's stream broke"))
         except asyncio.CancelledError:
             self.fail(RunnerLost("the runner went away"))

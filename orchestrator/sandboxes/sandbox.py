@@ -270,7 +270,9 @@ class Sandbox:
                 return await self._backstop("the step ran past its deadline and the runner did not end it")
             remaining -= time.monotonic() - begun
             request = step.call.result()
-            answer = await step.handler.call(request)
+            answer = await self._answer(step, request)
+            if self._link.lost.done():
+                return _death_of(self._link.lost.result())
             if step.end.done():
                 return step.end.result()
             reply = result_frame(request, answer, self._inbound.frame_bytes)
@@ -279,6 +281,17 @@ class Sandbox:
             begun = time.monotonic()
             # At least a millisecond: 0 would leave the clock stopped.
             await self._link.send_frame(reply, deadline_ms=_milliseconds(remaining))
+
+    async def _answer(self, step: _Step, request: CallRequest) -> CallAnswer:
+        """Let the handler finish whatever the runner does meanwhile: its effect must get its outcome."""
+        work = asyncio.ensure_future(step.handler.call(request))
+        try:
+            await asyncio.wait((work, self._link.lost), return_when=asyncio.FIRST_COMPLETED)
+            if self._link.lost.done():
+                await self._die(_death_of(self._link.lost.result()))
+            return await work
+        finally:
+            work.cancel()
 
     async def _await_start(self, step: _Step, limit: float) -> None:
         started = asyncio.ensure_future(step.started.wait())

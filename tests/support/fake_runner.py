@@ -34,7 +34,7 @@ class FakeRunner:
     async def send_raw(self, data: bytes) -> None:
         try:
             await self.stream.write(data)
-        except (grpc.aio.BaseError, asyncio.InvalidStateError):
+        except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
             return  # the host has hung up, as it should on a violation
 
     async def say(self, **body: Any) -> None:
