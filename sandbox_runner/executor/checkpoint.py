@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox_runner.executor.blocks import BlockTable
-from sandbox_runner.executor.components import ATOMIC, Group, split
+from sandbox_runner.executor.components import Group, split
 from sandbox_runner.executor.handles import Handles
 from sandbox_runner.executor.namespace import Namespace
 from sandbox_runner.executor.opaque import FLAT_TYPES, RAW_TYPES, flat_stream, named_head, pickle_head
@@ -113,7 +113,7 @@ class Checkpointer:
     ) -> list[_Serialized]:
         values = {name: variables[name] for name in group.names}
         try:
-            return [self._one(values, group.parts, held)]
+            return [self._one(values, group, held)]
         except Exception as error:
             if len(values) == 1:
                 lost[group.names[0]] = _reason(error)
@@ -122,20 +122,20 @@ class Checkpointer:
         good: dict[str, Any] = {}
         for name, value in values.items():
             try:
-                self._one({name: value}, group.parts, set())
+                self._one({name: value}, group, set())
             except Exception as error:
                 lost[name] = _reason(error)
             else:
                 good[name] = value
         try:
-            return [self._one(good, group.parts, held)] if good else []
+            return [self._one(good, group, held)] if good else []
         except Exception as error:
             lost.update(dict.fromkeys(good, _reason(error)))
             return []
 
-    def _one(self, values: dict[str, Any], parts: int, held: set[int]) -> _Serialized:
+    def _one(self, values: dict[str, Any], group: Group, held: set[int]) -> _Serialized:
         names = list(values)
-        if parts <= GRAPH_BYTES:
+        if group.parts <= GRAPH_BYTES:
             try:
                 return _Serialized(names, GRAPH, self._graph(values, held, GRAPH_BYTES))
             except GraphError:
@@ -145,7 +145,7 @@ class Checkpointer:
             kind = type(value)
             if kind in RAW_TYPES and value:
                 return _Serialized(names, OPAQUE, named_head(RAW_TYPES[kind], name), [memoryview(value)])
-            if kind in FLAT_TYPES and len(value) >= _FLAT_PARTS and _is_flat(value):
+            if kind in FLAT_TYPES and len(value) >= _FLAT_PARTS and group.flat:
                 return _Serialized(names, OPAQUE, named_head(FLAT_TYPES[kind], name) + flat_stream(value))
         return self._pickled(names, values, held)
 
@@ -197,15 +197,6 @@ class Checkpointer:
 
 def _is_importable_module(value: object) -> bool:
     return type(value) is types.ModuleType and sys.modules.get(value.__name__) is value and value.__name__ != "__main__"
-
-
-def _is_flat(value: Any) -> bool:
-    """Whether the elements have no parts and pickle in the C pickler without asking for anything."""
-    items = value if type(value) is list else [*value.keys(), *value.values()]
-    return set(map(type, items)) <= _FLAT_ELEMENTS
-
-
-_FLAT_ELEMENTS = frozenset({type(None), bool, int, float, str, bytes}) & ATOMIC
 
 
 def _reason(error: BaseException) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 from sandbox_runner.executor.calls import ToolCallable
 from sandbox_runner.executor.handles import DurableObject
 
-__all__ = ["ATOMIC", "Group", "split"]
+__all__ = ["ATOMIC", "FLAT_ELEMENTS", "Group", "split"]
 
 ATOMIC: frozenset[type] = frozenset(
     {
@@ -62,6 +62,9 @@ ATOMIC: frozenset[type] = frozenset(
 )
 """Types whose values share nothing mutable, or nothing that a checkpoint keeps."""
 
+FLAT_ELEMENTS: frozenset[type] = frozenset({type(None), bool, int, float, str, bytes})
+"""Types that pickle without asking for anything."""
+
 
 class Group:
     """Variables that travel together.
@@ -69,13 +72,15 @@ class Group:
     Attributes:
         names: sorted.
         parts: objects that were visited, a lower bound for the size of the encoding in bytes.
+        flat: one list or dict of values of FLAT_ELEMENTS.
     """
 
-    __slots__ = ("names", "parts")
+    __slots__ = ("flat", "names", "parts")
 
     def __init__(self, names: list[str], parts: int) -> None:
         self.names = names
         self.parts = parts
+        self.flat = False
 
 
 def split(variables: Mapping[str, Any], namespaces: frozenset[int]) -> list[Group]:
@@ -88,6 +93,7 @@ def split(variables: Mapping[str, Any], namespaces: frozenset[int]) -> list[Grou
     owner: dict[int, str] = {}
     parent: dict[str, str] = {}
     parts: dict[str, int] = {}
+    flat: set[str] = set()
     numpy = sys.modules.get("numpy")
     array_type = getattr(numpy, "ndarray", None)
     skipped = tuple(kind for kind in (getattr(numpy, "dtype", None), getattr(numpy, "generic", None)) if kind)
@@ -126,7 +132,10 @@ def split(variables: Mapping[str, Any], namespaces: frozenset[int]) -> list[Grou
             if not referents:
                 continue
             parts[name] += len(referents)
-            if not set(map(type, referents)) <= ATOMIC:
+            kinds = set(map(type, referents))
+            if item is value and kinds <= FLAT_ELEMENTS and (kind is list or kind is dict):
+                flat.add(name)
+            elif not kinds <= ATOMIC:
                 more = [part for part in referents if type(part) not in ATOMIC]
                 if array_type is not None and isinstance(item, array_type):
                     alive.append(more)
@@ -138,6 +147,7 @@ def split(variables: Mapping[str, Any], namespaces: frozenset[int]) -> list[Grou
         group.parts += parts[name]
     for group in groups.values():
         group.names.sort()
+        group.flat = len(group.names) == 1 and group.names[0] in flat
     return sorted(groups.values(), key=lambda group: group.names[0])
 
 
