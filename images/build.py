@@ -108,14 +108,9 @@ def _root_archive(flavour: str, work: Path) -> Path:
 def _append_runner(archive: Path, work: Path) -> None:
     """Add the runner's code, compiled, to the archive."""
     root = work / "code"
-    with tarfile.open(archive) as tar:
-        # Only what runs the compiler: the interpreter, its libraries and the loader.
-        members = [
-            member
-            for member in tar.getmembers()
-            if not member.name.startswith(f"./{SITE}/") and not member.name.startswith(("./dev", "./proc"))
-        ]
-        tar.extractall(root, members=members, filter="tar")
+    root.mkdir()
+    # Only what runs the compiler: the interpreter, its libraries and the loader.
+    run(["tar", "-C", str(root), "-xf", str(archive), f"--exclude=./{SITE}/*"], "unpacking the interpreter")
     for path in runner_sources():
         target = root / SITE / path.relative_to(PROJECT_ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
