@@ -369,8 +369,6 @@ class _Reader:
         """The finished container for one that was open."""
         return self.slots[child.slot] if type(child) is _Unfinished else child
 
-    # ---------------------------------------------------------------- values without children
-
     def zone(self) -> dt.tzinfo | None:
         """Read a time zone."""
         form = self.byte()

@@ -189,7 +189,8 @@ def test_what_cannot_be_saved_is_named_once_and_stays_usable(host, start):
         (
             "NOTE",
             (
-                "Not kept after this step: box (cannot pickle '_thread.lock' object); g (cannot pickle 'generator' object);"
+                "Not kept after this step: box (cannot pickle '_thread.lock' object);"
+                " g (cannot pickle 'generator' object);"
                 " lock (cannot pickle '_thread.lock' object)"
             ),
         )
