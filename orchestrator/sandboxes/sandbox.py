@@ -31,6 +31,7 @@ from orchestrator.sandboxes.inbound_untrusted import decode_executor
 from orchestrator.sandboxes.link import RunnerLink
 from orchestrator.sandboxes.outbound import block_frame, restore_frame, result_frame, run_frame
 from orchestrator.sandboxes.step import (
+    CallAnswer,
     CallHandler,
     CallRequest,
     Component,

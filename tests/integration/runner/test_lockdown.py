@@ -104,7 +104,7 @@ async def test_identity(runner: Running) -> None:
     assert isinstance(end, StepResult)
     assert (end.error_message, runner.printed()) == (
         "",
-        [f"{none} {none} {none} 1 2", "True ['e', 'n', 'n', 'o']", "True [True, True, True]"],
+        [f"{none} {none} {none} 1 2", 'True ["e","n","n","o"]', "True [True,True,True]"],
     )
 
 
