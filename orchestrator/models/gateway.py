@@ -59,16 +59,24 @@ class LiteLLMModel:
         self._trusted = frozenset(base.rstrip("/") for base in bases)
 
     async def start(self) -> None:
-        """Import litellm now, so that the first call does not wait for it (about 2 s).
+        """Import litellm now, so that the first call does not wait for it (seconds).
+
+        Imports hold the interpreter in pieces of up to tens of milliseconds: call it before the service takes jobs.
 
         Raises:
             ModelError: litellm does not import, or the gateway is closed.
         """
 
-        async def nothing(_litellm: Any) -> None:
-            return None
+        async def warm(litellm: Any) -> None:
+            # An answer that litellm makes up itself loads what it would otherwise load during the first real call.
+            messages = [{"role": "user", "content": "x"}]
+            await litellm.acompletion(model="openai/gpt-4o-mini", messages=messages, mock_response="x", api_key="x")
+            # The client of OpenAI-compatible providers loads its resources, 500 modules, when they are first touched.
+            import openai
 
-        await self._run(nothing)
+            _ = openai.AsyncOpenAI(api_key="x", http_client=litellm.aclient_session).chat.completions
+
+        await self._run(warm)
 
     async def aclose(self) -> None:
         """Cancel what is under way and close the connections; the gateway cannot be used afterwards."""

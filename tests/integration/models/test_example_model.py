@@ -17,9 +17,9 @@ async def test_without_a_key_the_recording_answers(monkeypatch):
         chosen = await choose_model("openai/gpt-5-mini", provider)
         assert (chosen.name, chosen.recorded) == (RECORDED_MODEL, True)
         assert chosen.gateway.model_bases == {RECORDED_MODEL: provider.api_base}
+        reason = "OPENAI_API_KEY is not set, so openai/gpt-5-mini cannot be asked"
         assert chosen.lines == (
-            "Model: RECORDED replies, no language model "
-            "(OPENAI_API_KEY is not set, so openai/gpt-5-mini cannot be asked).",
+            f"Model: RECORDED replies, no language model ({reason}).",
             f"       They come over HTTP from {provider.api_base}, out of examples/calendar_assistant/transcript.md.",
         )
 
