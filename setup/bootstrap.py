@@ -99,7 +99,7 @@ def environment() -> None:
     if not _works([python, "-m", "pip", "--version"]):
         _make_venv(python)
     say(
-        f"installing the locked dependencies of {LOCK.relative_to(ROOT)} into {VENV.relative_to(ROOT)} (about a minute)"
+        f"installing the locked dependencies of {LOCK.relative_to(ROOT)} into {VENV.relative_to(ROOT)} (a minute)"
     )
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     run([*pip, "--require-hashes", "--no-deps", "-r", str(LOCK)])

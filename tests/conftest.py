@@ -15,6 +15,7 @@ REQUIRE_DOCKER = "STATEK_TEST_REQUIRE_DOCKER"
 
 _docker_outcomes = {"passed": 0, "failed": 0}
 _docker_deselected = 0
+_docker_tests: set[str] = set()  # by mark: a report's keywords also hold the names of its folders
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,10 @@ def docker_engine() -> Iterator[str]:
         engine.stop()
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    _docker_tests.update(item.nodeid for item in session.items if item.get_closest_marker("docker"))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_deselected(items: list[pytest.Item]) -> None:
     global _docker_deselected
@@ -42,7 +47,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if "docker" in report.keywords and (report.when == "call" or report.outcome == "failed"):
+    if report.nodeid in _docker_tests and (report.when == "call" or report.outcome == "failed"):
         _docker_outcomes["passed" if report.passed else "failed"] += 1
 
 
