@@ -98,9 +98,7 @@ def environment() -> None:
     python = str(VENV / "bin" / "python")
     if not _works([python, "-m", "pip", "--version"]):
         _make_venv(python)
-    say(
-        f"installing the locked dependencies of {LOCK.relative_to(ROOT)} into {VENV.relative_to(ROOT)} (a minute)"
-    )
+    say(f"installing the locked dependencies of {LOCK.relative_to(ROOT)} into {VENV.relative_to(ROOT)} (a minute)")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     run([*pip, "--require-hashes", "--no-deps", "-r", str(LOCK)])
     run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
@@ -130,7 +128,7 @@ def _make_venv(python: str) -> None:
         run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "pip"])
     else:
         raise Missing(
-            f"python3 has no venv with pip (ensurepip) here; an administrator runs: apt-get install python{version}-venv"
+            f"python3 has no venv with pip (ensurepip); an administrator runs: apt-get install python{version}-venv"
         )
 
 

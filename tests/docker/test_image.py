@@ -39,7 +39,8 @@ def test_image_is_python_and_the_runner_and_nothing_else(
     tag: str, docker_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
-    container = DockerContainer(tag, docker_client_kw={"base_url": docker_engine})
+    monkeypatch.setenv("DOCKER_HOST", docker_engine)
+    container = DockerContainer(tag)
     container.with_kwargs(entrypoint=["/usr/bin/python3.11", "-c", LOOK], network_mode="none", read_only=True)
     container.with_env("PYTHONPATH", "/opt/runner")
     with container as running:
