@@ -230,13 +230,24 @@ class BubblewrapDriver:
         return await asyncio.to_thread(usage_of_tree, record.pid)
 
     async def list_runners(self, store_id: str) -> list[RunnerRef]:
-        """Every runner of that store that has a record; a dead one too, so that its rest is removed."""
-        records = await asyncio.to_thread(self._children.all)
+        """Every runner of that store that has a record; the rest of dead ones, of any store, is removed."""
+        records = await asyncio.to_thread(self._sweep)
         return [
             RunnerRef(driver=self.name, id=str(item.pid), runner_id=item.runner_id, incarnation=item.incarnation)
             for item in records
             if item.store_id == store_id
         ]
+
+    def _sweep(self) -> list[ChildRecord]:
+        """Remove groups and records whose processes are gone; the records that are left."""
+        alive = []
+        for record in self._children.all():
+            if start_time(record.pid) == record.started or start_time(record.parent) == record.parent_started:
+                alive.append(record)
+            else:
+                _end(record)
+                self._children.forget(record.runner_id)
+        return alive
 
     async def aclose(self) -> None:
         """Nothing is held beyond the runners, which go on."""
