@@ -118,6 +118,7 @@ def test_the_empty_slot_is_after_what_is_there(calendar):
     calendar.add("reminder", at(13), at(16), busy=False)
     assert calendar.find_empty_slot(after=at(8), duration=HOUR) == at(13)
     assert calendar.find_empty_slot(after=at(8), duration=timedelta(minutes=45)) == at(11)
+    assert calendar.find_empty_slot(after=at(10, 45), duration=timedelta(minutes=15)) == at(11)
     assert calendar.find_empty_slot(after=at(13, 1), duration=timedelta(0)) == at(13, 15)
     assert calendar.find_empty_slot(after=at(14).replace(tzinfo=None), duration=HOUR) == at(14)
     assert calendar.find_empty_slot(after=at(16, 30), duration=HOUR) == at(9, day=date(2026, 3, 3))
@@ -232,11 +233,11 @@ def count_calls(question: Callable[[], object]) -> int:
     return count
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(st.tuples(st.integers(0, 14 * 96), st.integers(1, 60)), max_size=25),
-    st.integers(0, 14 * 96),
-    st.integers(1, 32),
+    st.lists(st.tuples(st.integers(36, 3 * 96), st.integers(1, 12)), max_size=25),
+    st.integers(36, 2 * 96),
+    st.integers(1, 16),
 )
 def test_a_slot_is_free_and_the_first_one(busy, after, length):
     calendar = Calendar("Europe/Warsaw")
