@@ -343,7 +343,7 @@ class Pool:
     async def _bring_up(self, runner: _Runner) -> None:
         try:
             await runner.link.listen()
-            runner.ref = await self._driver.start(runner.spec)
+            await self._start(runner)
             runner.hello = await runner.link.wait_hello(self._hello_seconds)
         except (StatekError, TimeoutError, OSError) as error:
             self._starting -= 1
@@ -364,6 +364,16 @@ class Pool:
             self._warm.append(runner)
             self._hand_out()
         self._wake.set()
+
+    async def _start(self, runner: _Runner) -> None:
+        """Start the runner's processes; a cancellation waits for them, else nobody would know whom to end."""
+        start = asyncio.ensure_future(self._driver.start(runner.spec))
+        try:
+            runner.ref = await asyncio.shield(start)
+        except asyncio.CancelledError:
+            with contextlib.suppress(StatekError, OSError):
+                runner.ref = await start
+            raise
 
     def _fail_first_waiter(self, error: BaseException) -> None:
         while self._waiters:
