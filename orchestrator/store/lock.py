@@ -29,7 +29,7 @@ class Identity:
 
 
 class StoreLock:
-    """An fcntl lock on ``lock`` in the store's own folder. The kernel frees it when the process ends, however it ends."""
+    """A lock on the file ``lock`` in the store's own folder; the kernel frees it however the process ends."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -45,9 +45,9 @@ _BOOT = "import sys; sys.path.append(sys.argv[1]); from orchestrator.store.probe
 
 def main(root: str, prefix: str) -> None:
     """The child: open, count, say ok, and end without giving dbzero a chance to write."""
-    import os  # noqa: PLC0415
+    import os
 
-    import dbzero  # noqa: PLC0415
+    import dbzero
 
     dbzero.init(root, autocommit=False)
     dbzero.open(prefix, "r")

@@ -19,7 +19,7 @@ from orchestrator.store.lock import StoreLock
 from orchestrator.store.probe import probe_prefix
 from orchestrator.store.thread import Answer, StoreThread, Work
 from orchestrator.store.tracking import TrackedWrites, TrackingUnavailable
-from statek.durable.checked import control, gate
+from statek.durable.gate import control, gate
 from statek.exceptions import ConfigurationError, InvalidRequest, StoreDamaged, StoreError, StoreFull
 
 __all__ = ["DEFAULT_CACHE_BYTES", "Store"]
@@ -177,7 +177,8 @@ class Store:
 
     async def read(self, fn: Callable[[], T]) -> T:
         """Run ``fn`` between mutations. A mutation in it raises `StoreError`."""
-        return await self._submit_async(fn, writes=False, durable=False)
+        result: T = await self._submit_async(fn, writes=False, durable=False)
+        return result
 
     async def write(self, fn: Callable[[], T]) -> T:
         """Run ``fn`` as one atomic block. It becomes durable with the next flush, within about 0.2 s.
@@ -186,7 +187,8 @@ class Store:
             Exception: whatever ``fn`` raises; the block is rolled back.
             UnstorableValue: a value was refused; the block is rolled back.
         """
-        return await self._submit_async(lambda: self._atomic(fn), writes=True, durable=False, name=fn)
+        result: T = await self._submit_async(lambda: self._atomic(fn), writes=True, durable=False, name=fn)
+        return result
 
     async def commit(self, fn: Callable[[], T]) -> T:
         """`write`, and return when it survives a crash.
@@ -195,7 +197,8 @@ class Store:
             StoreFull: the disk refused. The change is applied in memory but not acknowledged: a later
                 successful flush makes it durable, a crash before that loses it.
         """
-        return await self._submit_async(lambda: self._atomic(fn), writes=True, durable=True, name=fn)
+        result: T = await self._submit_async(lambda: self._atomic(fn), writes=True, durable=True, name=fn)
+        return result
 
     async def flush(self) -> None:
         """Return when everything written so far survives a crash.
@@ -211,13 +214,15 @@ class Store:
         """`read`, blocking. On the store thread it runs directly. It blocks an event loop: use `read` there."""
         if self.on_store_thread():
             return fn()
-        return self._submit_sync(fn, writes=False, durable=False)
+        result: T = self._submit_sync(fn, writes=False, durable=False)
+        return result
 
     def write_sync(self, fn: Callable[[], T]) -> T:
         """`write`, blocking. On the store thread it joins the atomic block that is open, or is one."""
         if self.on_store_thread():
             return self._atomic(fn)
-        return self._submit_sync(lambda: self._atomic(fn), writes=True, durable=False, name=fn)
+        result: T = self._submit_sync(lambda: self._atomic(fn), writes=True, durable=False, name=fn)
+        return result
 
     def commit_sync(self, fn: Callable[[], T]) -> T:
         """`commit`, blocking.
@@ -226,7 +231,8 @@ class Store:
             StoreError: on the store thread, where nobody may wait for a flush.
         """
         self._refuse_on_store_thread("commit_sync")
-        return self._submit_sync(lambda: self._atomic(fn), writes=True, durable=True, name=fn)
+        result: T = self._submit_sync(lambda: self._atomic(fn), writes=True, durable=True, name=fn)
+        return result
 
     def flush_sync(self) -> None:
         """`flush`, blocking.
@@ -254,7 +260,8 @@ class Store:
         if guard is None:
             return 0
         self.flush_sync()
-        return self._submit_sync(guard.differences, writes=False, durable=False)
+        result: int = self._submit_sync(guard.differences, writes=False, durable=False)
+        return result
 
     def close(self) -> None:
         """Flush, close dbzero and leave the clean-shutdown mark. Closing twice does nothing.
@@ -289,7 +296,7 @@ class Store:
                 self._guard.release()
 
     def _flush_now(self) -> None:
-        """dbzero commit, then the redo record. On the store thread."""
+        """Commit in dbzero, then the redo record. On the store thread."""
         try:
             control.call("commit")
             if self._guard is not None:

@@ -196,7 +196,7 @@ class StoreThread:
             self._flush()
             self._unflushed = 0
             self.batches += 1
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged, and the next waiter is told
             # Nobody was promised anything; the next write or flush tries again and its caller is told.
             self._idle_flush_failed = True
             self._unflushed = 1

@@ -7,7 +7,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 import dbzero
 
-from statek.durable.checked import DICT, LIST, SET, TUPLE, install
+from statek.durable.checked import install
+from statek.durable.containers import DICT, LIST, SET, TUPLE
 from statek.exceptions import NotFound
 
 __all__ = [

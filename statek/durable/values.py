@@ -7,7 +7,7 @@ exponent, datetimes with a zone). Nothing reaches it that has not passed here.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -33,8 +33,8 @@ _is_enum_value: Callable[[object], bool] = dbzero.is_enum_value
 _native_types: set[type] = set()
 
 _ADVICE = {
-    datetime.timedelta: "store integer microseconds",
-    datetime.timezone: "store the zone's name",
+    dt.timedelta: "store integer microseconds",
+    dt.timezone: "store the zone's name",
     complex: "store a list of two floats",
     frozenset: "store a list or a set",
     bytearray: "store bytes",
@@ -88,7 +88,7 @@ def check_key(key: object, path: str = "key") -> None:
     elif kind is int:
         if not 0 <= key <= _INT64_MAX:  # type: ignore[operator]
             raise UnstorableValue(path, "integer keys must lie between 0 and 2**63 - 1; use a str key")
-    elif kind is datetime.date or kind is datetime.datetime:
+    elif kind is dt.date or kind is dt.datetime:
         _check_leaf(key, kind, path)
     elif not (_is_memo(key) and not isinstance(key, type)) and not _is_enum_value(key):
         raise UnstorableValue(path, f"a {_name(kind)} cannot be a key or set member; use a str key")
@@ -104,12 +104,12 @@ def _check_leaf(value: Any, kind: type, path: str) -> None:
     elif kind is int:
         if not _INT64_MIN <= value <= _INT64_MAX:
             raise UnstorableValue(path, "integers must fit in 64 bits; store it as str or bytes")
-    elif value is None or kind is bool or kind is float or kind is datetime.date:
+    elif value is None or kind is bool or kind is float or kind is dt.date:
         return
     elif kind is bytes:
         if len(value) > MAX_BYTES:
             raise UnstorableValue(path, f"bytes may be {MAX_BYTES} long, this is {len(value)}; use the block store")
-    elif kind is datetime.datetime:
+    elif kind is dt.datetime:
         if value.tzinfo is not None:
             raise UnstorableValue(
                 path, "datetimes with a zone lose microseconds; store int microseconds UTC plus the zone's name"
