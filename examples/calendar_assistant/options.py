@@ -59,7 +59,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--ics", metavar="FILE", default="", help="iCalendar file to import (default: a made-up year)")
     parser.add_argument("--model", default="", help=f"provider/model (default: {DEFAULT_MODEL})")
-    parser.add_argument("--data-dir", metavar="DIR", default="", help="where state is kept (default: .statek/example)")
+    parser.add_argument("--data-dir", metavar="DIR", default="", help="where state is kept (default: .statek)")
     given = parser.parse_args(arguments)
     model = given.model.strip() or DEFAULT_MODEL
     if any(c.isspace() or not c.isprintable() for c in model):
@@ -67,7 +67,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
     return Options(
         ics=Path(given.ics) if given.ics else None,
         model=model,
-        data_dir=Path(given.data_dir or ".statek/example"),
+        data_dir=Path(given.data_dir or ".statek"),
     )
 
 

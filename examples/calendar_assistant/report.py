@@ -19,14 +19,14 @@ class CallReport:
 
     Attributes:
         name: the tool, or ``Type.method`` of a durable object.
-        arguments: the arguments as text.
+        arguments: the arguments as text; None for reading an attribute.
         outcome: result or error as text.
         effect: ``none``, ``store`` or ``external``.
         attempts: how often the host ran it.
     """
 
     name: str
-    arguments: str
+    arguments: str | None
     outcome: str
     effect: str
     attempts: int = 1
@@ -85,8 +85,13 @@ class JobReport:
     exit_status: str = ""
 
 
-def render_report(report: JobReport) -> Iterator[str]:
-    """The lines to print, the machine-readable one last: ``job <id> <status> tier=<tier> steps=<n>``."""
+def render_report(report: JobReport, command: str = "statek") -> Iterator[str]:
+    """The lines to print, the machine-readable one last: ``job <id> <status> tier=<tier> steps=<n>``.
+
+    Args:
+        report: what to print.
+        command: how the user types ``statek``.
+    """
     origin = "recorded replies" if report.recorded else "live replies"
     yield f"Job {report.job_id}, model {report.model} ({origin}), isolation: {report.tier}"
     for step in report.steps:
@@ -108,10 +113,10 @@ def render_report(report: JobReport) -> Iterator[str]:
     yield from _section(
         "To look further",
         [
-            "statek jobs",
-            f"statek show {report.job_id}",
-            f"statek locals {report.job_id}",
-            f"statek logs {report.job_id}",
+            f"{command} jobs",
+            f"{command} show {report.job_id}",
+            f"{command} locals {report.job_id}",
+            f"{command} logs {report.job_id}",
         ],
     )
     yield ""
@@ -129,7 +134,8 @@ def _render_step(step: StepReport) -> Iterator[str]:
         yield from (f"  │ {line}" for line in _lines(step.console))
     for call in step.calls:
         again = f", {call.attempts} attempts" if call.attempts > 1 else ""
-        text = f"{call.name}({call.arguments}) → {call.outcome}"
+        asked = call.name if call.arguments is None else f"{call.name}({call.arguments})"
+        text = f"{asked} → {call.outcome}"
         yield f"  call [{call.effect}{again}] {_short(text, _MAX_CALL)}"
     if step.changed:
         yield f"  variables: {', '.join(_printable(name) for name in step.changed)}"

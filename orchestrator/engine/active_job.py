@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.engine.jobs import JobRepository
-from orchestrator.engine.manifest import PlacedWorkspace
+from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.requests import item_messages, opening_messages
 from statek.access import Policy
@@ -62,6 +62,7 @@ class ActiveJob:
         messages: the rendered model conversation so far, system message first.
         head: workspace of the newest commit.
         head_seq: number of that commit.
+        places: where every block is that the held sandbox may name, those of older commits too.
         current: the step in flight, or None.
         view: the durable facts for the decision.
     """
@@ -81,6 +82,7 @@ class ActiveJob:
     head: PlacedWorkspace
     head_seq: int
     view: JobView
+    places: dict[str, BlockPlace] = field(default_factory=dict)
     current: StepSource | None = None
     turn: int = 0
     listener: Callable[[str, str], None] | None = field(default=None)
@@ -127,10 +129,11 @@ def load_active_job(
     policy: Policy,
     objects: ObjectGateway,
     limits: HarnessLimits,
+    xml_box_console: str | None = None,
 ) -> ActiveJob:
     """Build an active job from its records (store thread)."""
     definition = JobDefinition.from_json(record.definition)
-    style = style_for(definition.chat_style)
+    style = style_for(definition.chat_style, xml_box_console=xml_box_console)
     tools = {tool.name: tool for tool in definition.resolve_tools(agent)}
     chat = list(record.chat)
     first_step = next((i for i, item in enumerate(chat) if item.step), len(chat))

@@ -63,10 +63,8 @@ class SandboxBroker:
             Whether the sandbox may be kept: the work is done. False: time is up or somebody needs it
             more; the work goes on.
         """
-        if self._waiting and self._is_full():
-            hold_seconds = _HOLD_UNDER_PRESSURE_SECONDS
-        else:
-            hold_seconds = self._idle_hold_seconds
+        pressed = self._waiting and self._is_full()
+        hold_seconds = _HOLD_UNDER_PRESSURE_SECONDS if pressed else self._idle_hold_seconds
         wanted = asyncio.Event()
         self._idle[key] = wanted
         asked = asyncio.ensure_future(wanted.wait())

@@ -31,7 +31,7 @@ from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, Outpu
 from statek.access import AccessRequest, Decision, Policy, ResourceKind, decide
 from statek.exceptions import StatekError, StoreError
 from statek.records import ChatItemRecord, JobRecord
-from statek.tools import ToolContext, ToolDef, bind_arguments
+from statek.tools import ToolContext, ToolDef, bind_arguments, tool_context
 
 __all__ = ["CallInDoubt", "Diverged", "StepAborted", "StepGateway", "StepScope"]
 
@@ -65,8 +65,9 @@ class Diverged(StepAborted):
 
 
 class _RolledBack(Exception):
-    def __init__(self, answer: CallAnswer) -> None:
+    def __init__(self, answer: CallAnswer, target: str) -> None:
         self.answer = answer
+        self.target = target
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class StepGateway:
         key = CallKey(request.kind, request.handle, request.name, content_digest(request.args))
         recorded = self._journal.match(key)
         if recorded is not None:
-            return recorded.answer if recorded.answer is not None else await self._settle(recorded)
+            return await self._recorded(recorded)
         if request.kind is CallKind.TOOL:
             return await self._tool(request, key)
         reads = request.kind is CallKind.GET_ATTRIBUTE or (
@@ -139,20 +140,31 @@ class StepGateway:
         perform = partial(
             self._scope.objects.perform, request.kind, request.handle, request.name, request.args, request.version
         )
-        return await self._on_store(key, perform, "none" if reads else "store")
+        return await self._on_store(request, key, perform, "none" if reads else "store")
+
+    async def _recorded(self, call: RecordedCall) -> CallAnswer:
+        """The answer of the first run; the objects must know what states it brings."""
+        if call.answer is None:
+            return await self._settle(call)
+        if call.answer.handles:
+            await self._store.read(partial(self._scope.objects.note_sent, call.answer.handles))
+        return call.answer
 
     # ------------------------------------------------------------------------------ store effects
 
-    async def _on_store(self, key: CallKey, perform: Callable[[], CallAnswer], effect: str) -> CallAnswer:
+    async def _on_store(
+        self, request: CallRequest, key: CallKey, perform: Callable[[], CallAnswer], effect: str
+    ) -> CallAnswer:
         """Carry out a call on the store thread; an error answer undoes what it had changed."""
         if effect == "store":
             self._check_divergence(key)
 
         def apply() -> CallAnswer:
+            target = self._scope.objects.label(request.handle)
             answer = perform()
             if answer.error_type:
-                raise _RolledBack(answer)
-            self._journal.record_call(key, answer, effect)
+                raise _RolledBack(answer, target)
+            self._journal.record_call(key, answer, effect, args=request.args, target=target)
             if effect == "store":
                 self._jobs.add_journal(self._scope.item, self._journal.drain())
             return answer
@@ -160,7 +172,7 @@ class StepGateway:
         try:
             return await self._store.write(apply)
         except _RolledBack as rolled_back:
-            self._journal.record_call(key, rolled_back.answer, "none")
+            self._journal.record_call(key, rolled_back.answer, "none", args=request.args, target=rolled_back.target)
             return rolled_back.answer
 
     def _check_divergence(self, key: CallKey) -> None:
@@ -179,17 +191,17 @@ class StepGateway:
                 raise NameError(f"tool {request.name!r} not found")
             self._decide(tool).require()
             if tool.effect == "store":
-                return await self._on_store(key, partial(self._call_on_store, tool, request.args), "store")
+                return await self._on_store(request, key, partial(self._call_on_store, tool, request.args), "store")
             call = await self._store.write(partial(self._bind, tool, request.args))
         except (StepAborted, StoreError):
             raise
         except Exception as error:  # noqa: BLE001 -- whatever binding raises is the caller's answer
             answer = _error_answer(error)
-            self._journal.record_call(key, answer, "none")
+            self._journal.record_call(key, answer, "none", args=request.args)
             return answer
         if tool.effect == "none":
             answer = await self._answer_of(tool, call, "")
-            self._journal.record_call(key, answer, "none")
+            self._journal.record_call(key, answer, "none", args=request.args)
             return answer
         self._check_divergence(key)
         recorded = self._journal.record_intent(key, self._idempotency_key, request.args)
@@ -218,7 +230,8 @@ class StepGateway:
         positional, keywords = self._scope.objects.decode_args(args)
         try:
             bound = bind_arguments(tool, positional, keywords)
-            return self._scope.objects.answer(tool.function(*bound.args, **bound.kwargs))
+            with tool_context(self._context("")):
+                return self._scope.objects.answer(tool.function(*bound.args, **bound.kwargs))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 -- a tool's exception is an answer
@@ -236,20 +249,23 @@ class StepGateway:
         await self._flush_journal()
         return answer
 
-    async def _answer_of(self, tool: ToolDef, call: Callable[[], Any], key: str) -> CallAnswer:
-        """Run a tool outside the store and turn what it gives or raises into an answer."""
+    def _context(self, key: str) -> ToolContext:
+        """What a tool may know about the call that it serves."""
         scope = self._scope
-        context = ToolContext(
+        return ToolContext(
             job_id=job_id(scope.number),
             tenant=scope.tenant,
             principal=scope.principal,
             idempotency_key=key,
-            deadline=None,
             progress=self._console.progress,
             store=self._store.write_sync,
         )
+
+    async def _answer_of(self, tool: ToolDef, call: Callable[[], Any], key: str) -> CallAnswer:
+        """Run a tool outside the store and turn what it gives or raises into an answer."""
+        scope = self._scope
         try:
-            value = await self._tool_runner.run(tool, call, context)
+            value = await self._tool_runner.run(tool, call, self._context(key))
         except ToolTimeout:
             if key:
                 raise

@@ -41,6 +41,9 @@ __all__ = ["JobDriver"]
 _log = logging.getLogger("statek.jobs")
 
 _CLAIM_ATTEMPTS = 5
+_LONG_REPLY_CHARS = 20_000
+"""A longer reply is parsed off the loop: a hostile one takes up to a second (measured at 120,000 lines)."""
+
 _FIRST_CLAIM_RETRY_SECONDS = 0.25
 
 
@@ -149,7 +152,10 @@ class JobDriver:
             reply = await self._complete(request)
         except ModelError as error:
             return ModelFailed(str(error))
-        parsed = job.style.parse_reply(reply.text)
+        if len(reply.text) > _LONG_REPLY_CHARS:
+            parsed = await asyncio.to_thread(job.style.parse_reply, reply.text)
+        else:
+            parsed = job.style.parse_reply(reply.text)
         has_sandbox = self._sandbox is not None
         await self._durability.commit(
             partial(self._write_reply, reply, parsed.code, begun=has_sandbox and not parsed.is_empty)

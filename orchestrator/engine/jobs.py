@@ -112,18 +112,19 @@ class JobRepository:
 
     # ------------------------------------------------------------------------------------ reading
 
-    def root(self) -> ServiceRecord:
-        """The prefix's root, made at its first use."""
+    def root(self) -> ServiceRecord | None:
+        """The prefix's root; None before its first job."""
         if self._root is None:
             found = list(durable.find(ServiceRecord, _ROOT_TAG))
             if len(found) > 1:
                 raise StoreDamaged(f"the prefix has {len(found)} roots")
-            if found:
-                self._root = found[0]
-            else:
-                self._root = ServiceRecord()
-                durable.tag(self._root, _ROOT_TAG)
+            self._root = found[0] if found else None
         return self._root
+
+    def _jobs(self) -> Any:
+        """Every job record in order; empty before the first."""
+        root = self.root()
+        return root.jobs if root is not None else ()
 
     def get(self, number: int) -> JobRecord:
         """The job of that number.
@@ -131,7 +132,7 @@ class JobRepository:
         Raises:
             NotFound: there is none.
         """
-        jobs = self.root().jobs
+        jobs = self._jobs()
         if not 1 <= number <= len(jobs):
             raise NotFound(f"job {job_id(number)} does not exist; this store has {len(jobs)} job(s)")
         record: JobRecord = jobs[number - 1]
@@ -143,7 +144,7 @@ class JobRepository:
 
     def numbers(self, *, newest: int) -> range:
         """The numbers of the ``newest`` latest jobs."""
-        last = len(self.root().jobs)
+        last = len(self._jobs())
         return range(max(1, last - newest + 1), last + 1)
 
     def workspace(self, record: JobRecord, seq: int) -> PlacedWorkspace:
@@ -181,6 +182,9 @@ class JobRepository:
     ) -> JobRecord:
         """Make a READY job without commits; the caller adds the start commit in the same block."""
         root = self.root()
+        if root is None:
+            root = ServiceRecord()
+            durable.tag(root, _ROOT_TAG)
         record = JobRecord(len(root.jobs) + 1, tenant, role, principal, definition, now_us, grants)
         root.jobs.append(record)
         durable.tag(record, _ACTIVE_TAG)

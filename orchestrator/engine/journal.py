@@ -10,10 +10,10 @@ Entry forms (lists, in graph form, tag first):
 
 ``["start", time_us, seed, handles]``
     what the step was started with; always the first.
-``["call", n, kind, handle, name, digest, value, error_type, error_message, handles, effect]``
-    a call with its answer.
+``["call", n, kind, handle, name, digest, target, args, value, error_type, error_message, handles, effect]``
+    a call with its answer; arguments over 4 KB are left out.
 ``["intent", n, kind, handle, name, digest, key, args]``
-    an external call that is about to be made.
+    an external call that is about to be made, with all of its arguments.
 ``["outcome", n, value, error_type, error_message, handles]``
     its answer; an intent without one is in doubt.
 ``["void", n]``
@@ -31,6 +31,10 @@ from sandbox_runner.wire import values
 from statek.exceptions import StoreDamaged
 
 __all__ = ["CallKey", "Journal", "RecordedCall", "StartEntry", "outcome_blob", "void_blob"]
+
+
+MAX_KEPT_ARGUMENT_BYTES = 4 << 10
+"""Longest encoded arguments that are kept of a call that needs no intent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ class RecordedCall:
         key: what it is matched by.
         effect: ``none``, ``store`` or ``external``.
         idempotency_key: given to an external tool; empty otherwise.
-        args: encoded arguments of an external call (an operator or a re-run needs them), else empty.
+        args: encoded arguments; empty where they were too long to keep. Those of an intent are always kept,
+            an operator or a re-run needs them.
+        target: class of the object that was called, for people; empty for a tool.
         answer: None while it is in doubt.
     """
 
@@ -86,6 +92,7 @@ class RecordedCall:
     effect: str
     idempotency_key: str = ""
     args: bytes = b""
+    target: str = ""
     answer: CallAnswer | None = None
 
     @property
@@ -136,10 +143,10 @@ class Journal:
             case ["start", int(time_us), int(seed), bytes(handles)]:
                 self.start = StartEntry(time_us, seed, handles)
             case ["call", int(n), int(kind), int(handle), str(name), str(digest), *rest]:
-                value, error_type, error_message, states, effect = rest
+                target, args, value, error_type, error_message, states, effect = rest
                 key = CallKey(CallKind(kind), handle, name, digest)
                 answer = CallAnswer(_b(value), str(error_type), str(error_message), _b(states))
-                self.calls.append(RecordedCall(n, key, str(effect), answer=answer))
+                self.calls.append(RecordedCall(n, key, str(effect), "", _b(args), str(target), answer))
             case ["intent", int(n), int(kind), int(handle), str(name), str(digest), str(idem), bytes(args)]:
                 call = RecordedCall(n, CallKey(CallKind(kind), handle, name, digest), "external", idem, args)
                 by_number[n] = call
@@ -183,11 +190,14 @@ class Journal:
         self._last_number += 1
         return self._last_number
 
-    def record_call(self, key: CallKey, answer: CallAnswer, effect: str) -> RecordedCall:
+    def record_call(
+        self, key: CallKey, answer: CallAnswer, effect: str, *, args: bytes = b"", target: str = ""
+    ) -> RecordedCall:
         """Note a call whose answer is known."""
-        call = RecordedCall(self._next_number(), key, effect, answer=answer)
+        kept = args if len(args) <= MAX_KEPT_ARGUMENT_BYTES else b""
+        call = RecordedCall(self._next_number(), key, effect, "", kept, target, answer)
         self.calls.append(call)
-        row: list[object] = ["call", call.number, key.kind.value, key.handle, key.name, key.digest]
+        row: list[object] = ["call", call.number, key.kind.value, key.handle, key.name, key.digest, target, kept]
         row += [answer.value, answer.error_type, answer.error_message, answer.handles, effect]
         self._buffer.append(row)
         return call

@@ -14,8 +14,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from statek.settings import StatekSettings
-
 from orchestrator.engine.active_job import ActiveJob, load_active_job
 from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.inspection import Inspection
@@ -36,6 +34,7 @@ from statek.executors.decision import HarnessLimits
 from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
 from statek.model import Model
+from statek.settings import StatekSettings
 
 __all__ = ["Service"]
 
@@ -145,6 +144,7 @@ class Service(Inspection):
             policy=policy,
             objects=ObjectGateway(record.grants, policy=policy),
             limits=self._limits(),
+            xml_box_console=self._settings.xml_box_console,
         )
 
     def _agent(self, role: str) -> Agent:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWor
 from orchestrator.engine.requests import item_messages
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
-from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec
+from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec, Workspace
 from statek import durable
 from statek.executors.decision import Event, InDoubt, StepDied, StepEnded, StepLost
 from statek.settings import StatekSettings
@@ -54,6 +55,7 @@ class StepRunner:
 
     async def restore(self, job: ActiveJob, sandbox: Sandbox) -> None:
         """Put the job's newest commit into a fresh sandbox."""
+        job.places = dict(job.head.places)
         await sandbox.restore(job.head.workspace, partial(self._fetch, job))
 
     async def _fetch(self, job: ActiveJob, digest: str) -> bytes:
@@ -166,7 +168,7 @@ class StepRunner:
             await self._durability.put_blocks(new_blocks)
         new = NewCommit(
             workspace=end.workspace,
-            places=_kept_places(job.head, end, new_blocks),
+            places=_kept_places(job.places, end, new_blocks),
             new_blocks=new_blocks,
             inline=inline,
             changed=changed_names(job.head.workspace, end.workspace),
@@ -253,7 +255,8 @@ class StepRunner:
         places = dict(new.places)
         for index, digest in enumerate(new.new_blocks):
             places[digest] = BlockPlace(seq, index) if new.inline else BlockPlace(-1, 0)
-        job.head = PlacedWorkspace(new.workspace, places, new.held)
+        job.places.update(places)
+        job.head = PlacedWorkspace(new.workspace, {d: places[d] for d in _named(new.workspace)}, new.held)
         job.head_seq = seq
         job.refresh()
 
@@ -264,14 +267,17 @@ class StepRunner:
             job.messages += item_messages(job.style, source.kind, "", source.code, outcome.console)
 
 
-def _kept_places(head: PlacedWorkspace, end: StepResult, new_blocks: dict[str, bytes]) -> dict[str, BlockPlace]:
-    """Places of the blocks that the new workspace shares with the old one."""
-    places: dict[str, BlockPlace] = {}
-    parts = [*(c.blocks for c in end.workspace.components), *(f.blocks for f in end.workspace.files)]
-    for digest in (digest for blocks in parts for digest in blocks):
-        if digest not in new_blocks:
-            places[digest] = head.places[digest]
-    return places
+def _kept_places(
+    known: Mapping[str, BlockPlace], end: StepResult, new_blocks: dict[str, bytes]
+) -> dict[str, BlockPlace]:
+    """Places of the blocks that the new workspace shares with older ones."""
+    return {digest: known[digest] for digest in _named(end.workspace) if digest not in new_blocks}
+
+
+def _named(workspace: Workspace) -> set[str]:
+    """Every digest that a workspace names."""
+    parts = [*(c.blocks for c in workspace.components), *(f.blocks for f in workspace.files)]
+    return {digest for blocks in parts for digest in blocks}
 
 
 def _became(answer: Any) -> str:

@@ -8,24 +8,58 @@ from sandbox_runner.wire import values
 from statek.executors.views import CallView, ItemView, JobSummary, JobView
 from statek.packing import join_pieces, unpack
 from statek.records import ChatItemRecord, JobRecord
+from statek.rendering import render_value
 
 __all__ = ["CallView", "ItemView", "JobSummary", "JobView", "item_view", "job_summary", "job_view"]
 
 
-def short(data: bytes, limit: int = 200) -> str:
+MAX_SHORT_CHARS = 200
+"""Longest text of a value or of arguments in a view."""
+
+
+MAX_EXIT_CHARS = 2000
+
+
+def short(data: bytes, limit: int = MAX_SHORT_CHARS) -> str:
     """A bounded text of a value in graph form."""
     if not data:
         return ""
     try:
-        text = repr(values.decode(data))
+        text = _quoted(values.decode(data))
     except (values.GraphError, RecursionError) as error:
         text = f"<{len(data)} bytes: {error}>"
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def _quoted(value: object) -> str:
+    """A value as print shows it inside a list: texts in quotes, durable objects by their class."""
+    return render_value([value])[1:-1]
+
+
+def arguments_text(args: bytes) -> str:
+    """Bounded text of encoded arguments as in a call: ``1, day=date``; empty where they were not kept."""
+    try:
+        found = values.decode(args) if args else None
+    except values.GraphError:
+        return ""
+    if not (isinstance(found, list) and len(found) == 2 and isinstance(found[0], list) and isinstance(found[1], dict)):
+        return short(args)
+    parts = [_quoted(value) for value in found[0]]
+    parts += [f"{name}={_quoted(value)}" for name, value in found[1].items()]
+    text = ", ".join(parts)
+    return text if len(text) <= MAX_SHORT_CHARS else text[: MAX_SHORT_CHARS - 3] + "..."
+
+
 def exit_text(record: JobRecord) -> str:
-    """What was passed to exit(...), as text; empty while there is nothing."""
-    return short(join_pieces(record.exit_status), 2000) if record.exit_status is not None else ""
+    """What was passed to exit(...), as print shows it; empty while there is nothing."""
+    if record.exit_status is None:
+        return ""
+    data = join_pieces(record.exit_status)
+    try:
+        text = render_value(values.decode(data))
+    except values.GraphError as error:
+        text = f"<{len(data)} bytes: {error}>"
+    return text if len(text) <= MAX_EXIT_CHARS else text[: MAX_EXIT_CHARS - 3] + "..."
 
 
 def job_summary(record: JobRecord) -> JobSummary:
@@ -66,7 +100,8 @@ def call_view(job: str, step: int, call: RecordedCall) -> CallView:
         name=call.key.name,
         kind=call.key.kind.name.lower(),
         handle=call.key.handle,
-        arguments=short(call.args),
+        target=call.target,
+        arguments=arguments_text(call.args),
         effect=call.effect,
         state=state,
         result=result,

@@ -18,6 +18,7 @@ class CallView:
     Attributes:
         job, step, number: where it happened.
         name, kind, handle: what was asked of whom.
+        target: class of the object behind the handle; empty for a tool.
         arguments: short text of the arguments, empty where they were not kept.
         effect: ``none`` | ``store`` | ``external``.
         state: ``done`` | ``failed`` | ``in doubt``.
@@ -36,6 +37,7 @@ class CallView:
     state: str
     result: str
     idempotency_key: str
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)

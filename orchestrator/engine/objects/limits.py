@@ -23,6 +23,7 @@ class ObjectLimits:
         bundle_bytes: encoded bytes of states that one answer carries beside the state of its target.
         result_bytes: encoded bytes of one result.
         result_items: elements drawn from an iterator that a method returned.
+        start_states: full states that a step starts with; further handles are read when they are used.
         refreshed_states: states that are compared again after a call that ran application code; the
             other states that the sandbox holds are withdrawn and read anew when they are needed.
         sent_along: states of objects named by a result, and again of what belongs to them, that one answer carries.
@@ -39,6 +40,7 @@ class ObjectLimits:
     bundle_bytes: int = 512 << 10
     result_bytes: int = 1 << 20
     result_items: int = 10_000
+    start_states: int = 64
     refreshed_states: int = 8
     sent_along: int = 64
     version_items: int = 10_000

@@ -93,7 +93,7 @@ async def test_rerun_that_takes_another_way_is_stopped_as_diverged(open_with: Op
         id_ = await service.submit("helper")
         summary = await service.wait(id_)
         died = steps(await service.job(id_))[0]
-    assert summary.exit_status == "'seen'"
+    assert summary.exit_status == "seen"
     assert len(sent) == 1
     assert died.state == "died"
     assert console(died)[0].startswith("StepDied: diverged: the re-run asks for pay (arguments ")

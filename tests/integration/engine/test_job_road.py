@@ -26,7 +26,7 @@ async def test_variables_functions_and_files_live_from_step_to_step(open_with: O
         summary = await service.wait(id_)
         job = await service.job(id_)
         variables = {view.name: view for view in await service.variables(id_)}
-    assert (summary.status, summary.failure, summary.exit_status) == ("DONE", None, "{'sum': 26}")
+    assert (summary.status, summary.failure, summary.exit_status) == ("DONE", None, '{"sum":26}')
     assert [console(item) for item in steps(job)] == [[], [], ["126"], ["None", "[21,5]"], []]
     assert [item.changed for item in steps(job)] == [
         ("base",),
@@ -77,7 +77,7 @@ async def test_finished_job_is_there_after_a_restart(open_with: Open) -> None:
     async with open_with([]) as service:
         summary = await service.wait(id_)
         variables = await service.variables(id_)
-    assert (summary.status, summary.exit_status) == ("DONE", "[1, {'a': 2}]")
+    assert (summary.status, summary.exit_status) == ("DONE", '[1,{"a":2}]')
     assert [(view.name, view.value) for view in variables] == [("x", [1, {"a": 2}])]
 
 
@@ -89,5 +89,5 @@ async def test_jobs_do_not_see_each_other(open_with: Open) -> None:
         ids = [await service.submit("helper", shared_vars={"name": f"n{i}"}) for i in range(12)]
         ends = [await service.wait(id_) for id_ in ids]
         consoles = [console(steps(await service.job(id_))[0]) for id_ in ids]
-    assert [end.exit_status for end in ends] == [f"'n{i}'" for i in range(12)]
+    assert [end.exit_status for end in ends] == [f"n{i}" for i in range(12)]
     assert consoles == [[f"n{i}"] for i in range(12)]

@@ -9,7 +9,7 @@ from examples.calendar_assistant.report import CallReport, JobReport, StepReport
 
 
 def test_the_command_line():
-    assert parse_options([]) == Options(None, "openai/gpt-5-mini", Path(".statek/example"))
+    assert parse_options([]) == Options(None, "openai/gpt-5-mini", Path(".statek"))
     assert parse_options(["--ics", "", "--model", "", "--data-dir", ""]) == parse_options([])
     options = parse_options(["--ics", "a.ics", "--model", "ollama/llama3:8b", "--data-dir", "/tmp/x"])
     assert options == Options(Path("a.ics"), "ollama/llama3:8b", Path("/tmp/x"))
