@@ -78,7 +78,8 @@ def error_of(data: bytes) -> StatekError:
         return InternalError("the service refused the call with an unreadable error")
     kind = _classes().get(detail.code, StatekError)
     # Past the constructor: some take other arguments than the finished message.
-    error = kind.__new__(kind, message)
+    error = kind.__new__(kind)
+    error.args = (message,)
     if detail.code not in _classes():
         error.code = detail.code
     for name, attribute in detail.attributes.items():
