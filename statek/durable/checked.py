@@ -78,7 +78,7 @@ def _check_class(kind: type) -> None:
 
 def _install_memo() -> None:
     module = sys.modules["dbzero.memo"]
-    wrap = module._wrap_memo_type
+    wrap = module._wrap_memo_type  # noqa: SLF001 - every memo class passes it
 
     def wrap_checked(*args: Any, **kwargs: Any) -> type:
         kind: type = wrap(*args, **kwargs)
