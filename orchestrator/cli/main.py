@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import traceback
@@ -51,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
     """Load the settings and the one module that the command needs."""
     settings = _settings(options)
+    if options.command not in {"run", "serve"} and not getattr(options, "debug", False):
+        # What a service logs of its work (a slow store, a store not closed) is noise beside an answer.
+        logging.getLogger("orchestrator").setLevel(logging.ERROR)
+        logging.getLogger("statek").setLevel(logging.ERROR)
     match options.command:
         case "run" | "serve":
             from orchestrator.cli.commands.hosting import run, serve
