@@ -53,7 +53,8 @@ class JobRecord:
         next_step: number of the next step, from 1.
         turns, exceptions, consecutive_exceptions: harness counters.
         input_tokens, cached_tokens, output_tokens, cost_microusd: model usage.
-        repeated_replies: replies asked for again because they were lost before they were durable.
+        repeated_replies: starts of the service that may have lost a reply before it was durable, so that the model
+            was asked, and paid, again.
         cpu_us: CPU time inside the sandbox.
         exit_status: graph form of what was passed to exit(...), None while there is none.
         cancel_requested: reason given by whoever cancelled, empty otherwise.

@@ -42,9 +42,19 @@ class Durability:
         Raises:
             Exception: whatever ``change`` raised; it is rolled back then.
         """
-        result = await self.store.write(change)
-        await self._patiently(self.store.flush)
-        return result
+        results: list[_T] = []
+
+        def apply() -> None:
+            results.append(change())
+
+        try:
+            await self.store.commit(apply)
+        except StoreFull:
+            if not results:
+                raise
+            # Applied, but not flushed: only the flush is tried again.
+            await self._patiently(self.store.flush)
+        return results[0]
 
     async def put_blocks(self, blocks: Mapping[str, bytes]) -> None:
         """Store blocks durably."""

@@ -29,7 +29,7 @@ from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.tool_runner import ToolRunner, ToolTimeout
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
 from statek.access import AccessRequest, Decision, Policy, ResourceKind, decide
-from statek.exceptions import StatekError, StoreError
+from statek.exceptions import LimitExceeded, StatekError, StoreError
 from statek.records import ChatItemRecord, JobRecord
 from statek.tools import ToolContext, ToolDef, bind_arguments, tool_context
 
@@ -39,6 +39,9 @@ _log = logging.getLogger("statek.gateway")
 
 _READ_OPERATIONS = frozenset({"page", "get", "contains"})
 """Collection operations that change nothing (docs/handles.md)."""
+
+MAX_JOURNAL_BYTES = 32 << 20
+"""What the answers and arguments of one step may add to its journal; later calls are refused."""
 
 MAX_ERROR_CHARS = 4_000
 """Longest error text that crosses into a sandbox."""
@@ -132,6 +135,9 @@ class StepGateway:
         recorded = self._journal.match(key)
         if recorded is not None:
             return await self._recorded(recorded)
+        if self._journal.size_bytes > MAX_JOURNAL_BYTES:
+            used = self._journal.size_bytes
+            return _error_answer(LimitExceeded("journal_bytes", MAX_JOURNAL_BYTES, used, "end the step and go on"))
         if request.kind is CallKind.TOOL:
             return await self._tool(request, key)
         reads = request.kind is CallKind.GET_ATTRIBUTE or (

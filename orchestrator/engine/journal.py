@@ -107,6 +107,11 @@ class Journal:
 
     ``match`` is asked for every call; what it does not find is a new call. All methods are plain
     and touch no store.
+
+    Attributes:
+        start: what the step was started with; None until it is.
+        calls: every call of the step, in order of the first run.
+        size_bytes: what this run has added; the gateway bounds it.
     """
 
     start: StartEntry | None = None
@@ -114,6 +119,7 @@ class Journal:
     _unmatched: dict[CallKey, deque[RecordedCall]] = field(default_factory=dict)
     _unmatched_effects: int = 0
     _last_number: int = 0
+    size_bytes: int = 0
     _buffer: list[list[object]] = field(default_factory=list)
 
     @classmethod
@@ -194,6 +200,7 @@ class Journal:
         self, key: CallKey, answer: CallAnswer, effect: str, *, args: bytes = b"", target: str = ""
     ) -> RecordedCall:
         """Note a call whose answer is known."""
+        self.size_bytes += len(answer.value) + len(answer.handles)
         kept = args if len(args) <= MAX_KEPT_ARGUMENT_BYTES else b""
         call = RecordedCall(self._next_number(), key, effect, "", kept, target, answer)
         self.calls.append(call)
@@ -205,6 +212,7 @@ class Journal:
     def record_intent(self, key: CallKey, key_of: Callable[[int], str], args: bytes) -> RecordedCall:
         """Note an external call that is about to be made; ``key_of`` gives a number's idempotency key."""
         number = self._next_number()
+        self.size_bytes += len(args)
         call = RecordedCall(number, key, "external", key_of(number), args)
         self.calls.append(call)
         row: list[object] = ["intent", call.number, key.kind.value, key.handle, key.name, key.digest]
@@ -214,6 +222,7 @@ class Journal:
     def record_outcome(self, call: RecordedCall, answer: CallAnswer) -> None:
         """Note the answer of a call whose intent was noted."""
         call.answer = answer
+        self.size_bytes += len(answer.value) + len(answer.handles)
         self._buffer.append(_outcome_entry(call, answer))
 
     def drain(self) -> bytes:

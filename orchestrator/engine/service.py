@@ -22,15 +22,15 @@ from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
 from orchestrator.engine.scheduler import Scheduler
-from orchestrator.engine.step_run import StepRunner
+from orchestrator.engine.step_run import StepRunner, now_us
 from orchestrator.engine.submission import DEFAULT_TENANT, JobFactory, job_policy
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.engine.views import job_summary
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
-from statek.exceptions import NotFound, RunnerLost
-from statek.executors.decision import HarnessLimits
+from statek.exceptions import InvalidRequest, NotFound, RunnerLost, StoreError
+from statek.executors.decision import FailureKind, HarnessLimits
 from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
 from statek.model import Model
@@ -84,6 +84,8 @@ class Service(Inspection):
         runnable = []
         for record in sorted(self._jobs.active(), key=lambda record: record.number):
             self._jobs.put_down(record, crashed=True)
+            if record.current is None and record.status == JobStatus.STARTED.value:
+                record.repeated_replies += 1  # the model may have been asked; its reply was not durable
             if record.status != JobStatus.SUSPENDED.value:
                 runnable.append((record.number, record.tenant))
         return runnable
@@ -108,6 +110,9 @@ class Service(Inspection):
         except NotFound as error:
             await self._stall(number, str(error))
             return
+        except InvalidRequest as error:
+            await self._give_up(number, f"its definition cannot be used any more: {error}")
+            return
         driver = JobDriver(
             job,
             durability=self._durability,
@@ -126,6 +131,11 @@ class Service(Inspection):
         except RunnerLost as error:
             await driver.put_down()
             await self._stall(number, f"no sandbox: {error}")
+        except StoreError as error:
+            await self._stall(number, f"the store failed: {error}")
+        except Exception as error:  # noqa: BLE001 -- one job must not take the service down
+            _log.exception("driving job %s failed; please report this", job_id(number))
+            await self._give_up(number, f"{type(error).__name__}: {error}")
         finally:
             del self._drivers[number]
             self._changed(number)
@@ -188,6 +198,18 @@ class Service(Inspection):
 
         timer = asyncio.get_running_loop().call_later(_STALLED_RETRY_SECONDS, again)
         self._retries.add(timer)
+
+    async def _give_up(self, number: int, message: str) -> None:
+        """End a job that this service cannot drive, by our fault; the others go on."""
+
+        def end() -> None:
+            record = self._jobs.get(number)
+            self._jobs.put_down(record, crashed=False)
+            failure = {"kind": FailureKind.INTERNAL.value, "message": message}
+            self._jobs.finish(record, now_us(), failure=failure, reason=FailureKind.INTERNAL.value)
+
+        await self._durability.commit(end)
+        self._changed(number)
 
     def _changed(self, number: int) -> None:
         """Wake whoever watches the job."""

@@ -19,6 +19,7 @@ from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
 from statek.rendering import render_value
 from statek.settings import StatekSettings
+from statek.styles import style_for
 
 __all__ = ["DEFAULT_TENANT", "JobFactory", "job_policy"]
 
@@ -64,7 +65,11 @@ class JobFactory:
         """
         variables = dict(shared_vars or {})
         _check_variable_names(variables)
-        definition = agent.create_job_def(shared_vars=variables, **(params or {})).to_json()
+        setup = agent.create_job_def(shared_vars=variables, **(params or {}))
+        # What would only fail when the job is driven is found here, where the caller hears of it.
+        style_for(setup.chat_style)
+        setup.system_prompt(agent)
+        definition = setup.to_json()
 
         def create() -> int:
             grants = GrantTable()

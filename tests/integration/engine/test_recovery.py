@@ -181,3 +181,41 @@ async def test_job_of_an_agent_that_is_not_registered_waits_with_the_reason(open
         service._scheduler.add(1, "default")
         summary = await service.wait(id_)
     assert summary.reason == "agent 'helper' is not registered with this service; registered: none"
+
+
+async def test_fault_of_the_service_ends_the_job_with_a_name_and_no_other(
+    open_with: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestrator.engine.step_run import StepRunner
+
+    run = StepRunner.run
+
+    async def broken(self: StepRunner, job: Any, sandbox: Any) -> Any:
+        if job.number == 1:
+            raise KeyError("a bug of ours")
+        return await run(self, job, sandbox)
+
+    monkeypatch.setattr(StepRunner, "run", broken)
+    async with open_with([code("exit(1)")]) as service:
+        bad = await service.wait(await service.submit("helper"))
+        good = await service.wait(await service.submit("helper"))
+    assert (bad.status, bad.failure) == ("DONE", {"kind": "internal", "message": "KeyError: 'a bug of ours'"})
+    assert (good.status, good.failure) == ("DONE", None)
+
+
+async def test_journal_of_a_step_is_bounded(open_with: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.engine.gateway.MAX_JOURNAL_BYTES", 100_000)
+
+    @tool(effect="none")
+    def big(**kwargs: object) -> str:
+        """Give a long text."""
+        return "x" * 60_000
+
+    replies = [code("for i in range(9): big()"), code("exit('on')")]
+    async with open_with(replies, tools=[big]) as service:
+        id_ = await service.submit("helper")
+        summary = await service.wait(id_)
+        step = steps(await service.job(id_))[0]
+    assert summary.exit_status == "on"
+    assert console(step)[0].startswith("LimitExceeded: limit journal_bytes is 100000, this needs 120")
+    assert len(step.calls) == 2
