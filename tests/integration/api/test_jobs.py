@@ -138,3 +138,11 @@ def test_nobody_at_the_socket_is_one_clear_error(tmp_path) -> None:  # type: ign
     with StatekClient(tmp_path / "none.sock") as client, pytest.raises(ConfigurationError) as raised:
         client.jobs()
     assert str(raised.value) == f"no service answers at {tmp_path / 'none.sock'}; statek serve starts one"
+
+
+async def test_a_new_service_has_no_jobs(serve: Serve) -> None:
+    async with serve() as served:
+        assert await served.ask(served.client.jobs) == []
+        with pytest.raises(NotFound) as missing:
+            await served.ask(served.client.job, "j1")
+        assert str(missing.value) == "job j1 does not exist; this store has 0 job(s)"
