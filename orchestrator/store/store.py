@@ -334,14 +334,21 @@ class Store:
         return await answer.future
 
     def _submit_sync(
-        self, run: Callable[[], Any] | None, *, writes: bool, durable: bool, name: Callable[[], Any] | None = None
+        self,
+        run: Callable[[], Any] | None,
+        *,
+        writes: bool,
+        durable: bool,
+        name: Callable[[], Any] | None = None,
+        timed: bool = True,
     ) -> Any:
         answer = Answer(None)
-        self._thread.submit(Work(_named(run, name), writes, durable, answer))
+        self._thread.submit(Work(_named(run, name), writes, durable, answer, timed))
         return answer.future.result()
 
     def _on_thread(self, run: Callable[[], Any]) -> Any:
-        return self._submit_sync(run, writes=False, durable=False)
+        """Run a part of opening or closing, which may take as long as it takes."""
+        return self._submit_sync(run, writes=False, durable=False, timed=False)
 
 
 def _named(run: Callable[[], Any] | None, name: Callable[[], Any] | None) -> Callable[[], Any] | None:

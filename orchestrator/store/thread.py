@@ -61,6 +61,7 @@ class Work:
         run: what to do, None for a mere flush.
         writes: whether it may change something.
         durable: whether the answer waits for the flush.
+        timed: whether a long run is named in the log (what the store does for itself is not).
         answer: where the result goes.
     """
 
@@ -68,6 +69,7 @@ class Work:
     writes: bool
     durable: bool
     answer: Answer
+    timed: bool = True
 
 
 class StoreThread:
@@ -174,7 +176,7 @@ class StoreThread:
             return None, error
         finally:
             took = time.perf_counter() - started
-            if took > SLOW_SECONDS:
+            if work.timed and took > SLOW_SECONDS:
                 name = getattr(work.run, "__qualname__", repr(work.run))
                 _log.warning("%s held the store thread for %.1f ms", name, took * 1000)
 

@@ -130,13 +130,44 @@ def _install_list() -> None:
     replace_method(LIST, "append", append)
     replace_method(LIST, "extend", extend)
     replace_method(LIST, "__setitem__", setitem)
-    replace_method(LIST, "index", search(not_there))
+    replace_method(LIST, "index", lambda original: search(not_there)(_python_index(original)))
     replace_method(LIST, "count", search(lambda _value: 0))
-    replace_method(LIST, "remove", gated(search(not_there)))
-    for name in ("pop", "clear", "__delitem__"):
+    replace_method(LIST, "remove", gated(lambda _original: search(not_there)(_ordered_remove)))
+    replace_method(LIST, "pop", gated(lambda _original: _ordered_pop))
+    for name in ("clear", "__delitem__"):
         replace_method(LIST, name, gated(lambda original: original))
     replace_method(TUPLE, "index", search(not_there))
     replace_method(TUPLE, "count", search(lambda _value: 0))
+
+
+def _python_index(original: Any) -> Callable[..., int]:
+    """``list.index`` with Python's own error: dbzero raises RuntimeError for what is not there."""
+
+    def index(self: Any, value: object, *args: Any) -> int:
+        try:
+            return int(original(self, value, *args))
+        except RuntimeError as error:
+            if "not in a list" not in str(error):
+                raise
+            raise ValueError("the value is not in the list") from None
+
+    return index
+
+
+def _ordered_pop(self: Any, index: int = -1) -> Any:
+    """``list.pop`` that keeps the order: dbzero's own moves the last element into the gap (measured, 0.7.0)."""
+    length = len(self)
+    place = index + length if index < 0 else index
+    if not 0 <= place < length:
+        raise IndexError("pop from empty list" if not length else "pop index out of range")
+    value = self[place]
+    del self[place]
+    return value
+
+
+def _ordered_remove(self: Any, value: object) -> None:
+    """``list.remove`` that keeps the order; see ``_ordered_pop``."""
+    del self[self.index(value)]
 
 
 def gated(make: Callable[[Any], Callable[..., Any]]) -> Callable[[Any], Callable[..., Any]]:
