@@ -6,7 +6,7 @@ BASE_IMAGE ?=
 PY := .venv/bin/python
 TESTS ?=
 .DEFAULT_GOAL := help
-.PHONY: help environment sandbox run test test-local test-full check lint format types contracts proto check-proto style image bench bench-smoke locks clean
+.PHONY: help environment sandbox run test test-local test-full check lint format types contracts proto check-proto lock-proto style image bench bench-smoke locks clean
 
 help: ## list the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,9 +48,13 @@ contracts: environment ## import contracts
 proto: environment ## generate the wire code from proto/
 	@$(PY) setup/generate_wire.py
 
-check-proto: environment ## buf lint; the wire code is fresh
+check-proto: environment ## buf lint; no breaking change; the wire code is fresh
 	@.venv/bin/buf lint proto
+	@.venv/bin/buf breaking proto --against locks/proto.json
 	@$(PY) setup/generate_wire.py --check
+
+lock-proto: environment ## accept the protocols as they are now: later breaking changes are refused against this
+	@.venv/bin/buf build proto --exclude-source-info --output locks/proto.json
 
 style: environment ## house rules that no linter knows
 	@$(PY) -m pytest -q -p no:cacheprovider tests/style

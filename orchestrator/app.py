@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from statek.settings import StatekSettings
-
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.service import Service
 from orchestrator.models.gateway import LiteLLMModel
@@ -22,6 +20,7 @@ from orchestrator.sandboxes.step import StepLimits
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
 from statek.model import Model
+from statek.settings import StatekSettings
 
 __all__ = ["open_inspection", "open_service", "open_store", "running_service", "serve", "step_limits", "wait_for_stop"]
 

@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from statek.settings import StatekSettings
-
 from orchestrator.app import open_store, running_service, wait_for_stop
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.jobs import job_id
@@ -24,6 +22,7 @@ from statek.agents.agent import Agent
 from statek.exceptions import ConfigurationError
 from statek.executors.views import JobView, VariableView
 from statek.model import Model
+from statek.settings import StatekSettings
 
 __all__ = ["Embedded"]
 

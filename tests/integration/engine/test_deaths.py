@@ -22,8 +22,10 @@ def note(text: str, **kwargs: object) -> str:
         ("kept = 2\nprint('before')\nimport os; os._exit(3)", "crashed"),
         ("kept = 2\nprint('before')\nimport ctypes; ctypes.string_at(0)", "crashed"),
         (
-            "kept = 2\nprint('before')\nimport signal\nfor s in range(1, 64):\n"
-            "    try: signal.signal(s, signal.SIG_IGN)\n    except Exception: pass\nwhile True: pass",
+            (
+                "kept = 2\nprint('before')\nimport signal\nfor s in range(1, 64):\n"
+                "    try: signal.signal(s, signal.SIG_IGN)\n    except Exception: pass\nwhile True: pass"
+            ),
             "deadline",
         ),
     ],
