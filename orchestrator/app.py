@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from orchestrator.digests import content_digest
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.service import Service
 from orchestrator.models.gateway import LiteLLMModel
@@ -25,6 +28,9 @@ from statek.settings import StatekSettings
 __all__ = ["open_inspection", "open_service", "open_store", "running_service", "serve", "step_limits", "wait_for_stop"]
 
 _log = logging.getLogger("statek.app")
+
+_MAX_SOCKET_FOLDER_BYTES = 70
+"""Leaves room for the name of a socket below sun_path's 107 bytes."""
 
 Progress = Callable[[str], None]
 
@@ -63,6 +69,17 @@ def step_limits(settings: StatekSettings) -> StepLimits:
         work_bytes=settings.work_bytes,
         checkpoint_bytes=settings.checkpoint_bytes,
     )
+
+
+def _socket_folder(data_dir: Path) -> Path:
+    """Where the runners' sockets are: below the data directory, or in a short place when that is too deep.
+
+    A Unix socket's path has at most 107 bytes; the runners are started elsewhere, so it is absolute.
+    """
+    folder = data_dir.resolve() / "run"
+    if len(os.fsencode(folder)) <= _MAX_SOCKET_FOLDER_BYTES:
+        return folder
+    return Path(tempfile.gettempdir()) / f"statek-{content_digest(os.fsencode(folder))[:16]}"
 
 
 @asynccontextmanager
@@ -114,7 +131,7 @@ async def running_service(
             chosen,
             size=settings.pool_size,
             max_runners=settings.max_runners,
-            socket_dir=Path(settings.data_dir) / "run",
+            socket_dir=_socket_folder(Path(settings.data_dir)),
             store_id=store.store_id,
             incarnation=store.incarnation,
             runner_limits=runner_limits(settings),

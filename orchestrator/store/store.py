@@ -273,7 +273,7 @@ class Store:
             return
         self._closed = True
         try:
-            self._submit_sync(self._shut, writes=False, durable=False)
+            self._on_thread(self._shut)
         finally:
             self._thread.stop()
             self.blocks.close()
