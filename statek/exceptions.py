@@ -15,7 +15,8 @@ Named by whose fault it is::
     ├── DivergenceError         a re-run asked for something else than the recorded step did
     ├── RunnerError             the runner's side of the boundary
     │   ├── RunnerViolation     ... broke the protocol: it is destroyed, an audit event is written
-    │   └── RunnerLost          ... went away without a verdict
+    │   ├── RunnerLost          ... went away without a verdict
+    │   └── RestoreFailed       ... dies of restoring this job's variables
     ├── StoreError              the durable store
     │   ├── StoreLocked         ... another orchestrator owns it
     │   ├── StoreDamaged        ... could not be rebuilt
@@ -36,6 +37,7 @@ __all__ = [
     "LimitExceeded",
     "ModelError",
     "NotFound",
+    "RestoreFailed",
     "RunnerError",
     "RunnerLost",
     "RunnerViolation",
@@ -181,6 +183,12 @@ class RunnerLost(RunnerError):
     """The runner went away without a verdict, or never came up."""
 
     code = "runner_lost"
+
+
+class RestoreFailed(RunnerError):
+    """Every runner dies of restoring a job's variables; the job cannot go on."""
+
+    code = "restore_failed"
 
 
 class StoreError(StatekError):

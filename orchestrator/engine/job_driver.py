@@ -13,9 +13,10 @@ from orchestrator.engine.active_job import ActiveJob
 from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.jobs import JobRepository, job_id
-from orchestrator.engine.step_run import StepRunner, now_us
+from orchestrator.engine.step_run import StepRunner, now_us, refuse_code
 from orchestrator.sandboxes.sandbox import Sandbox
-from statek.exceptions import ModelError, RunnerLost
+from orchestrator.sandboxes.step import DeathCause
+from statek.exceptions import ModelError, RestoreFailed, RunnerError, RunnerLost, RunnerViolation
 from statek.executors.decision import (
     CancelRequested,
     Event,
@@ -41,6 +42,7 @@ __all__ = ["JobDriver"]
 _log = logging.getLogger("statek.jobs")
 
 _CLAIM_ATTEMPTS = 5
+_RESTORE_ATTEMPTS = 3
 _LONG_REPLY_CHARS = 20_000
 """A longer reply is parsed off the loop: a hostile one takes up to a second (measured at 120,000 lines)."""
 
@@ -156,12 +158,11 @@ class JobDriver:
             parsed = await asyncio.to_thread(job.style.parse_reply, reply.text)
         else:
             parsed = job.style.parse_reply(reply.text)
-        has_sandbox = self._sandbox is not None
-        await self._durability.commit(
-            partial(self._write_reply, reply, parsed.code, begun=has_sandbox and not parsed.is_empty)
-        )
-        if parsed.is_empty:
-            return await self._steps.commit_empty(job)
+        refusal = refuse_code(parsed)
+        begun = self._sandbox is not None and refusal is None
+        await self._durability.commit(partial(self._write_reply, reply, parsed.code, begun=begun))
+        if refusal is not None:
+            return await self._steps.commit_refused(job, refusal)
         return ReplyReceived()
 
     async def _complete(self, request: ModelRequest) -> ModelReply:
@@ -200,7 +201,8 @@ class JobDriver:
             try:
                 self._sandbox = await self._broker.claim()
                 await self._steps.restore(self.job, self._sandbox)
-            except RunnerLost as error:
+            except (RunnerLost, RunnerViolation) as error:
+                self._check_restore(attempt, error)
                 await self._release()
                 _log.warning("job %s has no sandbox yet (%d): %s", job_id(self.job.number), attempt, error)
                 if attempt == _CLAIM_ATTEMPTS:
@@ -210,6 +212,16 @@ class JobDriver:
             else:
                 return self._sandbox
         raise AssertionError("unreachable")
+
+    def _check_restore(self, attempt: int, error: RunnerError) -> None:
+        """Give up on a workspace that ends every runner it is restored in.
+
+        Raises:
+            RestoreFailed: the executor died of it for the third time.
+        """
+        death = self._sandbox.death if self._sandbox is not None else None
+        if death is not None and death.cause is not DeathCause.LOST and attempt >= _RESTORE_ATTEMPTS:
+            raise RestoreFailed(f"the variables of the job cannot be restored: {error}") from error
 
     async def _first_run(self) -> Event:
         """Run a reply that is durable; begun already if a sandbox was held when it came."""

@@ -29,7 +29,7 @@ from orchestrator.engine.views import job_summary
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
-from statek.exceptions import InvalidRequest, NotFound, RunnerLost, StoreError
+from statek.exceptions import InvalidRequest, NotFound, RestoreFailed, RunnerLost, StoreError
 from statek.executors.decision import FailureKind, HarnessLimits
 from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
@@ -131,6 +131,8 @@ class Service(Inspection):
         except RunnerLost as error:
             await driver.put_down()
             await self._stall(number, f"no sandbox: {error}")
+        except RestoreFailed as error:
+            await self._give_up(number, str(error), FailureKind.RESTORE)
         except StoreError as error:
             await self._stall(number, f"the store failed: {error}")
         except Exception as error:  # noqa: BLE001 -- one job must not take the service down
@@ -199,14 +201,14 @@ class Service(Inspection):
         timer = asyncio.get_running_loop().call_later(_STALLED_RETRY_SECONDS, again)
         self._retries.add(timer)
 
-    async def _give_up(self, number: int, message: str) -> None:
-        """End a job that this service cannot drive, by our fault; the others go on."""
+    async def _give_up(self, number: int, message: str, kind: FailureKind = FailureKind.INTERNAL) -> None:
+        """End a job that this service cannot drive; the others go on."""
 
         def end() -> None:
             record = self._jobs.get(number)
             self._jobs.put_down(record, crashed=False)
-            failure = {"kind": FailureKind.INTERNAL.value, "message": message}
-            self._jobs.finish(record, now_us(), failure=failure, reason=FailureKind.INTERNAL.value)
+            failure = {"kind": kind.value, "message": message}
+            self._jobs.finish(record, now_us(), failure=failure, reason=kind.value)
 
         await self._durability.commit(end)
         self._changed(number)

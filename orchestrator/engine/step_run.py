@@ -27,11 +27,25 @@ from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepInput, S
 from statek import durable
 from statek.executors.decision import Event, InDoubt, StepDied, StepEnded, StepLost
 from statek.settings import StatekSettings
+from statek.styles import NO_CODE_MESSAGE, ParsedReply
 
-__all__ = ["StepRunner", "now_us"]
+__all__ = ["StepRunner", "now_us", "refuse_code"]
 
-NO_CODE_ERROR = "Error: no code submitted."
-"""Console text for a reply without executable code (behaviour reference, section 7 step 4)."""
+MAX_CODE_BYTES = 200_000
+"""Longest source of one step (behaviour reference, section 12)."""
+
+
+def refuse_code(parsed: ParsedReply) -> str | None:
+    """Why a reply is not run at all, as its console says it; None when it is run.
+
+    A reply without executable code counts as an exception (behaviour reference, section 7 step 4).
+    """
+    if parsed.is_empty:
+        return NO_CODE_MESSAGE
+    size = len(parsed.code.encode("utf-8", "surrogatepass"))
+    if size > MAX_CODE_BYTES:
+        return f"LimitExceeded: limit code_bytes is {MAX_CODE_BYTES}, this reply has {size}; send less at a time"
+    return None
 
 
 def now_us() -> int:
@@ -195,22 +209,22 @@ class StepRunner:
         self._remember(job, source, outcome)
         return StepEnded(end.outcome is Outcome.EXIT, error, source.kind == "warmup")
 
-    async def commit_empty(self, job: ActiveJob) -> Event:
-        """Write the end of a reply that has no code: no sandbox is needed to say so."""
+    async def commit_refused(self, job: ActiveJob, refusal: str) -> Event:
+        """Write the end of a reply that is not run: no sandbox is needed to say so."""
         source = job.current
         assert source is not None
         outcome = StepOutcome(
             state="committed",
             outcome="error",
-            error_type="Error",
-            error_message="no code submitted.",
-            console=[("error", NO_CODE_ERROR)],
+            error_type=refusal.partition(": ")[0],
+            error_message=refusal.partition(": ")[2],
+            console=[("error", refusal)],
             counts_as_exception=True,
         )
         new = NewCommit(job.head.workspace, dict(job.head.places), {}, True, [], job.head.held)
         await self._durability.commit(partial(self._write_end, job, new, outcome))
         self._remember(job, source, outcome)
-        return StepEnded(error=NO_CODE_ERROR)
+        return StepEnded(error=refusal)
 
     async def record_death(
         self, job: ActiveJob, reason: str, console: Console | None = None, journal: Journal | None = None

@@ -46,6 +46,7 @@ class FailureKind(enum.Enum):
     LIMIT = "limit"
     MODEL = "model"
     QUARANTINE = "quarantine"
+    RESTORE = "restore"
     CANCELLED = "cancelled"
     INTERNAL = "internal"
 

@@ -33,7 +33,7 @@ class JobError:
     """Why a job ended by failure.
 
     Attributes:
-        kind: ``warmup`` | ``limit`` | ``model`` | ``quarantine`` | ``cancelled`` | ``internal``.
+        kind: ``warmup`` | ``limit`` | ``model`` | ``quarantine`` | ``restore`` | ``cancelled`` | ``internal``.
         error_message: text for a person.
     """
 

@@ -125,3 +125,24 @@ async def test_read_before_an_effect_is_answered_from_the_journal(open_with: Ope
     # The answer of first() is in the journal before the effect that follows it, so the re-run takes the same way.
     assert calls == ["first", "pay"]
     assert (step.state, step.attempts) == ("committed", 2)
+
+
+async def test_variables_that_kill_every_runner_end_the_job_with_a_name(open_with: Open) -> None:
+    source = "import os\nclass Bomb:\n    def __reduce__(self):\n        return (os._exit, (7,))\nbomb = Bomb()"
+    replies = [code(source), code("while True: pass"), code("exit()")]
+    async with open_with(replies, step_deadline_seconds=0.5) as service:
+        summary = await service.wait(await service.submit("helper"))
+    assert summary.status == "DONE"
+    assert summary.failure is not None
+    assert summary.failure["kind"] == "restore"
+    assert summary.failure["message"].startswith("the variables of the job cannot be restored: ")
+
+
+async def test_code_over_the_limit_is_refused_by_name_and_the_job_goes_on(open_with: Open) -> None:
+    replies = [code("x = '" + "a" * 300_000 + "'"), code("exit('on')")]
+    async with open_with(replies) as service:
+        id_ = await service.submit("helper")
+        summary = await service.wait(id_)
+        step = steps(await service.job(id_))[0]
+    assert summary.exit_status == "on"
+    assert console(step) == ["LimitExceeded: limit code_bytes is 200000, this reply has 300006; send less at a time"]
