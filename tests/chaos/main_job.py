@@ -1,0 +1,180 @@
+"""Kills the orchestrator at random moments of the main job and compares the end with a run that nobody killed."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.processes import Ended, left_behind, run, runner_names, wait_gone
+
+__all__ = ["Campaign", "Program", "fast_program", "real_program"]
+
+QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How the main job is run in a data directory.
+
+    Attributes:
+        name: for the report.
+        command: the ``-m`` arguments for a data directory.
+        environment: added to the process's own.
+    """
+
+    name: str
+    command: Callable[[Path], Sequence[str]]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def fast_program(driver: str = "bubblewrap") -> Program:
+    """The main job with scripted replies and a fixed clock."""
+    return Program(
+        f"tests.chaos.calendar_program, driver {driver}",
+        lambda data_dir: ["tests.chaos.calendar_program", str(data_dir), driver],
+    )
+
+
+def real_program(driver: str = "bubblewrap") -> Program:
+    """The example as a user runs it."""
+    return Program(
+        f"examples.calendar_assistant, driver {driver}",
+        lambda data_dir: ["examples.calendar_assistant", "--data-dir", str(data_dir)],
+        {"STATEK_DRIVER": driver},
+    )
+
+
+@dataclass
+class Campaign:
+    """Many kills of one program.
+
+    Attributes:
+        jobs, kills: how many so far.
+        phases: kills by what the killed process had said last.
+        quarantined: jobs that ended because two crashes hit one step, by design.
+        repeated_runs: steps that were run more than once.
+        moments: seconds after the start of the process, one per kill.
+        expected: facts of the run that nobody killed.
+        whole_seconds: how long that took.
+        most_kills_of_one_job: 1 keeps a job from quarantine.
+    """
+
+    program: Program
+    seed: int
+    jobs: int = 0
+    kills: int = 0
+    phases: Counter[str] = field(default_factory=Counter)
+    quarantined: int = 0
+    repeated_runs: int = 0
+    moments: list[float] = field(default_factory=list)
+    expected: dict[str, Any] = field(default_factory=dict)
+    whole_seconds: float = 0.0
+    most_kills_of_one_job: int = 3
+
+    def run(self, kills: int) -> None:
+        """Kill so many times; raises AssertionError at the first thing that is not as it must be."""
+        chance = random.Random(self.seed)
+        self._measure()
+        while self.kills < kills:
+            self._one_job(chance, min(kills - self.kills, chance.choice([1, 1, 1, 2, 3]), self.most_kills_of_one_job))
+
+    def _measure(self) -> None:
+        """The run that nobody kills."""
+        with tempfile.TemporaryDirectory(prefix="chaos") as name:
+            folder = Path(name)
+            whole = run(self.program.command(folder / "d"), folder, **self.program.environment)
+            assert whole.code == 0, whole.stderr[-2000:]
+            self.expected = self._facts(whole, folder / "d")
+            self.whole_seconds = whole.seconds
+
+    def _one_job(self, chance: random.Random, wanted: int) -> None:
+        with tempfile.TemporaryDirectory(prefix="chaos") as name:
+            folder = Path(name)
+            data_dir = folder / "d"
+            at_start: list[int] = []
+            runners: set[str] = set()
+            done = 0
+            while True:
+                kill_after = chance.uniform(0, self.whole_seconds) if done < wanted else None
+                ended = run(self.program.command(data_dir), folder, kill_after=kill_after, **self.program.environment)
+                if ended.last("step_in_flight"):
+                    at_start.append(ended.last("step_in_flight"))
+                if not ended.killed:
+                    break
+                runners |= runner_names(data_dir)
+                done += 1
+                self.kills += 1
+                self.moments.append(ended.seconds)
+                self.phases[_phase(ended)] += 1
+                alive = wait_gone(ended.orphans, data_dir)
+                assert not alive, f"seed {self.seed}: runners outlive their orchestrator: {alive}"
+            self.jobs += 1
+            self._check(ended, data_dir, at_start)
+            assert left_behind(runners) == [], f"seed {self.seed}, job {self.jobs}"
+
+    def _check(self, ended: Ended, data_dir: Path, at_start: list[int]) -> None:
+        where = f"seed {self.seed}, job {self.jobs}, kills at {self.moments[-3:]}: {ended.stderr[-1500:]}"
+        facts = self._facts(ended, data_dir)
+        if facts["quarantined"]:
+            twice = [step for step, count in Counter(at_start).items() if count >= 2]
+            assert twice, f"quarantined though no step was in flight at two starts: {where}"
+            self.quarantined += 1
+            assert len(facts["outbox"]) <= 1, where
+            assert len(facts["changes"]) <= 1, where
+            return
+        assert ended.code == 0, where
+        self.repeated_runs += facts.pop("repeated_runs", 0)
+        assert {**self.expected, "repeated_runs": 0} == {**facts, "repeated_runs": 0}, where
+
+    def _facts(self, ended: Ended, data_dir: Path) -> dict[str, Any]:
+        """What is compared; of the real program what its transcript says."""
+        outbox = data_dir / "outbox.jsonl"
+        lines = outbox.read_text().splitlines() if outbox.exists() else []
+        sent = [json.loads(line) for line in lines]
+        assert len({line["key"] for line in sent}) == len(sent)
+        facts: dict[str, Any] = {"outbox": [[line["to"], line["text"]] for line in sent]}
+        said = ended.last("ended")
+        if said is None:
+            return {**facts, **_transcript_facts(ended)}
+        failure = said["failure"] or {}
+        facts["quarantined"] = failure.get("kind") == QUARANTINE
+        facts["changes"] = said["calendar"]["changes"]
+        facts["repeated_runs"] = sum(count > 1 for count in said.pop("attempts"))
+        return {**facts, **said}
+
+
+def _transcript_facts(ended: Ended) -> dict[str, Any]:
+    """Facts of the real program: what the transcript says of changes, messages and variables."""
+    sections: dict[str, list[str]] = {}
+    title = ""
+    for line in ended.stdout.splitlines():
+        if line and not line.startswith((" ", "─", "job ")):
+            title = line
+            sections[title] = []
+        elif title and line.strip():
+            sections[title].append(line)
+    last = (ended.stdout.strip().splitlines() or [""])[-1]
+    names = [line.split()[0] for line in sections.get("Variables that the job keeps:", [])]
+    return {
+        "quarantined": QUARANTINE in ended.stdout,
+        "changes": [line.partition(": ")[0].strip() for line in sections.get("What changed in the calendar:", [])],
+        "variables": names,
+        "end": last,
+    }
+
+
+def _phase(ended: Ended) -> str:
+    """Where in its life the killed process was, by what it had said."""
+    if ended.last("ended") or "\njob " in ended.stdout:
+        return "after the end of the job"
+    if ended.last("recovered") or "· submitted job" in ended.stderr or "· going on with job" in ended.stderr:
+        return "job under way"
+    if ended.last("found") or "· preparing sandboxes" in ended.stderr:
+        return "opening and recovery"
+    return "start-up"

@@ -1,0 +1,137 @@
+"""Starts a program, kills it at a chosen moment, and finds what it left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.sandboxes.children import start_time, tree_of
+from orchestrator.sandboxes.runner_files import cache_folder
+
+__all__ = ["ROOT", "Ended", "left_behind", "run", "wait_gone"]
+
+ROOT = Path(__file__).resolve().parents[2]
+_RUN_SECONDS = 90.0
+_GONE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One run of a program.
+
+    Attributes:
+        killed: it was killed by the harness; otherwise it ended by itself.
+        code: exit status, negative for a signal.
+        seconds: how long it lived.
+        said: its output lines that are JSON objects, merged in order.
+        stderr: its other words.
+        orphans: its descendants at the moment of the kill, as (pid, start time).
+    """
+
+    killed: bool
+    code: int
+    seconds: float
+    said: list[dict[str, Any]]
+    stdout: str
+    stderr: str
+    orphans: tuple[tuple[int, int], ...]
+
+    def last(self, key: str) -> Any:
+        """The newest value said under a key; None if there is none."""
+        found = [line[key] for line in self.said if key in line]
+        return found[-1] if found else None
+
+
+def run(module: Sequence[str], folder: Path, *, kill_after: float | None = None, **environment: str) -> Ended:
+    """Run ``python -m module...``; SIGKILL its own pid, nothing else, after so many seconds."""
+    output, errors = folder / "stdout", folder / "stderr"
+    began = time.monotonic()
+    with output.open("wb") as out, errors.open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env={**os.environ, **environment},
+        )
+        try:
+            process.wait(_RUN_SECONDS if kill_after is None else kill_after)
+            killed, orphans = False, ()
+        except subprocess.TimeoutExpired:
+            orphans = tuple((pid, start_time(pid)) for pid in tree_of(process.pid) if pid != process.pid)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed = True
+    seconds = time.monotonic() - began
+    assert not (killed and kill_after is None), f"{module} hung: {errors.read_text()[-2000:]}"
+    text = output.read_text(errors="replace")
+    return Ended(killed, process.returncode, seconds, _objects(text), text, errors.read_text(errors="replace"), orphans)
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    found = []
+    for line in text.splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue  # the line that the kill cut off, or one for people
+        if isinstance(value, dict):
+            found.append(value)
+    return found
+
+
+def wait_gone(orphans: Iterable[tuple[int, int]], data_dir: Path) -> list[int]:
+    """Pids that are still there after a grace time: named ones, and any that names the data directory."""
+    deadline = time.monotonic() + _GONE_SECONDS
+    named = tuple(orphans)
+    while True:
+        alive = [pid for pid, started in named if started and start_time(pid) == started and not _is_dead(pid)]
+        alive += _naming(data_dir)
+        if not alive or time.monotonic() > deadline:
+            return alive
+        time.sleep(0.01)
+
+
+def _is_dead(pid: int) -> bool:
+    """A zombie that its new parent has not collected yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _naming(data_dir: Path) -> list[int]:
+    wanted = os.fsencode(data_dir)
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            try:
+                words = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if wanted in words:
+                found.append(int(folder.name))
+    return found
+
+
+def runner_names(data_dir: Path) -> set[str]:
+    """Ids of the runners whose sockets are in a data directory now."""
+    return {path.stem for path in (data_dir / "run").glob("*.sock")}
+
+
+def left_behind(runners: Iterable[str]) -> list[str]:
+    """Resource groups and records of these runners that still exist."""
+    left = []
+    for name in sorted(runners):
+        left += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/statek-{name}")]
+        left += [str(path) for path in (cache_folder() / "runners").glob(f"*/{name}.json")]
+    return left
