@@ -60,6 +60,7 @@ def read_call(message: pb.Call) -> CallView:
         state=message.state,
         result=from_wire(message.result_text),
         idempotency_key=message.idempotency_key,
+        target=from_wire(message.target_text),
     )
 
 

@@ -77,6 +77,7 @@ def call_to_wire(call: CallView) -> pb.Call:
         state=call.state,
         result_text=to_wire(call.result),
         idempotency_key=call.idempotency_key,
+        target_text=to_wire(call.target),
     )
 
 

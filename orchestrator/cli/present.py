@@ -149,9 +149,9 @@ def _used(usage: dict[str, object]) -> str:
 
 def call_lines(call: CallView) -> Iterator[str]:
     """One call of a step."""
-    target = f"object {call.handle} " if call.handle else ""
-    line = f"call {call.number}: {target}{call.kind} {call.name} {call.arguments}".rstrip()
-    yield f"{line}  effect {call.effect}  {call.state}"
+    owner = f"{call.target or 'object'}#{call.handle}." if call.handle else ""
+    asked = f"{owner}{call.name}" if call.kind == "get_attribute" else f"{owner}{call.name}({call.arguments})"
+    yield f"call {call.number}: {asked}  effect {call.effect}  {call.state}"
     if call.result:
         yield f"    -> {call.result}"
 

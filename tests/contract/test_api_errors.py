@@ -27,6 +27,7 @@ ERRORS = [
     exceptions.RunnerError("r"),
     exceptions.RunnerViolation("v"),
     exceptions.RunnerLost("l"),
+    exceptions.RestoreFailed("rf"),
     exceptions.StoreError("st"),
     exceptions.StoreLocked("sl"),
     exceptions.StoreDamaged("sd"),

@@ -22,7 +22,7 @@ big = st.integers(-1, 2**62)
 objects = st.dictionaries(texts, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts, max_size=4)
 calls = st.builds(
     CallView, job=plain, step=counts, number=counts, name=texts, kind=plain, handle=big, arguments=texts, effect=plain,
-    state=plain, result=texts, idempotency_key=plain,
+    state=plain, result=texts, idempotency_key=plain, target=texts,
 )  # fmt: skip
 failures = st.none() | st.fixed_dictionaries({"kind": texts, "type": texts, "message": texts})
 summaries = st.builds(

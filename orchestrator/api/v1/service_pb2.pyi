@@ -267,7 +267,7 @@ class ConsoleElement(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., text: _Optional[bytes] = ..., continues: _Optional[bool] = ...) -> None: ...
 
 class Call(_message.Message):
-    __slots__ = ("job", "step", "number", "name_text", "kind", "handle", "arguments_text", "effect", "state", "result_text", "idempotency_key")
+    __slots__ = ("job", "step", "number", "name_text", "kind", "handle", "arguments_text", "effect", "state", "result_text", "idempotency_key", "target_text")
     JOB_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -279,6 +279,7 @@ class Call(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     RESULT_TEXT_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    TARGET_TEXT_FIELD_NUMBER: _ClassVar[int]
     job: str
     step: int
     number: int
@@ -290,7 +291,8 @@ class Call(_message.Message):
     state: str
     result_text: bytes
     idempotency_key: str
-    def __init__(self, job: _Optional[str] = ..., step: _Optional[int] = ..., number: _Optional[int] = ..., name_text: _Optional[bytes] = ..., kind: _Optional[str] = ..., handle: _Optional[int] = ..., arguments_text: _Optional[bytes] = ..., effect: _Optional[str] = ..., state: _Optional[str] = ..., result_text: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    target_text: bytes
+    def __init__(self, job: _Optional[str] = ..., step: _Optional[int] = ..., number: _Optional[int] = ..., name_text: _Optional[bytes] = ..., kind: _Optional[str] = ..., handle: _Optional[int] = ..., arguments_text: _Optional[bytes] = ..., effect: _Optional[str] = ..., state: _Optional[str] = ..., result_text: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ..., target_text: _Optional[bytes] = ...) -> None: ...
 
 class VariablePart(_message.Message):
     __slots__ = ("index", "name_text", "preview_text", "form", "value", "size_bytes")

@@ -30,7 +30,7 @@ CALL = CallView(
     name="send",
     kind="tool",
     handle=0,
-    arguments="([1], {})",
+    arguments="[1]",
     effect="external",
     state="done",
     result="'sent'",
@@ -62,7 +62,7 @@ REPLY = ItemView(
     console=(("print", "1\n"), ("echo", "2"), ("error", "Traceback\nValueError: no"), ("note", "n"), ("odd", "?")),
     outcome={"outcome": "error", "type": "ValueError", "message": "no"},
     changed=("x", "y"),
-    calls=(CALL, replace(CALL, number=3, handle=7, kind="method", effect="none", state="failed", result="")),
+    calls=(CALL, replace(CALL, number=3, handle=7, target="Meeting", kind="method", effect="none", state="failed", result="")),
     start_commit=0,
     end_commit=1,
     usage={"input_tokens": 5, "wall_seconds": 0.25, "cost_microusd": None, "cached_tokens": 0},
@@ -108,9 +108,9 @@ def test_a_whole_job() -> None:
         "  ! ValueError: no",
         "  * n",
         "  ? ?",
-        "  call 2: tool send ([1], {})  effect external  done",
+        "  call 2: send([1])  effect external  done",
         "      -> 'sent'",
-        "  call 3: object 7 method send ([1], {})  effect none  failed",
+        "  call 3: Meeting#7.send([1])  effect none  failed",
         "  ended: error (ValueError: no)",
         "  changed: x, y",
         "  used: input_tokens 5, wall_seconds 0.250",
@@ -132,7 +132,7 @@ def test_a_hostile_text_cannot_pass_for_a_line_of_ours() -> None:
 def test_tables_of_calls_and_variables() -> None:
     assert present.call_rows([CALL]) == [
         "JOB  STEP  CALL  NAME  EFFECT    IDEMPOTENCY KEY  ARGUMENTS",
-        "j3   1     2     send  external  j3-1-2           ([1], {})",
+        "j3   1     2     send  external  j3-1-2           [1]",
     ]
     variables = [VariableView("x", "1", "graph", 1, 9), VariableView("model", "<Model>", "opaque", None, 12_000)]
     assert present.variable_rows(variables) == [
