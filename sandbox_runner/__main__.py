@@ -34,7 +34,8 @@ LC_CTYPE and TZ). Standard input is not read; standard error carries start-up er
 each; the executor has /dev/null for all three.
 
 Exit status: 0 after an orderly end, 2 wrong options, 3 a module to preload is missing or started a
-thread, 4 the machine cannot confine an executor, 5 the host cannot be reached.
+thread, 4 the machine cannot confine an executor, 5 the host cannot be reached, because nobody listens or because the
+supervisor was killed.
 """
 
 from __future__ import annotations

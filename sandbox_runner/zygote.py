@@ -46,6 +46,8 @@ STATUS_BAD_PRELOAD = 3
 STATUS_UNSUPPORTED = 4
 STATUS_UNREACHABLE = 5
 
+_LEAVE_SECONDS = 0.5
+
 # Numbers of the proto enum Cause; the generated module would bring protobuf into every executor.
 _FINISHED, _DEADLINE, _MEMORY, _CRASHED, _VIOLATION = 1, 2, 3, 4, 5
 
@@ -99,6 +101,7 @@ class _Zygote:
         self._kill_detail = ""
         self._oom = OomCounter()
         self._stopping = False
+        self._hung_up = False
         self._wakeup, self._wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._run_executor: Callable[[socket.socket, ExecutorLimits, str], NoReturn] | None = None
 
@@ -179,13 +182,21 @@ class _Zygote:
                     poller.unregister(descriptor)
                     self._take_ready()
                 elif not self._take_control():
-                    return 0
+                    return self._end_of_supervisor()
             if self._ready_pipe >= 0:
                 poller.register(self._ready_pipe, select.POLLIN)
             self._enforce_deadline()
             if not self._reap():
                 return self._supervisor_status
-        return 0
+        return self._end_of_supervisor() if self._hung_up else 0
+
+    def _end_of_supervisor(self) -> int:
+        """The exit status of a supervisor that has hung up; it is about to end, or is ended."""
+        last = time.monotonic() + _LEAVE_SECONDS
+        while self._reap() and (left := last - time.monotonic()) > 0:
+            if select.select([self._wakeup], [], [], left)[0]:
+                os.read(self._wakeup, 4096)
+        return self._supervisor_status
 
     def _milliseconds_to_deadline(self) -> float | None:
         if not self._executor:
@@ -236,8 +247,7 @@ class _Zygote:
         try:
             self._control.send(encode_control(message))
         except OSError:
-            # The supervisor is gone; the loop sees that next.
-            self._stopping = True
+            self._hung_up = self._stopping = True
 
     # ------------------------------------------------------------ executor
 
@@ -298,7 +308,8 @@ class _Zygote:
                 return True
             if pid == self._supervisor:
                 self._supervisor = 0
-                self._supervisor_status = max(0, os.waitstatus_to_exitcode(status))
+                code = os.waitstatus_to_exitcode(status)
+                self._supervisor_status = code if code >= 0 else STATUS_UNREACHABLE
                 return False
             if pid == self._executor:
                 self._executor = 0

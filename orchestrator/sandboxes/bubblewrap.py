@@ -26,7 +26,7 @@ from pathlib import Path
 from orchestrator.sandboxes import cgroups
 from orchestrator.sandboxes.children import ChildRecord, Children, end_process, start_time, usage_of_tree
 from orchestrator.sandboxes.confinement import ArgumentList, BubblewrapFacts, confine
-from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier
+from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier, describe_exit
 from orchestrator.sandboxes.runner_files import cache_folder, flavour_digest, prepare_code, prepare_site
 from statek.exceptions import ConfigurationError, RunnerLost
 
@@ -165,7 +165,8 @@ class BubblewrapDriver:
                 open_files.discard(descriptor)
             pid = await asyncio.to_thread(_read_child_pid, info_read)
             if pid == 0:
-                raise RunnerLost(f"bubblewrap could not start runner {spec.runner_id}: {await _last_words(process)}")
+                words = await _last_words(process) or "it said nothing"
+                raise RunnerLost(f"bubblewrap could not start runner {spec.runner_id}: {words}")
             await asyncio.to_thread(self._admit, spec, process.pid, pid, group)
             os.write(gate_write, b"1")
         except BaseException as error:
@@ -201,6 +202,14 @@ class BubblewrapDriver:
                 groups=tuple(sorted({str(path) for path in group.paths.values()})) if group is not None else (),
             )
         )
+
+    async def wait_exit(self, ref: RunnerRef) -> str:
+        """Wait until bubblewrap has ended, which it does with its PID 1; how it ended and its last words."""
+        process = self._processes.get(ref.runner_id)
+        if process is None:
+            return "it is gone"
+        status = await process.wait()
+        return describe_exit(status, await _last_words(process))
 
     async def kill(self, ref: RunnerRef) -> None:
         """End PID 1, and with it every process of its namespace; returns when all of it is gone. Idempotent."""
@@ -319,7 +328,7 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
         text = await asyncio.wait_for(process.stderr.read(_STDERR_BYTES), timeout=1.0)
     except TimeoutError:
         text = b""
-    return text.decode(errors="replace").strip().replace("\n", " | ") or "it said nothing"
+    return text.decode(errors="replace").strip().replace("\n", " | ")
 
 
 def _end(record: ChildRecord) -> None:

@@ -7,6 +7,7 @@ start time, because a pid alone may have been given to somebody else since.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from orchestrator.sandboxes.driver import RunnerStats
 
-__all__ = ["ChildRecord", "Children", "end_process", "start_time", "tree_of", "usage_of_tree"]
+__all__ = ["ChildRecord", "Children", "end_process", "start_time", "tree_of", "usage_of_tree", "wait_gone"]
 
 _END_WAIT_MS = 5_000
 
@@ -123,6 +124,22 @@ def end_process(pid: int, started: int) -> None:
     except OSError:
         return
     finally:
+        os.close(handle)
+
+
+async def wait_gone(pid: int) -> None:
+    """Wait until a process has ended; at once when there is none of that pid."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    loop.add_reader(handle, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(handle)
         os.close(handle)
 
 

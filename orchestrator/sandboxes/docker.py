@@ -25,6 +25,7 @@ import docker.errors
 import requests
 
 from orchestrator.sandboxes import cgroups
+from orchestrator.sandboxes.children import wait_gone
 from orchestrator.sandboxes.confinement import (
     LABEL_INCARNATION,
     LABEL_RUNNER,
@@ -33,7 +34,7 @@ from orchestrator.sandboxes.confinement import (
     DockerFacts,
     confine,
 )
-from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier
+from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier, describe_exit
 from orchestrator.sandboxes.runner_files import build_image, flavour_digest, flavour_folder, image_tag
 from statek.exceptions import ConfigurationError, RunnerLost
 
@@ -45,6 +46,7 @@ _LOG = logging.getLogger(__name__)
 
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
 _KILL_WAIT_MS = 5_000
+_EXIT_POLL_SECONDS = 0.1
 _REMEDY = "apt-get install docker.io"
 
 
@@ -143,6 +145,22 @@ class DockerDriver:
         if pid:
             self._pids[identity] = pid  # known from here on, so that it can be ended even when the engine is gone
         return RunnerRef(driver=self.name, id=identity, runner_id=spec.runner_id, incarnation=spec.incarnation)
+
+    async def wait_exit(self, ref: RunnerRef) -> str:
+        """Wait until the container has ended; how it ended.
+
+        Raises:
+            RunnerLost: the engine does not answer.
+        """
+        pid = self._pids.get(ref.id)
+        if pid:
+            await wait_gone(pid)
+        # The engine learns of it some moments later; and where its processes are out of sight it has to be asked.
+        while True:
+            text = await self._ask(lambda client: _exit_of(client, ref.id))
+            if text:
+                return text
+            await asyncio.sleep(_EXIT_POLL_SECONDS)
 
     async def kill(self, ref: RunnerRef) -> None:
         """End a container and everything in it; returns when all of it is gone. Idempotent.
@@ -294,6 +312,17 @@ def _inspect_pid(client: Any, identity: str) -> int:
     except docker.errors.NotFound:
         return 0
     return pid if _is_container(pid, identity) else 0
+
+
+def _exit_of(client: Any, identity: str) -> str:
+    """How the container ended; empty while it runs."""
+    try:
+        state = client.inspect_container(identity)["State"]
+    except docker.errors.NotFound:
+        return "its container is gone"
+    if state.get("Running") or state.get("Status") == "created":
+        return ""
+    return describe_exit(int(state.get("ExitCode", 0)), "out of memory" if state.get("OOMKilled") else "")
 
 
 def _is_container(pid: int, identity: str) -> bool:

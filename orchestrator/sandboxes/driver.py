@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Driver", "ProbeReport", "RunnerLimits", "RunnerRef", "RunnerSpec", "RunnerStats", "Tier"]
+__all__ = ["Driver", "ProbeReport", "RunnerLimits", "RunnerRef", "RunnerSpec", "RunnerStats", "Tier", "describe_exit"]
 
 
 class Tier(enum.IntEnum):
@@ -124,6 +124,22 @@ class ProbeReport:
     remedy: str = ""
 
 
+# The exit statuses of ``python -m sandbox_runner``.
+_EXITS = {
+    2: "wrong options",
+    3: "a module to preload is missing or started a thread",
+    4: "the machine cannot confine an executor",
+    5: "it could not reach the host",
+}
+
+
+def describe_exit(status: int, last_words: str = "") -> str:
+    """How a runner ended: its exit status (negative: the signal), and what it said where it said something."""
+    meaning = last_words or _EXITS.get(status, "")
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    return f"it ended with {how}" + (f": {meaning}" if meaning else "")
+
+
 class Driver(Protocol):
     """Makes runners of one tier. All methods are safe to call concurrently."""
 
@@ -154,6 +170,14 @@ class Driver(Protocol):
 
         Raises:
             RunnerLost: the engine refused or is gone.
+        """
+        ...
+
+    async def wait_exit(self, ref: RunnerRef) -> str:
+        """Wait until the runner has ended by itself; how it ended, in a few words.
+
+        Raises:
+            RunnerLost: the engine is gone, so that nobody can tell.
         """
         ...
 

@@ -344,7 +344,7 @@ class Pool:
         try:
             await runner.link.listen()
             await self._start(runner)
-            runner.hello = await runner.link.wait_hello(self._hello_seconds)
+            runner.hello = await self._wait_hello(runner)
         except (StatekError, TimeoutError, OSError) as error:
             self._starting -= 1
             self._failed += 1
@@ -364,6 +364,26 @@ class Pool:
             self._warm.append(runner)
             self._hand_out()
         self._wake.set()
+
+    async def _wait_hello(self, runner: _Runner) -> HelloInfo:
+        """Wait for Hello, or for the end of a runner that dies before it.
+
+        Raises:
+            RunnerLost: it died or did not come in time.
+            RunnerViolation: it broke a rule.
+        """
+        assert runner.ref is not None
+        hello = asyncio.ensure_future(runner.link.wait_hello(self._hello_seconds))
+        exited = asyncio.ensure_future(self._driver.wait_exit(runner.ref))
+        try:
+            await asyncio.wait((hello, exited), return_when=asyncio.FIRST_COMPLETED)
+            if exited.done() and not hello.done():
+                raise RunnerLost(f"it died at its start: {exited.result()}")
+            return await hello
+        finally:
+            for task in (hello, exited):
+                task.cancel()
+            await asyncio.gather(hello, exited, return_exceptions=True)
 
     async def _start(self, runner: _Runner) -> None:
         """Start the runner's processes; a cancellation waits for them, else nobody would know whom to end."""

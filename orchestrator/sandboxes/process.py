@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orchestrator.sandboxes.children import ChildRecord, Children, end_process, start_time, tree_of, usage_of_tree
 from orchestrator.sandboxes.confinement import ArgumentList, ProcessFacts, confine
-from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier
+from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier, describe_exit
 from orchestrator.sandboxes.runner_files import cache_folder, flavour_digest, prepare_code, prepare_site
 from statek.exceptions import RunnerLost
 
@@ -116,6 +116,11 @@ class UnsafeProcessDriver:
         )
         await asyncio.to_thread(self._children.write, record)
         return RunnerRef(self.name, str(process.pid), spec.runner_id, spec.incarnation)
+
+    async def wait_exit(self, ref: RunnerRef) -> str:
+        """Wait until the process has ended; how it ended."""
+        process = self._processes.get(ref.runner_id)
+        return "it is gone" if process is None else describe_exit(await process.wait())
 
     async def kill(self, ref: RunnerRef) -> None:
         """End the process and its descendants; returns when all that can be found is gone. Idempotent."""

@@ -29,11 +29,13 @@ class Script:
         refuse: the engine refuses to start it.
         hello: it says hello.
         ready: it answers its claim.
+        dies: it ends before it says hello.
     """
 
     refuse: bool = False
     hello: bool = True
     ready: bool = True
+    dies: bool = False
 
 
 @dataclass
@@ -71,6 +73,12 @@ class ScriptedDriver:
         self.most_alive = max(self.most_alive, len(self.alive))
         return RunnerRef(self.name, spec.runner_id, spec.runner_id, spec.incarnation)
 
+    async def wait_exit(self, ref: RunnerRef) -> str:
+        task = self.alive.get(ref.runner_id)
+        if task is not None:
+            await asyncio.wait([task])
+        return "its script is over"
+
     async def kill(self, ref: RunnerRef) -> None:
         await self.kill_gate.wait()
         self.orphans = [orphan for orphan in self.orphans if orphan != ref]
@@ -94,6 +102,8 @@ class ScriptedDriver:
 
 
 async def _live(spec: RunnerSpec, script: Script) -> None:
+    if script.dies:
+        return
     if not script.hello:
         await asyncio.Event().wait()
     outbound: asyncio.Queue[pb.FromRunner] = asyncio.Queue()

@@ -126,6 +126,15 @@ async def test_silent_runner_is_ended_and_replaced(tmp_path: Path) -> None:
         assert list(driver.alive) == [driver.started[1]]
 
 
+async def test_runner_that_dies_at_its_start_is_noticed_at_once(tmp_path: Path) -> None:
+    driver = ScriptedDriver(script=lambda number: Script(dies=number == 0))
+    async with running(driver, tmp_path, size=0, hello_seconds=1000.0) as pool:
+        with pytest.raises(RunnerLost) as caught:
+            await pool.claim(timeout=900)
+        assert str(caught.value) == "no runner could be started: it died at its start: its script is over"
+        await pool.claim(timeout=5)
+
+
 async def test_warm_runner_that_dies_is_replaced(tmp_path: Path) -> None:
     driver = ScriptedDriver()
     async with running(driver, tmp_path) as pool:
