@@ -35,6 +35,7 @@ _STATUS = {
     "runner": grpc.StatusCode.UNAVAILABLE,
     "runner_violation": grpc.StatusCode.ABORTED,
     "runner_lost": grpc.StatusCode.UNAVAILABLE,
+    "restore_failed": grpc.StatusCode.FAILED_PRECONDITION,
     "store": grpc.StatusCode.UNAVAILABLE,
     "store_locked": grpc.StatusCode.FAILED_PRECONDITION,
     "store_damaged": grpc.StatusCode.DATA_LOSS,
