@@ -100,7 +100,8 @@ class _Supervisor:
         arguments = [("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(f"unix:{self._options.socket}", options=arguments) as channel:
             try:
-                await asyncio.wait_for(channel.channel_ready(), _CONNECT_SECONDS)
+                if not await asyncio.wait_for(self._connect(channel), _CONNECT_SECONDS):
+                    return _LOST_HOST_STATUS
             except TimeoutError:
                 return _LOST_HOST_STATUS
             self._stream = self._grpc.RunnerHostStub(channel).Attach()  # type: ignore[no-untyped-call]
@@ -111,6 +112,20 @@ class _Supervisor:
             except (_HostGone, grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
                 return 0
         return 0
+
+    async def _connect(self, channel: Any) -> bool:
+        """Connect once; False when nobody listens.
+
+        The host listens before it starts a runner, so a refusal means that it died since. Trying again, as the channel
+        would, keeps a runner alive that nothing ties to its orchestrator: one that was still being made then.
+        """
+        import grpc
+
+        while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+            if state in {grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN}:
+                return False
+            await channel.wait_for_state_change(state)
+        return True
 
     def _hello(self) -> Any:
         return self._pb.Hello(

@@ -116,7 +116,8 @@ class Campaign:
                 assert not alive, f"seed {self.seed}: runners outlive their orchestrator: {alive}"
             self.jobs += 1
             self._check(ended, data_dir, at_start)
-            assert left_behind(runners) == [], f"seed {self.seed}, job {self.jobs}"
+            left = left_behind(runners)
+            assert not left, f"seed {self.seed}, job {self.jobs}: left behind {left}"
 
     def _check(self, ended: Ended, data_dir: Path, at_start: list[int]) -> None:
         where = f"seed {self.seed}, job {self.jobs}, kills at {self.moments[-3:]}: {ended.stderr[-1500:]}"

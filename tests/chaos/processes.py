@@ -89,16 +89,26 @@ def _objects(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def wait_gone(orphans: Iterable[tuple[int, int]], data_dir: Path) -> list[int]:
-    """Pids that are still there after a grace time: named ones, and any that names the data directory."""
+def wait_gone(orphans: Iterable[tuple[int, int]], data_dir: Path) -> list[str]:
+    """What is still there after a grace time: of the named ones, and of those that name the data directory."""
     deadline = time.monotonic() + _GONE_SECONDS
     named = tuple(orphans)
     while True:
         alive = [pid for pid, started in named if started and start_time(pid) == started and not _is_dead(pid)]
         alive += _naming(data_dir)
         if not alive or time.monotonic() > deadline:
-            return alive
+            return [_describe(pid) for pid in alive]
         time.sleep(0.01)
+
+
+def _describe(pid: int) -> str:
+    try:
+        status = (Path(f"/proc/{pid}") / "status").read_text().splitlines()
+        words = (Path(f"/proc/{pid}") / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError as error:
+        return f"{pid} ({error})"
+    kept = [line.replace("\t", " ") for line in status if line.startswith(("Name", "State", "PPid", "NSpid"))]
+    return f"{pid} {', '.join(kept)}: {words[:200]}"
 
 
 def _is_dead(pid: int) -> bool:
