@@ -1,0 +1,44 @@
+"""Models without latency, as the benchmarks need them."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+from statek.model import ModelReply, ModelRequest
+
+__all__ = ["ClockedModel", "python"]
+
+
+def python(code: str) -> str:
+    """A reply that runs this code."""
+    return f"```python\n{code}\n```"
+
+
+class ClockedModel:
+    """Answers at once with a function of the turn and notes when it was asked.
+
+    The time between two questions of one job is one whole turn: reply made durable, step run, step made durable.
+
+    Args:
+        reply: text by turn.
+
+    Attributes:
+        asked: per job id, the times (seconds) of its questions.
+    """
+
+    def __init__(self, reply: Callable[[int], str]) -> None:
+        self._reply = reply
+        self.asked: defaultdict[str, list[float]] = defaultdict(list)
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Answer the request's turn."""
+        self.asked[request.job_id].append(time.perf_counter())
+        return ModelReply(self._reply(request.turn))
+
+    def turns_ms(self, job_id: str) -> list[float]:
+        """Milliseconds of each whole turn of a job."""
+        asked = self.asked[job_id]
+        return [(later - earlier) * 1000 for earlier, later in itertools.pairwise(asked)]

@@ -1,0 +1,104 @@
+"""Step overhead, its growth with history, and steps per second of many jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from benchmarks.bench import Bench, make_agent, run_code
+from benchmarks.measurement import Better, median, percentile
+from benchmarks.models import ClockedModel, python
+from orchestrator.store.store import Store
+from statek import durable
+
+__all__ = ["measure_step_overhead", "measure_steps_per_second"]
+
+_WARM_UP_TURNS = 10
+
+
+@durable.memo(id="benchmarks.Counter")
+class Counter:
+    """One number, to have something to flush."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+def _counting(turns: int) -> ClockedModel:
+    return ClockedModel(lambda turn: python("x = x + 1" if turn < turns else "exit(x)"))
+
+
+async def measure_step_overhead(bench: Bench) -> None:
+    """``x = x + 1`` over and over in one job; a turn is question to question of a model that answers at once."""
+    turns = bench.times(1050, 150)
+    model = _counting(turns)
+    async with bench.service([make_agent()], model) as (service, store):
+        before = store.guard_statistics().flushes
+        job = await service.submit("bench", shared_vars={"x": 0}, message="go")
+        await service.wait(job)
+        flushes = (store.guard_statistics().flushes - before) / turns
+        flush_ms = await _flush_floor(store, bench.times(300, 50))
+    times = model.turns_ms(job)
+    measured = times[_WARM_UP_TURNS:]
+    p50 = median(measured)
+    # One redo record is one fsync: dbzero's own are answered at once while the guard tracks its writes.
+    notes = {"fsyncs/op": f"{flushes:.2f}"}
+    bench.add("step_overhead_p50", p50, "ms", 5, "target-5ms", notes=notes)
+    bench.add("step_overhead_p99", percentile(measured, 99), "ms", 15, "target-15ms")
+    late, early = (1000, 100) if not bench.smoke else (120, 40)
+    window = 50 if not bench.smoke else 20
+    growth = median(times[late - window : late + window]) / median(times[early - window : early + window])
+    bench.add("step_growth", growth, f"x(step_{late}/step_{early})", 1.2, "target-1.2x")
+    bench.add("step_floor_flushes", 2 * flush_ms, "ms", p50, "step_overhead_p50")
+    bench.add("step_floor_sandbox", await _sandbox_floor(bench), "ms", p50, "step_overhead_p50")
+
+
+async def _flush_floor(store: Store, times: int) -> float:
+    """Median milliseconds of one small durable write through the same store."""
+    counter = await store.commit(lambda: _tagged_counter())
+    taken = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        await store.commit(lambda: setattr(counter, "count", counter.count + 1))
+        taken.append((time.perf_counter() - begun) * 1000)
+    return median(taken)
+
+
+def _tagged_counter() -> Counter:
+    counter = Counter()
+    durable.tag(counter, "benchmarks-counter")
+    return counter
+
+
+async def _sandbox_floor(bench: Bench) -> float:
+    """Median milliseconds of the same step in a bare sandbox: no store, no journal, no decision."""
+    taken = []
+    async with bench.pool(1, max_runners=1) as pool:
+        sandbox = await pool.claim(timeout=60)
+        await run_code(sandbox, 1, "x = 0")
+        for number in range(2, bench.times(300, 50)):
+            begun = time.perf_counter()
+            await run_code(sandbox, number, "x = x + 1")
+            taken.append((time.perf_counter() - begun) * 1000)
+        await pool.destroy(sandbox)
+    return median(taken)
+
+
+async def measure_steps_per_second(bench: Bench) -> None:
+    """Many jobs at once, each in a runner of its own, all runners warm before the first submission."""
+    jobs = bench.times(100, 8)
+    turns = bench.times(30, 20)
+    model = _counting(turns)
+    async with bench.service([make_agent()], model, pool_size=jobs, max_runners=jobs + 2, max_concurrency=jobs) as (
+        service,
+        store,
+    ):
+        before = store.guard_statistics().flushes
+        begun = time.perf_counter()
+        ids = [await service.submit("bench", shared_vars={"x": 0}, message="go") for _ in range(jobs)]
+        await asyncio.gather(*(service.wait(each) for each in ids))
+        seconds = time.perf_counter() - begun
+        flushes = store.guard_statistics().flushes - before
+    steps = jobs * (turns + 1)
+    notes = {"jobs": str(jobs), "fsyncs/op": f"{flushes / steps:.2f}"}
+    bench.add("steps_per_second", steps / seconds, "steps/s", 500, "target-500", better=Better.HIGHER, notes=notes)
