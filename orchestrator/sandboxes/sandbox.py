@@ -430,6 +430,10 @@ class Sandbox:
     async def _receive_death(self, message: RunnerDeath) -> None:
         usage = StepUsage(cpu_seconds=message.cpu_seconds, max_rss_bytes=message.max_rss_bytes)
         death = Death(message.cause, message.detail, usage)
+        unstarted = self._step is not None and not self._step.started.is_set()
+        if unstarted and message.cause in {DeathCause.CRASHED, DeathCause.MEMORY}:
+            # This step's code has not begun, so it is not what ended the executor.
+            death = Death(DeathCause.LOST, f"the executor ended before the step began: {message.detail}", usage)
         for waiting in (self._restoring, self._step.end if self._step else None):
             if waiting is not None and not waiting.done():
                 waiting.set_result(death)

@@ -408,10 +408,19 @@ async def test_a_death_between_steps_is_a_loss(talk: Talk) -> None:
     await talk.runner.say(finished=finished())
     await step
     await talk.runner.send(death=pb.ExecutorDeath(cause=pb.CAUSE_CRASHED, detail="signal 9"))
-    end = await talk.begin_step(2)
+    while talk.sandbox.death is None:
+        await asyncio.sleep(0)
 
-    assert isinstance(end, Death)
-    assert end.cause is DeathCause.LOST
+    assert await talk.begin_step(2) == Death(DeathCause.LOST, "the executor ended between steps: signal 9")
+
+
+async def test_a_death_before_the_step_has_begun_is_a_loss(talk: Talk) -> None:
+    step = talk.begin_step()
+    await talk.runner.accept_restore()
+    await talk.runner.hear_frame()
+    await talk.runner.send(death=pb.ExecutorDeath(cause=pb.CAUSE_CRASHED, detail="signal 9"))
+
+    assert await step == Death(DeathCause.LOST, "the executor ended before the step began: signal 9")
 
 
 async def test_a_stream_that_ends_in_a_step_is_a_loss(talk: Talk) -> None:
