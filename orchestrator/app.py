@@ -8,7 +8,7 @@ import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from orchestrator.digests import content_digest
@@ -22,6 +22,7 @@ from orchestrator.sandboxes.probe import select_driver
 from orchestrator.sandboxes.step import StepLimits
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
+from statek.exceptions import ConfigurationError
 from statek.model import Model
 from statek.settings import StatekSettings
 
@@ -34,19 +35,35 @@ _MAX_SOCKET_FOLDER_BYTES = 70
 
 Progress = Callable[[str], None]
 
+_DEFAULT_PREFIX = "default"
+
 
 def _silent(_text: str) -> None:
     """Progress that nobody reads."""
 
 
-def open_store(settings: StatekSettings) -> Store:
+def open_store(settings: StatekSettings, *, prefix: str | None = None) -> Store:
     """Open the store of the data directory; blocking.
 
+    Args:
+        settings: settings in force.
+        prefix: its dbzero prefix; None takes the one that is there, ``default`` for a new store.
+
     Raises:
+        ConfigurationError: the store holds another prefix.
+        InvalidRequest: an illegal prefix name.
         StoreLocked: another process owns it.
         StoreDamaged: it cannot be rebuilt.
     """
-    return Store.open(Path(settings.data_dir) / "store")
+    root = Path(settings.data_dir) / "store"
+    held = sorted(path.stem for path in root.glob("*.db0"))
+    name = prefix or (held[0] if len(held) == 1 else _DEFAULT_PREFIX)
+    if held and name not in held:
+        raise ConfigurationError(
+            f"the store {root} holds the prefix {', '.join(held)}; one data directory has one prefix, "
+            f"choose another data directory for {name}"
+        )
+    return Store.open(root, prefix=name)
 
 
 def runner_limits(settings: StatekSettings) -> RunnerLimits:
@@ -123,9 +140,13 @@ async def running_service(
     progress: Progress = _silent,
 ) -> AsyncIterator[Service]:
     """Run a service over an open store until the block is left; see ``open_service``."""
-    own_driver = driver is None
-    chosen = driver or await select_driver(settings.driver)
-    try:
+    async with AsyncExitStack() as stack:
+        chosen = driver or await select_driver(settings.driver)
+        if driver is None:
+            stack.push_async_callback(chosen.aclose)
+        answers = model or _gateway(settings)
+        if model is None and isinstance(answers, LiteLLMModel):
+            stack.push_async_callback(answers.aclose)
         progress(f"preparing sandboxes: driver {chosen.name}, tier {chosen.tier.label}")
         pool = Pool(
             chosen,
@@ -138,35 +159,24 @@ async def running_service(
             step_limits=step_limits(settings),
             flavour=settings.flavour,
         )
-        await pool.start()
-        try:
-            async with _model(settings, model) as answers:
-                service = Service(settings, store, pool, answers, agents)
-                await service.start()
-                try:
-                    yield service
-                finally:
-                    await service.stop()
-        finally:
-            await pool.aclose()
-    finally:
-        if own_driver:
-            await chosen.aclose()
+        stack.push_async_callback(pool.aclose)
+        # Importing litellm takes seconds and stalls the loop for moments: before any job waits for it.
+        await asyncio.gather(pool.start(), answers.start() if isinstance(answers, LiteLLMModel) else _nothing())
+        service = Service(settings, store, pool, answers, agents)
+        await service.start()
+        stack.push_async_callback(service.stop)
+        yield service
 
 
-@asynccontextmanager
-async def _model(settings: StatekSettings, model: Model | None) -> AsyncIterator[Model]:
-    """The given model, or litellm for as long as the block lasts."""
-    if model is not None:
-        yield model
-        return
-    gateway = LiteLLMModel(
+def _gateway(settings: StatekSettings) -> LiteLLMModel:
+    """The model gateway of the settings."""
+    return LiteLLMModel(
         GatewaySettings(timeout_seconds=settings.model_timeout_seconds, attempts=1 + settings.model_retries)
     )
-    try:
-        yield gateway
-    finally:
-        await gateway.aclose()
+
+
+async def _nothing() -> None:
+    """The start of a model that needs none."""
 
 
 @asynccontextmanager
