@@ -130,7 +130,7 @@ class BubblewrapDriver:
         facts = self._facts[spec.flavour]
         group = None
         if self._grouped:
-            group = await asyncio.to_thread(cgroups.ResourceGroup.create, f"statek-{spec.runner_id}", spec.limits)
+            group = await asyncio.to_thread(self._make_group, spec)
             if group is None:
                 raise RunnerLost(f"the kernel refused a resource group for runner {spec.runner_id}")
             facts = replace(facts, group_mount=group.memory_mount())
@@ -139,9 +139,31 @@ class BubblewrapDriver:
         try:
             return await self._launch(spec, plan, group)
         except BaseException:
-            if group is not None:
-                await asyncio.shield(asyncio.to_thread(_remove_group, group))
+            if group is None or await asyncio.shield(asyncio.to_thread(_remove_group, group)):
+                self._children.forget(spec.runner_id)
             raise
+
+    def _make_group(self, spec: RunnerSpec) -> cgroups.ResourceGroup | None:
+        """Make a runner's resource group; recorded first, so that a SIGKILL of this process leaves none behind."""
+        name = f"statek-{spec.runner_id}"
+        self._children.write(
+            ChildRecord(
+                runner_id=spec.runner_id,
+                store_id=spec.store_id,
+                incarnation=spec.incarnation,
+                pid=0,
+                started=0,
+                parent=0,
+                parent_started=0,
+                groups=tuple(sorted({str(base / name) for base in cgroups.group_root().values()})),
+                maker=os.getpid(),
+                maker_started=start_time(os.getpid()),
+            )
+        )
+        group = cgroups.ResourceGroup.create(name, spec.limits)
+        if group is None:
+            self._children.forget(spec.runner_id)
+        return group
 
     async def _launch(self, spec: RunnerSpec, plan: ArgumentList, group: cgroups.ResourceGroup | None) -> RunnerRef:
         info_read, info_write = os.pipe()
@@ -174,7 +196,6 @@ class BubblewrapDriver:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await asyncio.shield(process.wait())
-            self._children.forget(spec.runner_id)
             if isinstance(error, OSError):
                 raise RunnerLost(f"runner {spec.runner_id} could not be started: {error}") from error
             raise
@@ -215,14 +236,16 @@ class BubblewrapDriver:
         """End PID 1, and with it every process of its namespace; returns when all of it is gone. Idempotent."""
         record = await asyncio.to_thread(self._children.read, ref.runner_id)
         process = self._processes.pop(ref.runner_id, None)
+        gone = True
         if record is not None:
-            await asyncio.to_thread(_end, record)
+            gone = await asyncio.to_thread(_end, record)
         elif process is not None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         if process is not None:
             await process.wait()
-        await asyncio.to_thread(self._children.forget, ref.runner_id)
+        if gone:
+            await asyncio.to_thread(self._children.forget, ref.runner_id)
 
     async def stats(self, ref: RunnerRef) -> RunnerStats:
         """Measure a runner from its resource group, or by adding up its processes where it has none.
@@ -244,17 +267,16 @@ class BubblewrapDriver:
         return [
             RunnerRef(driver=self.name, id=str(item.pid), runner_id=item.runner_id, incarnation=item.incarnation)
             for item in records
-            if item.store_id == store_id
+            if item.store_id == store_id and item.pid  # one that is still being made is its maker's
         ]
 
     def _sweep(self) -> list[ChildRecord]:
         """Remove groups and records whose processes are gone; the records that are left."""
         alive = []
         for record in self._children.all():
-            if start_time(record.pid) == record.started or start_time(record.parent) == record.parent_started:
+            if record.is_alive():
                 alive.append(record)
-            else:
-                _end(record)
+            elif _end(record):
                 self._children.forget(record.runner_id)
         return alive
 
@@ -331,20 +353,22 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
     return text.decode(errors="replace").strip().replace("\n", " | ")
 
 
-def _end(record: ChildRecord) -> None:
+def _end(record: ChildRecord) -> bool:
+    """End a runner's processes and remove its groups; False when a group would not go yet."""
     end_process(record.pid, record.started)
     end_process(record.parent, record.parent_started)
-    _remove_folders([Path(path) for path in record.groups])
+    return _remove_folders([Path(path) for path in record.groups])
 
 
-def _remove_group(group: cgroups.ResourceGroup) -> None:
-    _remove_folders(list(set(group.paths.values())))
+def _remove_group(group: cgroups.ResourceGroup) -> bool:
+    return _remove_folders(list(set(group.paths.values())))
 
 
-def _remove_folders(folders: list[Path]) -> None:
+def _remove_folders(folders: list[Path]) -> bool:
     # The kernel lets a group go some moments after its last process.
     deadline = time.monotonic() + _GROUP_REMOVAL_SECONDS
     while folders := [folder for folder in folders if not cgroups.remove_empty(folder)]:
         if time.monotonic() > deadline:
-            return
+            return False
         time.sleep(0.005)
+    return True

@@ -37,6 +37,8 @@ class ChildRecord:
         parent_started: its start time.
         groups: folders of its resource group, to be removed afterwards.
         folder: a folder to remove afterwards, empty where there is none.
+        maker, maker_started: in a record that is written before the runner exists (``pid`` is 0 then), the process
+            that makes it; groups that are there after the maker's death are nobody's.
     """
 
     runner_id: str
@@ -48,6 +50,13 @@ class ChildRecord:
     parent_started: int
     groups: tuple[str, ...] = ()
     folder: str = ""
+    maker: int = 0
+    maker_started: int = 0
+
+    def is_alive(self) -> bool:
+        """Whether any of the record's processes runs."""
+        pairs = ((self.pid, self.started), (self.parent, self.parent_started), (self.maker, self.maker_started))
+        return any(pid and started and start_time(pid) == started for pid, started in pairs)
 
 
 class Children:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from orchestrator.sandboxes.bubblewrap import BubblewrapDriver
 from tests.chaos.processes import ROOT
 
 _CONNECT_WAIT_SECONDS = 10.0  # what a runner waits for a host that listens but does not answer
@@ -33,3 +34,41 @@ def test_a_runner_that_nobody_listens_for_ends_itself_at_once() -> None:
         )
     assert (done.returncode, done.stderr) == (5, b""), done
     assert time.monotonic() - began < _CONNECT_WAIT_SECONDS
+
+
+_MAKE_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from orchestrator.sandboxes.bubblewrap import BubblewrapDriver
+from orchestrator.sandboxes.driver import RunnerSpec
+driver = BubblewrapDriver(cache=Path(sys.argv[1]))
+group = driver._make_group(RunnerSpec(sys.argv[2], Path(sys.argv[1]) / "s.sock", store_id="made"))
+print(*sorted({str(folder) for folder in group.paths.values()}), sep="\\n", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_group_whose_maker_was_killed_is_removed(tmp_path: Path) -> None:
+    name = f"1-{os.urandom(6).hex()}"
+    maker = subprocess.Popen(
+        [sys.executable, "-c", _MAKE_AND_DIE, str(tmp_path), name],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert maker.stdout is not None
+    assert maker.stdin is not None
+    folders = [Path(maker.stdout.readline().strip())]
+    driver = BubblewrapDriver(cache=tmp_path)
+    try:
+        assert await driver.list_runners("made") == []  # it is its maker's as long as that lives
+        assert [folder.is_dir() for folder in folders] == [True]
+    finally:
+        maker.kill()
+        maker.wait()
+        maker.stdin.close()
+        maker.stdout.close()
+    assert await driver.list_runners("made") == []
+    assert [folder.exists() for folder in folders] == [False]
+    assert list((tmp_path / "runners" / "bubblewrap").iterdir()) == []
