@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statek.chat_style import ChatStyle
 from statek.exceptions import InvalidRequest
+from statek.styles.console import ConsoleStyle
 from statek.styles.markdown import MarkdownStyle
 from statek.styles.style import NO_CODE_MESSAGE, ParsedReply, Style
 
@@ -22,4 +23,6 @@ def style_for(chat_style: ChatStyle, *, xml_box_console: str | None = None) -> S
     """
     if chat_style is ChatStyle.MARKDOWN:
         return MarkdownStyle(xml_box_console=xml_box_console)
-    raise InvalidRequest(f"chat style {chat_style.name} is not supported by this version; use MARKDOWN")
+    if chat_style is ChatStyle.CONSOLE:
+        return ConsoleStyle(xml_box_console=xml_box_console)
+    raise InvalidRequest(f"chat style {chat_style.name} is not supported by this version; use MARKDOWN or CONSOLE")

@@ -69,13 +69,18 @@ def open_with(tmp_path: Path) -> Open:
 
     @asynccontextmanager
     async def opened(
-        replies: Sequence[Any], *, tools: Sequence[Any] = (), warmup: str | None = None, **settings: Any
+        replies: Sequence[Any],
+        *,
+        tools: Sequence[Any] = (),
+        warmup: str | None = None,
+        metadata: dict[str, str] | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Service]:
         agent = SupervisedAgent(
             role="helper",
             _system_prompt="Work.",
             _tools=list(tools),
-            _metadata={"MODEL": "scripted/test"},
+            _metadata={"MODEL": "scripted/test", **(metadata or {})},
             warmup_def=warmup,
         )
         values = {"data_dir": tmp_path / "data", "driver": "process", "pool_size": 1, **settings}

@@ -91,3 +91,15 @@ async def test_jobs_do_not_see_each_other(open_with: Open) -> None:
         consoles = [console(steps(await service.job(id_))[0]) for id_ in ids]
     assert [end.exit_status for end in ends] == [f"n{i}" for i in range(12)]
     assert consoles == [[f"n{i}"] for i in range(12)]
+
+
+async def test_console_style_runs_replies_without_fences(open_with: Open) -> None:
+    replies = ["x = 2\nprint(x)", "I wonder about x.", "exit(x)"]
+    async with open_with(replies, metadata={"CHAT_STYLE": "console"}) as service:
+        id_ = await service.submit("helper")
+        summary = await service.wait(id_)
+        job = await service.job(id_)
+        requests = service._model.requests  # type: ignore[attr-defined]
+    assert summary.exit_status == "2"
+    assert console(steps(job)[1])[0].startswith("SyntaxError: ")
+    assert [message["content"] for message in requests[1].messages[2:]] == ["x = 2\nprint(x)", "> 2"]
