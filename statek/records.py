@@ -108,12 +108,15 @@ class ChatItemRecord:
         state: ``none`` | ``waiting`` (not begun) | ``begun`` | ``committed`` | ``died``.
         attempts: how often the step was begun.
         crashes: orchestrator starts that found it begun.
+        put_downs: runs that were ended in good order without an end of the step (a planned stop, a call in doubt).
         start_commit, end_commit: number of the commit it saw and of the one it made (-1: none yet).
         journal: pieces of the journal, in order (see orchestrator.engine.journal).
         console: JSON list of ``[kind, text]``.
         outcome: JSON ``{"outcome", "type", "message", "detail"}`` once the step ended.
         usage: JSON of model usage (replies) and sandbox usage (steps).
     """
+
+    put_downs = 0
 
     def __init__(self, kind: str, at_us: int, text: str, step: int, code: str, state: str, start_commit: int) -> None:
         self.kind = kind
@@ -124,6 +127,7 @@ class ChatItemRecord:
         self.state = state
         self.attempts = 0
         self.crashes = 0
+        self.put_downs = 0
         self.start_commit = start_commit
         self.end_commit = -1
         self.journal: Any = []

@@ -97,13 +97,15 @@ class ActiveJob:
             warmup_blocks=len(self.definition.warmup),
             has_current=item is not None,
             current_is_warmup=item is not None and item.kind == "warmup",
-            attempts=item.attempts if item is not None else 0,
+            attempts=item.attempts - item.put_downs if item is not None else 0,
             crashes=item.crashes if item is not None else 0,
             turns=record.turns,
             exceptions=record.exceptions,
             consecutive_exceptions=record.consecutive_exceptions,
             tokens=record.input_tokens + record.output_tokens,
             cancel_requested=record.cancel_requested,
+            exited=record.exit_status is not None,
+            warmup_failure=_warmup_failure(record) if item is None else "",
             limits=self.limits,
         )
         self.turn = record.turns
@@ -119,6 +121,20 @@ class ActiveJob:
         if source.hidden:
             return dict(self.tools)
         return {name: tool for name, tool in self.tools.items() if not (tool.hidden or tool.internal)}
+
+
+def _warmup_failure(record: JobRecord) -> str:
+    """Why the newest step failed if it was a warmup block; empty otherwise."""
+    last = record.chat[-1] if len(record.chat) else None
+    if last is None or last.kind != "warmup":
+        return ""
+    outcome = unpack(last.outcome) or {}
+    match last.state, outcome.get("outcome"):
+        case "died", _:
+            return str(outcome.get("message"))
+        case "committed", "error":
+            return f"{outcome.get('type')}: {outcome.get('message')}"
+    return ""
 
 
 def load_active_job(

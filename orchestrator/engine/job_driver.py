@@ -159,10 +159,11 @@ class JobDriver:
         else:
             parsed = job.style.parse_reply(reply.text)
         refusal = refuse_code(parsed)
-        begun = self._sandbox is not None and refusal is None
-        await self._durability.commit(partial(self._write_reply, reply, parsed.code, begun=begun))
         if refusal is not None:
-            return await self._steps.commit_refused(job, refusal)
+            refused = partial(self._write_reply, reply, parsed.code, begun=False)
+            return await self._steps.commit_refused(job, refusal, refused)
+        begun = self._sandbox is not None
+        await self._durability.commit(partial(self._write_reply, reply, parsed.code, begun=begun))
         return ReplyReceived()
 
     async def _complete(self, request: ModelRequest) -> ModelReply:
@@ -271,6 +272,8 @@ class JobDriver:
             await self._release()
         if isinstance(event, StepLost):
             _log.warning("job %s lost its runner: %s", job_id(self.job.number), event.reason)
+            # While the job waits for another sandbox, a crash of the service hits no code.
+            await self._durability.commit(partial(self._jobs.note_loss, self.job.record))
         return event
 
     async def _release(self) -> None:

@@ -229,7 +229,16 @@ class JobRepository:
         item = record.current
         if item is not None and item.state == "begun":
             item.state = "waiting"
-            item.crashes += crashed
+            if crashed:
+                item.crashes += 1
+            else:
+                item.put_downs += 1
+
+    def note_loss(self, record: JobRecord) -> None:
+        """Note that the runner of the step in flight was lost: it counts as a run, but nothing runs now."""
+        item = record.current
+        if item is not None and item.state == "begun":
+            item.state = "waiting"
 
     def add_model_usage(self, record: JobRecord, usage: dict[str, Any]) -> None:
         """Add the usage of one reply to the job's totals."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -209,10 +209,11 @@ class StepRunner:
         self._remember(job, source, outcome)
         return StepEnded(end.outcome is Outcome.EXIT, error, source.kind == "warmup")
 
-    async def commit_refused(self, job: ActiveJob, refusal: str) -> Event:
-        """Write the end of a reply that is not run: no sandbox is needed to say so."""
-        source = job.current
-        assert source is not None
+    async def commit_refused(self, job: ActiveJob, refusal: str, write_reply: Callable[[], None]) -> Event:
+        """Write a reply that is not run together with its end: no sandbox is needed to say so.
+
+        One atomic block, because a restart that found the reply alone would run it.
+        """
         outcome = StepOutcome(
             state="committed",
             outcome="error",
@@ -222,7 +223,14 @@ class StepRunner:
             counts_as_exception=True,
         )
         new = NewCommit(job.head.workspace, dict(job.head.places), {}, True, [], job.head.held)
-        await self._durability.commit(partial(self._write_end, job, new, outcome))
+
+        def write() -> None:
+            write_reply()
+            self._write_end(job, new, outcome)
+
+        await self._durability.commit(write)
+        source = job.current
+        assert source is not None
         self._remember(job, source, outcome)
         return StepEnded(error=refusal)
 

@@ -78,10 +78,12 @@ class JobView:
         warmup_blocks: how many there are.
         has_current: a step is in flight (its code is durable, its end is not).
         current_is_warmup: that step is a warmup block.
-        attempts: how often it was begun.
+        attempts: how often it was begun and not put down in good order: its runs and the losses of them.
         crashes: orchestrator crashes that it was in flight at.
         turns, exceptions, consecutive_exceptions, tokens: harness counters.
         cancel_requested: reason of a cancellation, empty for none.
+        exited: exit(...) was called; the job's end itself may not have been written.
+        warmup_failure: why the newest warmup block failed, empty for none; likewise.
         limits: harness limits in force.
     """
 
@@ -97,6 +99,8 @@ class JobView:
     consecutive_exceptions: int = 0
     tokens: int = 0
     cancel_requested: str = ""
+    exited: bool = False
+    warmup_failure: str = ""
     limits: HarnessLimits = HarnessLimits()
 
 
@@ -239,22 +243,22 @@ def decide(job: JobView, event: Event) -> Command | None:
         reason = job.cancel_requested or (event.reason if isinstance(event, CancelRequested) else "")
         return Finish(FailureKind.CANCELLED, reason, drop_current=job.has_current)
     match event:
-        case ReplyReceived():
+        case ReplyReceived() if job.has_current:
             return Execute()
         case ModelFailed(message):
-            return Finish(FailureKind.MODEL, message)
-        case InDoubt(call):
+            return Finish(FailureKind.MODEL, message, drop_current=job.has_current)
+        case InDoubt(call) if job.has_current:
             return Wait(f"in doubt: {call}; resolve it with: statek calls resolve")
-        case StepLost(reason):
+        case StepLost(reason) if job.has_current:
             if job.attempts <= MAX_ENVIRONMENT_RERUNS:
                 return ExecuteAgain()
             return RecordDeath(f"its runner was lost {job.attempts} times, the last time: {reason}")
         case StepDied(reason, warmup=True):
-            return Finish(FailureKind.WARMUP, reason)
+            return Finish(FailureKind.WARMUP, reason, drop_current=job.has_current)
         case StepEnded(exited=True):
-            return Finish()
+            return Finish(drop_current=job.has_current)
         case StepEnded(error=error, warmup=True) if error:
-            return Finish(FailureKind.WARMUP, error)
+            return Finish(FailureKind.WARMUP, error, drop_current=job.has_current)
     if job.has_current:
         return _resume_current(job)
     return _next_step(job)
@@ -268,11 +272,20 @@ def _resume_current(job: JobView) -> Command:
             "the service went down twice while this step was running; it is not run a third time",
             drop_current=True,
         )
+    if job.attempts > MAX_ENVIRONMENT_RERUNS:
+        return RecordDeath(f"its runner or the service was lost {job.attempts} times")
     return ExecuteAgain()
 
 
 def _next_step(job: JobView) -> Command:
-    """Nothing is in flight: the next warmup block, or the model, unless a limit speaks."""
+    """Nothing is in flight: the next warmup block, or the model, unless the job has ended or a limit speaks.
+
+    A crash between the end of the last step and the end of the job leaves only the facts to tell of it.
+    """
+    if job.exited:
+        return Finish()
+    if job.warmup_failure:
+        return Finish(FailureKind.WARMUP, job.warmup_failure)
     if job.warmup_next < job.warmup_blocks:
         return Execute(warmup=job.warmup_next)
     exceeded = _exceeded(job)

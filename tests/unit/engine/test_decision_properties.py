@@ -1,0 +1,96 @@
+"""What holds of every decision, whatever the facts and the event."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statek.executors.decision import (
+    MAX_ENVIRONMENT_RERUNS,
+    CancelRequested,
+    Event,
+    Execute,
+    ExecuteAgain,
+    FailureKind,
+    Finish,
+    HarnessLimits,
+    InDoubt,
+    JobView,
+    ModelFailed,
+    RecordDeath,
+    ReplyReceived,
+    Resumed,
+    StepDied,
+    StepEnded,
+    StepLost,
+    Think,
+    Wait,
+    decide,
+)
+from statek.job_status import JobStatus
+
+COUNTS = st.integers(0, 5)
+TEXTS = st.sampled_from(["", "because"])
+LIMITS = st.builds(HarnessLimits, *([st.none() | COUNTS] * 4))
+VIEWS = st.builds(
+    JobView,
+    status=st.sampled_from(JobStatus),
+    warmup_next=COUNTS,
+    warmup_blocks=COUNTS,
+    has_current=st.booleans(),
+    current_is_warmup=st.booleans(),
+    attempts=COUNTS,
+    crashes=COUNTS,
+    turns=COUNTS,
+    exceptions=COUNTS,
+    consecutive_exceptions=COUNTS,
+    tokens=COUNTS,
+    cancel_requested=TEXTS,
+    exited=st.booleans(),
+    warmup_failure=TEXTS,
+    limits=LIMITS,
+)
+EVENTS: st.SearchStrategy[Event] = st.one_of(
+    st.just(Resumed()),
+    st.just(ReplyReceived()),
+    st.builds(ModelFailed, TEXTS),
+    st.builds(StepEnded, st.booleans(), TEXTS, st.booleans()),
+    st.builds(StepDied, TEXTS, st.booleans()),
+    st.builds(StepLost, TEXTS),
+    st.builds(InDoubt, TEXTS),
+    st.builds(CancelRequested, TEXTS),
+)
+
+
+@given(VIEWS, EVENTS)
+def test_only_a_done_job_has_no_command(view: JobView, event: Event) -> None:
+    assert (decide(view, event) is None) is (view.status is JobStatus.DONE)
+
+
+@given(VIEWS, EVENTS)
+def test_every_command_fits_the_facts(view: JobView, event: Event) -> None:
+    match decide(view, event):
+        case Think():
+            assert not view.has_current
+            assert view.warmup_next >= view.warmup_blocks
+            assert not view.exited
+        case Execute(warmup=int(block)):
+            assert not view.has_current
+            assert block == view.warmup_next < view.warmup_blocks
+        case Execute() | ExecuteAgain() | RecordDeath() | Wait():
+            assert view.has_current
+        case Finish(drop_current=dropped):
+            assert dropped is view.has_current
+
+
+@given(VIEWS, EVENTS)
+def test_cancellation_always_wins(view: JobView, event: Event) -> None:
+    if view.status is not JobStatus.DONE and view.cancel_requested:
+        command = decide(view, event)
+        assert command == Finish(FailureKind.CANCELLED, view.cancel_requested, drop_current=view.has_current)
+
+
+@given(VIEWS, st.sampled_from([Resumed(), StepLost("gone")]))
+def test_no_step_runs_more_often_than_promised(view: JobView, event: Event) -> None:
+    if isinstance(decide(view, event), ExecuteAgain):
+        assert view.attempts <= MAX_ENVIRONMENT_RERUNS
