@@ -57,7 +57,7 @@ def open_store(settings: StatekSettings, *, prefix: str | None = None) -> Store:
     """
     root = Path(settings.data_dir) / "store"
     held = sorted(path.stem for path in root.glob("*.db0"))
-    name = prefix or (held[0] if len(held) == 1 else _DEFAULT_PREFIX)
+    name = prefix if prefix is not None else held[0] if len(held) == 1 else _DEFAULT_PREFIX
     if held and name not in held:
         raise ConfigurationError(
             f"the store {root} holds the prefix {', '.join(held)}; one data directory has one prefix, "

@@ -1,12 +1,13 @@
 """Durable Python agents: agents, tools, jobs, and what happens next in them.
 
 Names are imported when they are first used, so ``import statek`` costs nothing and needs neither the
-store nor a model provider.
+store nor a model provider. Where the application has imported dbzero already, its writes are checked from here on.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from statek.chat_style import ChatStyle
     from statek.prompt_config import make_system_prompt
     from statek.runner import start_statek, start_statek_async
-    from statek.runtime import init
+    from statek.runtime import close, init, open_prefix
     from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
     from statek.statek_client_api import StatekClientAPI
     from statek.system import tool
@@ -27,10 +28,12 @@ __all__ = [
     "StatekSettings",
     "SupervisedAgent",
     "ToolContext",
+    "close",
     "current_tool_context",
     "get_statek_settings",
     "init",
     "make_system_prompt",
+    "open_prefix",
     "set_statek_settings",
     "start_statek",
     "start_statek_async",
@@ -44,10 +47,12 @@ _HOMES = {
     "StatekSettings": "statek.settings",
     "SupervisedAgent": "statek.agents.agent",
     "ToolContext": "statek.tools",
+    "close": "statek.runtime",
     "current_tool_context": "statek.tools",
     "get_statek_settings": "statek.settings",
     "init": "statek.runtime",
     "make_system_prompt": "statek.prompt_config",
+    "open_prefix": "statek.runtime",
     "set_statek_settings": "statek.settings",
     "start_statek": "statek.runner",
     "start_statek_async": "statek.runner",
@@ -69,3 +74,8 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """The public names."""
     return __all__
+
+
+if "dbzero" in sys.modules:
+    # Before the application calls dbzero.init: statek.init takes over the folder named there (statek.runtime).
+    import statek.durable  # noqa: F401

@@ -9,6 +9,7 @@ from statek import runtime
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest
 from statek.model import Model
+from statek.settings import StatekSettings
 
 __all__ = ["start_statek", "start_statek_async"]
 
@@ -18,6 +19,7 @@ def start_statek(
     *,
     max_concurrency: int | None = None,
     model: Model | None = None,
+    settings: StatekSettings | None = None,
     until_idle: bool = False,
 ) -> None:
     """Drive jobs until SIGTERM or SIGINT; blocking.
@@ -26,11 +28,12 @@ def start_statek(
         agents: agents whose jobs may be driven; jobs of other roles wait.
         max_concurrency: jobs driven at once; None takes the setting.
         model: answers model requests; None takes litellm with the agents' MODEL metadata.
+        settings: settings in force, where ``statek.init`` was not called; None loads them.
         until_idle: return as soon as every job is done, suspended or cannot go on.
 
     Raises:
         RuntimeError: called inside a running event loop; await ``start_statek_async`` there.
-        ConfigurationError: no sandbox works here.
+        ConfigurationError: no sandbox works here, or other settings are in force.
     """
     try:
         asyncio.get_running_loop()
@@ -38,7 +41,11 @@ def start_statek(
         pass
     else:
         raise RuntimeError("an event loop is running: await start_statek_async(...) instead of start_statek(...)")
-    asyncio.run(start_statek_async(agents, max_concurrency=max_concurrency, model=model, until_idle=until_idle))
+    asyncio.run(
+        start_statek_async(
+            agents, max_concurrency=max_concurrency, model=model, settings=settings, until_idle=until_idle
+        )
+    )
 
 
 async def start_statek_async(
@@ -46,17 +53,18 @@ async def start_statek_async(
     *,
     max_concurrency: int | None = None,
     model: Model | None = None,
+    settings: StatekSettings | None = None,
     until_idle: bool = False,
 ) -> None:
     """``start_statek`` inside a running event loop; the same arguments.
 
     Raises:
         InvalidRequest: two agents have the same role.
-        ConfigurationError: no sandbox works here.
+        ConfigurationError: no sandbox works here, or other settings are in force.
     """
     chosen = [agents] if isinstance(agents, Agent) else list(dict.fromkeys(agents))
     roles = [agent.role for agent in chosen]
     repeated = sorted({role for role in roles if roles.count(role) > 1})
     if repeated:
         raise InvalidRequest(f"two agents have the role {', '.join(repeated)}; a role names one agent")
-    await runtime.embedded().run(chosen, model=model, max_concurrency=max_concurrency, until_idle=until_idle)
+    await runtime.embedded(settings).run(chosen, model=model, max_concurrency=max_concurrency, until_idle=until_idle)

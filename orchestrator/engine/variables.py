@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.engine.jobs import JobRepository
@@ -13,6 +13,8 @@ from sandbox_runner.wire import values
 from statek.executors.views import VariableView
 
 __all__ = ["read_variables", "read_variables_sync"]
+
+FromHandle = Callable[[values.Handle], object]
 
 MAX_READ_BYTES = 4 << 20
 """Larger components are shown by their preview only."""
@@ -34,12 +36,22 @@ async def read_variables(store: Store, jobs: JobRepository, number: int) -> list
     return _views(placed, blocks)
 
 
-def read_variables_sync(store: Store, jobs: JobRepository, number: int) -> list[VariableView]:
-    """``read_variables`` for other threads than the event loop's."""
+def read_variables_sync(
+    store: Store, jobs: JobRepository, number: int, *, from_handle: FromHandle | None = None
+) -> list[VariableView]:
+    """``read_variables`` for other threads than the event loop's.
+
+    Args:
+        store: where the job is.
+        jobs: its records.
+        number: which job.
+        from_handle: makes what stands for a durable object; without it a ``Handle`` does. It gets whatever the
+            sandbox wrote, ids that are not granted included.
+    """
     placed, blocks = store.read_sync(lambda: _load(jobs, number))
     for digest in _stored(placed):
         blocks[digest] = store.blocks.get_sync(digest)
-    return _views(placed, blocks)
+    return _views(placed, blocks, from_handle)
 
 
 def _load(jobs: JobRepository, number: int) -> tuple[PlacedWorkspace, dict[str, bytes]]:
@@ -60,23 +72,25 @@ def _stored(placed: PlacedWorkspace) -> list[str]:
     return [d for d in digests if placed.places[d].commit < 0]
 
 
-def _views(placed: PlacedWorkspace, blocks: Mapping[str, bytes]) -> list[VariableView]:
+def _views(
+    placed: PlacedWorkspace, blocks: Mapping[str, bytes], from_handle: FromHandle | None = None
+) -> list[VariableView]:
     """The variables from the data of their blocks."""
     views = [VariableView(lost.name, lost.reason, "lost", None, 0) for lost in placed.workspace.lost]
     for component in placed.workspace.components:
         found: Mapping[str, Any] = {}
         if _readable(component):
-            found = _decode(b"".join(blocks[digest] for digest in component.blocks))
+            found = _decode(b"".join(blocks[digest] for digest in component.blocks), from_handle)
         for name, preview in zip(component.names, component.previews, strict=False):
             form = "graph" if name in found else "opaque"
             views.append(VariableView(name, preview, form, found.get(name), component.size_bytes))
     return sorted(views, key=lambda view: view.name)
 
 
-def _decode(data: bytes) -> Mapping[str, Any]:
+def _decode(data: bytes, from_handle: FromHandle | None) -> Mapping[str, Any]:
     """The names and values of a graph component; empty when it is over a limit of the host."""
     try:
-        found = values.decode(data, limits=_LIMITS)
+        found = values.decode(data, from_handle=from_handle, limits=_LIMITS)
     except values.GraphError:
         return {}
     return found if isinstance(found, dict) else {}

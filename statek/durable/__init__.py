@@ -5,6 +5,7 @@ Importing it makes writes checked: see ``statek.durable.checked``.
 
 from __future__ import annotations
 
+from statek.durable.adoption import application_root, is_initialised, let_go
 from statek.durable.door import (
     StoreDoor,
     exists,
@@ -25,6 +26,7 @@ from statek.durable.values import check_key, check_storable
 
 __all__ = [
     "StoreDoor",
+    "application_root",
     "check_key",
     "check_storable",
     "exists",
@@ -33,7 +35,9 @@ __all__ = [
     "is_durable_dict",
     "is_durable_list",
     "is_durable_set",
+    "is_initialised",
     "is_memo",
+    "let_go",
     "memo",
     "state_number",
     "tag",

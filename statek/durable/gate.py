@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dbzero
@@ -50,6 +51,7 @@ class _Control:
     def __init__(self) -> None:
         self._originals: dict[str, Callable[..., Any]] = {}
         self.owned = False
+        self.application_root: Path | None = None  # where the application itself initialised dbzero
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call dbzero's original function of that name."""
@@ -66,7 +68,12 @@ class _Control:
                     f"dbzero.{name} is reserved while the service has the store open; "
                     "the service flushes after each write, use store.flush to wait for it"
                 )
-            return original(*args, **kwargs)
+            result = original(*args, **kwargs)
+            if name == "init":
+                self.application_root = Path(args[0] if args else kwargs["dbzero_root"]).absolute()
+            elif name == "close" and not args and not kwargs:
+                self.application_root = None
+            return result
 
         reserved.__name__ = reserved.__qualname__ = name
         reserved.__doc__ = original.__doc__

@@ -3,7 +3,8 @@
 A handle's id is the position of the object in the job's table, plus one. Ids are never reused while
 the job lives, the same object always has the same id, and an id that is not in *this* table stands
 for nothing, whatever a runner says. The table holds strong references, so an object that a job can
-name cannot vanish under it; ``close`` drops them when the job ends. A deletion of a granted object by
+name cannot vanish under it; ``close`` drops them when the job ends and keeps names, for people who look at
+its variables later. A deletion of a granted object by
 the application is refused by dbzero for the same reason.
 
 Collections have no uuid of their own, but they can be referenced like objects and keep their identity
@@ -18,10 +19,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from statek.durable import is_memo, memo, uuid_of
-from statek.exceptions import AccessDenied, LimitExceeded
+from statek.durable import fetch, is_memo, memo, uuid_of
+from statek.exceptions import AccessDenied, LimitExceeded, NotFound
 
-__all__ = ["EXPLICIT", "Grant", "GrantTable", "Grants", "reached"]
+__all__ = ["EXPLICIT", "Grant", "GrantTable", "Grants", "find_granted", "reached"]
 
 EXPLICIT = ""
 """Origin of an object that a startup variable, a tool or a method gave."""
@@ -40,12 +41,28 @@ class GrantTable:
         objects: strong references; the object of handle n is at index n - 1.
         origins: for each of them where it came from: empty (explicit) or ``"<parent id>.<attribute>"``.
         closed: true once the job has ended; a closed table grants nothing.
+        names: of a closed table: the uuid of each object, empty for collections, which have none.
     """
+
+    names: Any = ()
 
     def __init__(self) -> None:
         self.objects: Any = []
         self.origins: Any = []
         self.closed = False
+
+
+def find_granted(table: Any, handle: int) -> Any:
+    """The object behind a handle for people who inspect the job, an ended one too; None where it is gone.
+
+    Never for code from a sandbox: it reaches what ``Grants.resolve`` gives.
+    """
+    if 0 < handle <= len(table.objects):
+        return table.objects[handle - 1]
+    try:
+        return fetch(table.names[handle - 1]) if 0 < handle <= len(table.names) else None
+    except NotFound:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +153,8 @@ class Grants:
 
     def close(self) -> None:
         """Drop every grant; the job has ended."""
+        if not self._table.closed:
+            self._table.names = [uuid_of(target) if is_memo(target) else "" for target in self._table.objects]
         self._table.objects.clear()
         self._table.origins.clear()
         self._table.closed = True
