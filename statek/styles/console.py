@@ -11,32 +11,20 @@ import re
 
 from statek.chat_style import ChatStyle
 from statek.styles.markdown import is_empty_code
-from statek.styles.style import ParsedReply
+from statek.styles.style import CodeStyle, ParsedReply
 
 __all__ = ["ConsoleStyle"]
 
 _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)")
 
 
-class ConsoleStyle:
-    """The CONSOLE style.
-
-    Args:
-        xml_box_console: name of a tag to put around console output, None for none.
-    """
-
-    def __init__(self, *, xml_box_console: str | None = None) -> None:
-        self._box = xml_box_console
+class ConsoleStyle(CodeStyle):
+    """The CONSOLE style."""
 
     @property
     def chat_style(self) -> ChatStyle:
         """Its name."""
         return ChatStyle.CONSOLE
-
-    @property
-    def finishes_on_text(self) -> bool:
-        """A job in this style ends by ``exit(...)`` only."""
-        return False
 
     def parse_reply(self, text: str) -> ParsedReply:
         """All fences joined in order, or the whole reply when it has none."""
@@ -51,10 +39,8 @@ class ConsoleStyle:
 
     def format_console(self, text: str) -> str:
         """Every line behind ``> ``, in the tag that the settings ask for."""
-        if not text:
-            return text
-        shown = "\n".join(f"> {line}" if line else ">" for line in text.split("\n"))
-        return f"<{self._box}>\n{shown}\n</{self._box}>" if self._box else shown
+        marked = "\n".join(f"> {line}" if line else ">" for line in text.split("\n"))
+        return self._boxed(marked if text else "")
 
 
 def _fenced_lines(lines: list[str]) -> list[str] | None:

@@ -13,7 +13,7 @@ import textwrap
 
 from statek.chat_style import ChatStyle
 from statek.styles.python_lexer import PythonLexer
-from statek.styles.style import ParsedReply
+from statek.styles.style import CodeStyle, ParsedReply
 
 __all__ = ["MarkdownStyle", "is_empty_code", "parse_reply"]
 
@@ -27,25 +27,13 @@ _MAX_UNENDED_STRINGS = 8
 _FENCE_LINE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})(?P<rest>.*)")
 
 
-class MarkdownStyle:
-    """The MARKDOWN style.
-
-    Args:
-        xml_box_console: name of a tag to put around console output, None for none.
-    """
-
-    def __init__(self, *, xml_box_console: str | None = None) -> None:
-        self._box = xml_box_console
+class MarkdownStyle(CodeStyle):
+    """The MARKDOWN style."""
 
     @property
     def chat_style(self) -> ChatStyle:
         """Its name."""
         return ChatStyle.MARKDOWN
-
-    @property
-    def finishes_on_text(self) -> bool:
-        """A job in this style ends by ``exit(...)`` only."""
-        return False
 
     def parse_reply(self, text: str) -> ParsedReply:
         """See the function of this name."""
@@ -59,9 +47,7 @@ class MarkdownStyle:
 
     def format_console(self, text: str) -> str:
         """Plain text, in the tag that the settings ask for."""
-        if self._box and text:
-            return f"<{self._box}>\n{text}\n</{self._box}>"
-        return text
+        return self._boxed(text)
 
 
 def parse_reply(text: str) -> ParsedReply:

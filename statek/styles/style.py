@@ -7,7 +7,7 @@ from typing import Protocol
 
 from statek.chat_style import ChatStyle
 
-__all__ = ["NO_CODE_MESSAGE", "ParsedReply", "Style"]
+__all__ = ["NO_CODE_MESSAGE", "CodeStyle", "ParsedReply", "Style"]
 
 NO_CODE_MESSAGE = "Error: no code submitted."
 """Console line of a step whose reply held nothing to run; it counts as an exception."""
@@ -52,3 +52,23 @@ class Style(Protocol):
     def format_console(self, text: str) -> str:
         """Content of the message that shows console output; empty for no output."""
         ...
+
+
+class CodeStyle:
+    """What the styles of code-first jobs share: they end by ``exit(...)`` only, and box console output.
+
+    Args:
+        xml_box_console: name of a tag to put around console output, None for none.
+    """
+
+    def __init__(self, *, xml_box_console: str | None = None) -> None:
+        self._box = xml_box_console
+
+    @property
+    def finishes_on_text(self) -> bool:
+        """A job in such a style ends by ``exit(...)`` only."""
+        return False
+
+    def _boxed(self, text: str) -> str:
+        """Console output in the tag that the settings ask for; empty for no output."""
+        return f"<{self._box}>\n{text}\n</{self._box}>" if self._box and text else text
