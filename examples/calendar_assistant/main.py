@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import shutil
 import sys
@@ -27,6 +28,9 @@ from statek.job_status import JobStatus
 from statek.settings import StatekSettings
 
 __all__ = ["main"]
+
+_SHOWN = "shown.txt"
+"""File in the data directory: ids of the jobs whose end was printed, one per line."""
 
 _EXIT_FAILED = 1
 _EXIT_SETUP = 2
@@ -69,24 +73,46 @@ async def _with_store(
     model = LiteLLMModel(chosen.gateway)
     try:
         async with running_service(settings, store, [agent], model=model, progress=_progress) as service:
-            job = await _unfinished(service) or await _submit(service, store, options, imported)
+            shown = options.data_dir / _SHOWN
+            job = await _unfinished(service, shown) or await _submit(service, store, options, imported)
             summary = await _wait(service, job)
             report = await job_report(service, store, job, model=chosen, outbox=Outbox(options.outbox))
             command = _statek_command(options.data_dir)
             for line in render_report(report, command=command):
                 print(line)
+            if summary.status == JobStatus.DONE.value:
+                await asyncio.to_thread(_note_shown, shown, job)
             return _exit_code(summary)
     finally:
         await model.aclose()
 
 
-async def _unfinished(service: Service) -> str | None:
-    """A job that an earlier run of this program left, the oldest first."""
+async def _unfinished(service: Service, shown: Path) -> str | None:
+    """A job that an earlier run of this program left, the oldest first.
+
+    One that is done, but whose end nobody was shown, is such a job too: without it the same command after a crash
+    would do the work a second time.
+    """
+    known = await asyncio.to_thread(_read_shown, shown)
     for summary in await service.jobs():
-        if summary.role == ROLE and summary.status != JobStatus.DONE.value:
+        if summary.role == ROLE and (summary.status != JobStatus.DONE.value or summary.id not in known):
             _progress(f"going on with job {summary.id}, which an earlier run left at step {summary.steps}")
             return summary.id
     return None
+
+
+def _read_shown(file: Path) -> set[str]:
+    """Ids of the jobs whose end was printed."""
+    return set(file.read_text().split()) if file.exists() else set()
+
+
+def _note_shown(file: Path, job: str) -> None:
+    """Remember that a job's end was printed, so that the next run makes a new one."""
+    sys.stdout.flush()
+    with file.open("a") as lines:
+        lines.write(f"{job}\n")
+        lines.flush()
+        os.fsync(lines.fileno())
 
 
 async def _submit(service: Service, store: Store, options: Options, imported: IcsImport) -> str:

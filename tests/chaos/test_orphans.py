@@ -48,15 +48,14 @@ sys.stdin.read()
 """
 
 
+def make_group(folder: Path) -> subprocess.Popen[str]:
+    """A process that has made a group for a runner and goes no further."""
+    argv = [sys.executable, "-c", _MAKE_AND_DIE, str(folder), f"1-{os.urandom(6).hex()}"]
+    return subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 async def test_a_group_whose_maker_was_killed_is_removed(tmp_path: Path) -> None:
-    name = f"1-{os.urandom(6).hex()}"
-    maker = subprocess.Popen(
-        [sys.executable, "-c", _MAKE_AND_DIE, str(tmp_path), name],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    maker = make_group(tmp_path)
     assert maker.stdout is not None
     assert maker.stdin is not None
     folders = [Path(maker.stdout.readline().strip())]
