@@ -182,7 +182,8 @@ def _container(spec: RunnerSpec, facts: DockerFacts) -> ContainerBody:
     tmpfs = f"rw,noexec,nosuid,nodev,nr_inodes={limits.tmp_inodes},mode=1777,size="
     body: dict[str, Any] = {
         "Image": facts.image,
-        "Cmd": _runner_arguments(SOCKET_INSIDE, facts.digest),
+        # The image keeps the libraries beside the runner's code, and the time zones are one of them.
+        "Cmd": _runner_arguments(SOCKET_INSIDE, facts.digest, "--read-path", "/opt/runner"),
         "User": "0:0",
         "WorkingDir": "/",
         "Env": [f"{name}={value}" for name, value in sorted(ENVIRONMENT.items())],

@@ -69,7 +69,7 @@ def test_container_is_confined_by_exactly_these_flags() -> None:
         name="statek-7-abc",
         body={
             "Image": "statek-runner:base-1",
-            "Cmd": ["--socket", "/run/host.sock", "--image-digest", "d1"],
+            "Cmd": ["--socket", "/run/host.sock", "--image-digest", "d1", "--read-path", "/opt/runner"],
             "User": "0:0",
             "WorkingDir": "/",
             "Env": ENVIRONMENT,
