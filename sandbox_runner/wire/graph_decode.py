@@ -1,8 +1,8 @@
 """Decoder of the graph form. The bytes may come from a hostile runner.
 
 Nothing here imports, evaluates or calls what the bytes name. Time and memory are bounded by the length of the
-input and the limits: a container never reserves more than the bytes that follow could fill, hashing of shared
-tuples (whose hashes Python does not cache) has a budget, and so have keys made to collide.
+input and the limits: a container never reserves more than the bytes that follow could fill, and hashing has a
+budget (``graph_costs``).
 
 A container that can change is made empty at its head, so that what is inside may refer to it. One that cannot
 (tuple, frozenset, slice) exists only after its children; a reference to it from inside (a cycle through a list,
@@ -23,10 +23,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sandbox_runner.wire.graph_costs import LARGE_NUMBER_BYTES, HashCosts
 from sandbox_runner.wire.graph_format import (
     FACTORIES,
     FORMAT,
     MAX_FRACTION_BYTES,
+    MAX_RANGE_BYTES,
     PATH_TYPES,
     SHORT_TEXT,
     SMALL_INT,
@@ -52,8 +54,6 @@ _TEXT, _INT, _FLOAT_TAG, _REF, _BYTES = map(int, (Tag.TEXT, Tag.INT, Tag.FLOAT, 
 _LIST, _DEFAULTDICT, _ORDEREDDICT = int(Tag.LIST), int(Tag.DEFAULTDICT), int(Tag.ORDEREDDICT)
 _IMMUTABLE = frozenset(map(int, (Tag.TUPLE, Tag.FROZENSET, Tag.SLICE)))
 _PAIRED = frozenset(map(int, (Tag.DICT, Tag.COUNTER, Tag.DEFAULTDICT, Tag.ORDEREDDICT)))
-_COLLISIONS_MATTER = 128
-_HASH_BUDGET_PER_NODE = 16
 
 EnumLoader = Callable[[EnumValue], object]
 FromHandle = Callable[[Handle], object]
@@ -113,10 +113,9 @@ class _Reader:
         self.pos = 1
         self.tag = 0
         self.slots: list[Any] = []
-        self.shared_immutables = False
         self.open_references = False
         self.deferred: list[tuple[int, int, list[Any]]] = []
-        self.hash_budget = _HASH_BUDGET_PER_NODE * max(limits.max_nodes, 1)
+        self.costs = HashCosts(limits.max_nodes)
 
     def tag_name(self) -> str:
         """What was being read, for messages."""
@@ -185,6 +184,8 @@ class _Reader:
                         value = value.decode("utf-8", "surrogatepass")
                 elif tag == _INT:
                     value = int.from_bytes(self.sized(max_text), "little", signed=True)
+                    if self.pos - pos > LARGE_NUMBER_BYTES:
+                        self.costs.large_numbers = True
                 elif tag == _FLOAT_TAG:
                     value = _FLOAT(data, pos)[0]
                     self.pos += 8
@@ -245,7 +246,10 @@ class _Reader:
             return tag - SMALL_INT_BIAS
         if tag != _INT:
             raise GraphError(f"expected an integer at byte {self.pos - 1}")
-        return int.from_bytes(self.sized(self.limits.max_text_bytes), "little", signed=True)
+        data = self.sized(self.limits.max_text_bytes)
+        if len(data) > LARGE_NUMBER_BYTES:
+            self.costs.large_numbers = True
+        return int.from_bytes(data, "little", signed=True)
 
     def scalar_text(self) -> str:
         """Read a text in either form."""
@@ -269,9 +273,9 @@ class _Reader:
             raise GraphError(f"reference to a container that did not appear yet at byte {self.pos}")
         value = self.slots[slot]
         if type(value) is _Unfinished:
-            self.open_references = True
+            self.open_references = self.costs.shared_parts = True
         elif type(value) in {tuple, frozenset}:
-            self.shared_immutables = True
+            self.costs.shared_parts = True
         return value
 
     def close(self, kind: int, slot: int, children: list[Any]) -> object:
@@ -293,43 +297,23 @@ class _Reader:
             return tuple(children)
         if kind == Tag.SLICE:
             return slice(*children)
-        self.check_hashing(children)
+        self.costs.check(children, self.pos)
         return frozenset(children)
 
     def fill(self, kind: int, target: Any, children: list[Any]) -> None:
         """Put the children into a container that was made empty."""
         if kind in _PAIRED:
             keys = children[::2]
-            self.check_hashing(keys)
+            self.costs.check(keys, self.pos)
             if kind == Tag.COUNTER:
                 dict.update(target, zip(keys, children[1::2], strict=True))
             else:
                 target.update(zip(keys, children[1::2], strict=True))
         elif kind == Tag.SET:
-            self.check_hashing(children)
+            self.costs.check(children, self.pos)
             target.update(children)
         else:
             target.extend(children)
-
-    def check_hashing(self, keys: list[Any]) -> None:
-        """Refuse keys whose hashing or probing would take more than linear time."""
-        if self.shared_immutables or self.open_references:
-            self.hash_budget -= self.expanded(keys)
-            if self.hash_budget < 0:
-                raise GraphError(f"keys share too many parts before byte {self.pos}")
-        if len(keys) > _COLLISIONS_MATTER and len(set(map(hash, keys))) * 4 < len(keys):
-            raise GraphError(f"too many keys with equal hashes before byte {self.pos}")
-
-    def expanded(self, keys: list[Any]) -> int:
-        """Count what hashing the keys visits, at most a little over the budget."""
-        visited = 0
-        pending = list(keys)
-        while pending and visited <= self.hash_budget:
-            item = pending.pop()
-            visited += 1
-            if type(item) is tuple or type(item) is frozenset:
-                pending.extend(item)
-        return visited
 
     def settled(self, root: object) -> object:
         """Settle references that were open when they were read, then give the root."""
@@ -421,9 +405,19 @@ class _Reader:
     def decimal(self) -> Decimal:
         """Read a decimal."""
         text = self.sized(self.limits.max_text_bytes)
+        if len(text) > LARGE_NUMBER_BYTES:
+            self.costs.large_numbers = True
         if not _DECIMAL.match(text):
             raise GraphError(f"malformed decimal before byte {self.pos}")
         return Decimal(text.decode())
+
+    def range(self) -> range:
+        """Read a range; bounded, for its length is computed by a division."""
+        start = self.pos
+        parts = self.scalar_int(), self.scalar_int(), self.scalar_int()
+        if self.pos - start > 3 * MAX_RANGE_BYTES + 12:
+            raise GraphError(f"range of too long numbers before byte {self.pos}")
+        return range(*parts)
 
     def fraction(self) -> Fraction:
         """Read a fraction; bounded, for it is reduced."""
@@ -458,7 +452,8 @@ class _Reader:
         return deque(maxlen=size - 1 if size else None)
 
 
-@lru_cache(maxsize=64)
+# Holds every zone there is: with fewer places, bytes that name them in turn would have their files read again and again.
+@lru_cache(maxsize=1024)
 def _zone_of_key(key: str) -> ZoneInfo:
     # The key ends in a file path and in the name of a tzdata package: only plain names pass.
     if len(key) > 64 or not _ZONE_KEY.match(key):
@@ -484,7 +479,7 @@ _SCALARS: dict[int, Callable[[_Reader], Any]] = {
     Tag.TRUE: lambda _: True,
     Tag.COMPLEX: _Reader.complex,
     Tag.BYTEARRAY: _Reader.bytearray,
-    Tag.RANGE: lambda reader: range(reader.scalar_int(), reader.scalar_int(), reader.scalar_int()),
+    Tag.RANGE: _Reader.range,
     Tag.DATE: _Reader.date,
     Tag.TIME: _Reader.time,
     Tag.DATETIME: _Reader.datetime,

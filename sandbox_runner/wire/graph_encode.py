@@ -23,6 +23,7 @@ from sandbox_runner.wire.graph_format import (
     FACTORIES,
     FORMAT,
     MAX_FRACTION_BYTES,
+    MAX_RANGE_BYTES,
     PATH_TYPES,
     SHORT_TEXT,
     SHORT_TEXT_LIMIT,
@@ -296,13 +297,20 @@ def _fraction(item: Fraction) -> bytes:
     return bytes((Tag.FRACTION,)) + _int(item.numerator) + _int(item.denominator)
 
 
+def _range(item: range) -> bytes:
+    parts = (item.start, item.stop, item.step)
+    if max(len(_signed(part)) for part in parts) > MAX_RANGE_BYTES:
+        raise _Refused(f"a part of it is longer than {MAX_RANGE_BYTES} bytes")
+    return bytes((Tag.RANGE,)) + b"".join(map(_int, parts))
+
+
 def _path(item: Any) -> bytes:
     return bytes((Tag.PATH, _PATHS[type(item)])) + _text(str(item))
 
 
 _SCALARS: dict[type, Callable[[Any], bytes]] = {
     complex: lambda item: _PACK_COMPLEX(Tag.COMPLEX, item.real, item.imag),
-    range: lambda item: bytes((Tag.RANGE,)) + _int(item.start) + _int(item.stop) + _int(item.step),
+    range: _range,
     dt.date: lambda item: _PACK_DATE(Tag.DATE, item.year, item.month, item.day),
     dt.time: lambda item: bytes((Tag.TIME,)) + _time_part(item),
     dt.datetime: lambda item: _PACK_DATE(Tag.DATETIME, item.year, item.month, item.day) + _time_part(item),

@@ -30,6 +30,9 @@ SHORT_TEXT_LIMIT = 64
 MAX_FRACTION_BYTES = 4096
 """Numerator and denominator are reduced on decoding, which takes quadratic time."""
 
+MAX_RANGE_BYTES = 4096
+"""Start, stop and step of a range: its length is computed on decoding, which takes quadratic time."""
+
 
 class Tag(enum.IntEnum):
     """Tag bytes below the one-byte forms."""
