@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.engine.jobs import JobRepository
+from orchestrator.engine.journal import Journal
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.requests import item_messages, opening_messages
@@ -64,6 +65,7 @@ class ActiveJob:
         head_seq: number of that commit.
         places: where every block is that the held sandbox may name, those of older commits too.
         current: the step in flight, or None.
+        journal: of the run that has begun and not started yet.
         view: the durable facts for the decision.
     """
 
@@ -84,6 +86,7 @@ class ActiveJob:
     view: JobView
     places: dict[str, BlockPlace] = field(default_factory=dict)
     current: StepSource | None = None
+    journal: Journal | None = None
     turn: int = 0
     listener: Callable[[str, str], None] | None = field(default=None)
 

@@ -33,7 +33,7 @@ class SandboxBroker:
         self._pool = pool
         self._max_runners = max_runners
         self._idle_hold_seconds = idle_hold_seconds
-        self._idle: OrderedDict[int, asyncio.Event] = OrderedDict()
+        self._idle: OrderedDict[int, asyncio.Future[None]] = OrderedDict()
         self._waiting = 0
 
     async def claim(self) -> Sandbox:
@@ -65,15 +65,13 @@ class SandboxBroker:
         """
         pressed = self._waiting and self._is_full()
         hold_seconds = _HOLD_UNDER_PRESSURE_SECONDS if pressed else self._idle_hold_seconds
-        wanted = asyncio.Event()
+        wanted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle[key] = wanted
-        asked = asyncio.ensure_future(wanted.wait())
-        waited: set[asyncio.Task[Any]] = {work, asked}
         try:
+            waited: set[asyncio.Future[Any]] = {work, wanted}
             await asyncio.wait(waited, timeout=hold_seconds, return_when=asyncio.FIRST_COMPLETED)
             return work.done()
         finally:
-            asked.cancel()
             self._idle.pop(key, None)
 
     def _is_full(self) -> bool:
@@ -84,5 +82,5 @@ class SandboxBroker:
     def _ask_one(self) -> None:
         """Ask the longest idle holder to give up its sandbox."""
         with suppress(KeyError):
-            _, event = self._idle.popitem(last=False)
-            event.set()
+            _, wanted = self._idle.popitem(last=False)
+            wanted.set_result(None)

@@ -72,6 +72,7 @@ class JobDriver:
         self._model = model
         self._sandbox: Sandbox | None = None
         self._cancelled: asyncio.Event = asyncio.Event()
+        self._asked: asyncio.Task[bool] | None = None
 
     async def run(self) -> None:
         """Drive the job until it is done or waits.
@@ -104,6 +105,8 @@ class JobDriver:
                         await self._finish(finish)
                         return
         finally:
+            if self._asked is not None:
+                self._asked.cancel()
             await self._release()
             self._changed(self.job.number)
 
@@ -111,16 +114,13 @@ class JobDriver:
         """Make the driver notice a durable cancellation now, whatever it is doing."""
         self._cancelled.set()
 
-    async def put_down(self) -> None:
-        """Note durably that a planned stop, not a crash, ends the run of the step in flight."""
-        await self._durability.commit(partial(self._jobs.put_down, self.job.record, crashed=False))
-
     async def _interruptible(self, work: object) -> Event:
         """Carry out a command unless the job is cancelled meanwhile."""
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-        asked = asyncio.ensure_future(self._cancelled.wait())
+        if self._asked is None:  # one for all commands: a task for each would cost every step two
+            self._asked = asyncio.ensure_future(self._cancelled.wait())
         try:
-            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, self._asked}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 result: Event = task.result()
                 return result
@@ -131,7 +131,6 @@ class JobDriver:
             await self._durability.store.read(self.job.refresh)
             return CancelRequested(self.job.view.cancel_requested)
         finally:
-            asked.cancel()
             if not task.done():
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -190,6 +189,8 @@ class JobDriver:
         )
         job.current = job.source_of(item)
         job.refresh()
+        if begun:
+            self._steps.prepare(job)
 
     # ------------------------------------------------------------------------------------ running
 
@@ -254,6 +255,7 @@ class JobDriver:
         item = self._jobs.add_step(record, kind="warmup", text="", code=warmup.code, begun=True, usage=usage, now_us=at)
         job.current = job.source_of(item)
         job.refresh()
+        self._steps.prepare(job)
 
     def _begin(self) -> None:
         """Note durably that the step is being run (store thread)."""
@@ -264,6 +266,7 @@ class JobDriver:
         record.reason = ""
         self._jobs.begin(record)
         self.job.refresh()
+        self._steps.prepare(self.job)
 
     async def _run_step(self, sandbox: Sandbox) -> Event:
         """Run the step; a sandbox that did not end it cleanly is not used again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from orchestrator.engine.views import job_summary
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
-from statek.exceptions import InvalidRequest, NotFound, RestoreFailed, RunnerLost, StoreError
+from statek.exceptions import InvalidRequest, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
 from statek.executors.decision import FailureKind, HarnessLimits
 from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
@@ -67,7 +67,6 @@ class Service(Inspection):
         self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._stalled: dict[int, str] = {}
         self._retries: set[asyncio.TimerHandle] = set()
-        self._idle = asyncio.Event()
 
     # ---------------------------------------------------------------------------------- life cycle
 
@@ -76,8 +75,6 @@ class Service(Inspection):
         runnable = await self._durability.commit(self._recover)
         for number, tenant in runnable:
             self.notice(number, tenant)
-        if not runnable:
-            self._idle.set()
 
     def _recover(self) -> list[tuple[int, str]]:
         """Count crashes and list what can go on (store thread)."""
@@ -96,40 +93,34 @@ class Service(Inspection):
             timer.cancel()
         drivers = list(self._drivers.values())
         await self._scheduler.stop()
-        for driver in drivers:
-            await driver.put_down()
         self._tool_runner.close()
-        await self._durability.store.flush()
+
+        def put_down() -> None:
+            for driver in drivers:
+                self._jobs.put_down(driver.job.record, crashed=False)
+
+        try:
+            # Not by the way that outwaits a full disk: a stop must come to an end.
+            await self._store.commit(put_down)
+        except StoreFull as error:
+            _log.error("the last writes before the stop are not durable, the disk is full: %s", error)
 
     # ------------------------------------------------------------------------------------- driving
 
     async def _drive(self, number: int) -> None:
-        """Drive one job (the scheduler's coroutine)."""
+        """Drive one job (the scheduler's coroutine); whatever happens, it ends, waits, or is tried again."""
         try:
-            job = await self._store.read(partial(self._load, number))
-        except NotFound as error:
-            await self._stall(number, str(error))
-            return
-        except InvalidRequest as error:
-            await self._give_up(number, f"its definition cannot be used any more: {error}")
-            return
-        driver = JobDriver(
-            job,
-            durability=self._durability,
-            jobs=self._jobs,
-            steps=self._steps,
-            broker=self._broker,
-            model=self._model,
-            changed=self._changed,
-        )
-        self._drivers[number] = driver
-        self._stalled.pop(number, None)
-        if job.view.cancel_requested:
-            driver.cancel()
-        try:
-            await driver.run()
+            try:
+                job = await self._store.read(partial(self._load, number))
+            except NotFound as error:
+                await self._stall(number, str(error))
+                return
+            except InvalidRequest as error:
+                await self._give_up(number, f"its definition cannot be used any more: {error}")
+                return
+            if job is not None:
+                await self._run(job)
         except RunnerLost as error:
-            await driver.put_down()
             await self._stall(number, f"no sandbox: {error}")
         except RestoreFailed as error:
             await self._give_up(number, str(error), FailureKind.RESTORE)
@@ -139,14 +130,33 @@ class Service(Inspection):
             _log.exception("driving job %s failed; please report this", job_id(number))
             await self._give_up(number, f"{type(error).__name__}: {error}")
         finally:
-            del self._drivers[number]
             self._changed(number)
-            if not self._drivers and not self._scheduler.statistics()["runnable"]:
-                self._idle.set()
 
-    def _load(self, number: int) -> ActiveJob:
-        """Build the active job (store thread)."""
+    async def _run(self, job: ActiveJob) -> None:
+        """Hand a loaded job to a driver of its own."""
+        driver = JobDriver(
+            job,
+            durability=self._durability,
+            jobs=self._jobs,
+            steps=self._steps,
+            broker=self._broker,
+            model=self._model,
+            changed=self._changed,
+        )
+        self._drivers[job.number] = driver
+        self._stalled.pop(job.number, None)
+        if job.view.cancel_requested:
+            driver.cancel()
+        try:
+            await driver.run()
+        finally:
+            del self._drivers[job.number]
+
+    def _load(self, number: int) -> ActiveJob | None:
+        """Build the active job (store thread); None when it is done."""
         record = self._jobs.get(number)
+        if record.status == JobStatus.DONE.value:
+            return None
         agent = self._agent(record.role)
         policy = job_policy(agent, self._settings)
         return load_active_job(
@@ -179,7 +189,7 @@ class Service(Inspection):
         )
 
     async def _stall(self, number: int, reason: str) -> None:
-        """Note that a job cannot go on now, and try it again later."""
+        """Note that a job cannot go on now, and try it again later; one that was cancelled ends here."""
         _log.error(
             "job %s cannot go on now, it is tried again in %gs: %s", job_id(number), _STALLED_RETRY_SECONDS, reason
         )
@@ -187,10 +197,18 @@ class Service(Inspection):
 
         def note() -> str:
             record = self._jobs.get(number)
-            record.reason = reason
+            if record.cancel_requested and record.status != JobStatus.DONE.value:
+                self._jobs.abandon(record, now_us(), kind=FailureKind.CANCELLED.value, message=record.cancel_requested)
+            else:
+                self._jobs.put_down(record, crashed=False)
+                record.reason = reason
             return str(record.tenant)
 
-        tenant = await self._durability.commit(note)
+        tenant = DEFAULT_TENANT
+        try:
+            tenant = await self._durability.commit(note)
+        except (NotFound, StoreError) as error:
+            _log.error("that job %s cannot go on could not be noted: %s", job_id(number), error)
         self._changed(number)
         timer: asyncio.TimerHandle
 
@@ -205,13 +223,13 @@ class Service(Inspection):
         """End a job that this service cannot drive; the others go on."""
 
         def end() -> None:
-            record = self._jobs.get(number)
-            self._jobs.put_down(record, crashed=False)
-            failure = {"kind": kind.value, "message": message}
-            self._jobs.finish(record, now_us(), failure=failure, reason=kind.value)
+            self._jobs.abandon(self._jobs.get(number), now_us(), kind=kind.value, message=message)
 
-        await self._durability.commit(end)
-        self._changed(number)
+        try:
+            await self._durability.commit(end)
+        except Exception as error:  # noqa: BLE001 -- a job that can neither go on nor end is not forgotten
+            _log.exception("job %s could not be ended", job_id(number))
+            await self._stall(number, f"{message}; it could not be ended: {type(error).__name__}: {error}")
 
     def _changed(self, number: int) -> None:
         """Wake whoever watches the job."""
@@ -261,7 +279,6 @@ class Service(Inspection):
 
     def notice(self, number: int, tenant: str) -> None:
         """Drive a job that has become runnable."""
-        self._idle.clear()
         self._scheduler.add(number, tenant)
 
     # --------------------------------------------------------------------------------------- waiting
@@ -269,15 +286,17 @@ class Service(Inspection):
     async def wait(self, id_: str) -> JobSummary:
         """Wait until the job is done, suspended, or cannot go on for now (its reason says why)."""
         number = job_number(id_)
-        async for summary in self._watch(number):
-            resting = {JobStatus.DONE.value, JobStatus.SUSPENDED.value}
+        resting = {JobStatus.DONE.value, JobStatus.SUSPENDED.value}
+        # While a driver holds the job it does not rest: reading its record at every step would cost each step a
+        # visit to the store thread.
+        async for summary in self._watch(number, lambda: number not in self._drivers or number in self._stalled):
             if (summary.status in resting and number not in self._drivers) or number in self._stalled:
                 return summary
         raise AssertionError("unreachable")
 
     async def wait_idle(self) -> None:
         """Wait until no job is being driven or waiting to be: all are done, suspended or stalled."""
-        await self._idle.wait()
+        await self._scheduler.wait_idle()
 
     async def follow(self, id_: str, *, start: int = 0) -> AsyncIterator[ItemView]:
         """Finished chat items in order, from index ``start``, until the job is done."""
@@ -289,8 +308,8 @@ class Service(Inspection):
             if summary.status == JobStatus.DONE.value:
                 return
 
-    async def _watch(self, number: int) -> AsyncIterator[JobSummary]:
-        """The job's summary now and after every change."""
+    async def _watch(self, number: int, worth: Callable[[], bool] = lambda: True) -> AsyncIterator[JobSummary]:
+        """The job's summary now and after every change that is worth a look."""
         event = asyncio.Event()
         self._watchers[number].add(event)
         try:
@@ -298,6 +317,9 @@ class Service(Inspection):
                 event.clear()
                 yield await self._store.read(lambda: job_summary(self._jobs.get(number)))
                 await event.wait()
+                while not worth():
+                    event.clear()
+                    await event.wait()
         finally:
             self._watchers[number].discard(event)
             if not self._watchers[number]:
@@ -313,11 +335,12 @@ class Service(Inspection):
         """
         number = job_number(id_)
         requested = await super().cancel(id_, reason)
+        self._stalled.pop(number, None)
         driver = self._drivers.get(number)
         if driver is not None:
             driver.cancel()
-        else:
-            self.notice(number, requested.tenant)
+        # Also a job that is driven: its driver may be past its last look, on the way to a suspension.
+        self.notice(number, requested.tenant)
         async for summary in self._watch(number):
             if summary.status == JobStatus.DONE.value or number in self._stalled:
                 return summary

@@ -82,14 +82,15 @@ class StepRunner:
     # ------------------------------------------------------------------------------------ running
 
     async def run(self, job: ActiveJob, sandbox: Sandbox) -> Event:
-        """Run the step in flight (begun, durable) and write its end.
+        """Run the step in flight (begun and prepared, durable) and write its end.
 
         Returns:
             What happened, for the decision.
         """
         source = job.current
         assert source is not None
-        journal = await self._journal(job, source)
+        journal, job.journal = job.journal, None
+        assert journal is not None
         console = Console(self._console_bytes(), listener=job.listener)
         gateway = self._gateway(job, source, journal, console)
         try:
@@ -109,19 +110,20 @@ class StepRunner:
             return await self.record_death(job, reason, console, journal)
         return await self._commit(job, source, end, console, journal, sandbox)
 
-    async def _journal(self, job: ActiveJob, source: StepSource) -> Journal:
-        """The step's journal with its start entry: recorded, or made now."""
+    def prepare(self, job: ActiveJob) -> None:
+        """Give the step in flight its journal with the start entry: recorded, or made now (store thread).
 
-        def prepare() -> Journal:
-            journal = Journal.load(self._jobs.journal_blobs(source.item))
-            if journal.start is None:
-                states = job.objects.states(job.head.held)
-                journal.record_start(StartEntry(now_us(), secrets.randbits(63), states))
-            else:
-                job.objects.note_sent(journal.start.handles)
-            return journal
-
-        return await self._store.write(prepare)
+        Part of the write that begins the run: a visit to the store thread of its own would cost every step one.
+        """
+        source = job.current
+        assert source is not None
+        journal = Journal.load(self._jobs.journal_blobs(source.item))
+        if journal.start is None:
+            states = job.objects.states(job.head.held)
+            journal.record_start(StartEntry(now_us(), secrets.randbits(63), states))
+        else:
+            job.objects.note_sent(journal.start.handles)
+        job.journal = journal
 
     def _console_bytes(self) -> int:
         """Twice what an honest executor sends, notes included."""

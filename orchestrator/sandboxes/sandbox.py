@@ -81,8 +81,8 @@ class _Step:
     max_calls: int
     output_bytes_left: float
     output_items_left: int
-    started: asyncio.Event
     end: asyncio.Future[FinishedMessage | Death]
+    started: bool = False
     calls: int = 0
     call: asyncio.Future[CallRequest] | None = None
     answering: bool = False
@@ -228,7 +228,6 @@ class Sandbox:
             max_calls=step.max_calls,
             output_bytes_left=_output_allowance(self._limits),
             output_items_left=_MAX_OUTPUT_ITEMS,
-            started=asyncio.Event(),
             end=asyncio.get_running_loop().create_future(),
         )
         try:
@@ -295,15 +294,12 @@ class Sandbox:
             work.cancel()
 
     async def _await_start(self, step: _Step, limit: float) -> None:
-        started = asyncio.ensure_future(step.started.wait())
-        try:
-            seconds = min(self._timing.start_ack_seconds, max(0.0, limit - time.monotonic()))
-            await asyncio.wait(
-                (started, step.end, self._link.lost), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            started.cancel()
-        if not step.started.is_set() and not step.end.done() and not self._link.lost.done():
+        # Not woken by StepStarted: what comes after it tells as well, and most steps are over long before.
+        assert step.call is not None
+        seconds = min(self._timing.start_ack_seconds, max(0.0, limit - time.monotonic()))
+        waited = (step.end, step.call, self._link.lost)
+        await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not step.started and not step.end.done() and not self._link.lost.done():
             self._link.fail(
                 RunnerLost(f"the runner did not start the step within {self._timing.start_ack_seconds:g} s")
             )
@@ -379,7 +375,7 @@ class Sandbox:
         if step is None or step.end.done():
             raise RunnerViolation(f"turn: {type(decoded).__name__} while no step runs")
         if isinstance(decoded, BlockMessage):
-            if not step.started.is_set():
+            if not step.started:
                 raise RunnerViolation("turn: a block before StepStarted")
             self._ledger.admit(decoded)
             if len(decoded.data) > _HASH_ON_LOOP_BYTES:
@@ -396,11 +392,11 @@ class Sandbox:
         self, step: _Step, message: StartedMessage | OutputMessage | CallRequest | FinishedMessage
     ) -> None:
         if isinstance(message, StartedMessage):
-            if step.started.is_set():
+            if step.started:
                 raise RunnerViolation("turn: StepStarted twice")
-            step.started.set()
+            step.started = True
             return
-        if not step.started.is_set():
+        if not step.started:
             raise RunnerViolation(f"turn: {type(message).__name__} before StepStarted")
         match message:
             case OutputMessage():
@@ -430,7 +426,7 @@ class Sandbox:
     async def _receive_death(self, message: RunnerDeath) -> None:
         usage = StepUsage(cpu_seconds=message.cpu_seconds, max_rss_bytes=message.max_rss_bytes)
         death = Death(message.cause, message.detail, usage)
-        unstarted = self._step is not None and not self._step.started.is_set()
+        unstarted = self._step is not None and not self._step.started
         if unstarted and message.cause in {DeathCause.CRASHED, DeathCause.MEMORY}:
             # This step's code has not begun, so it is not what ended the executor.
             death = Death(DeathCause.LOST, f"the executor ended before the step began: {message.detail}", usage)
