@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, decode_manifest, encode_manifest
+from orchestrator.engine.objects.grants import Grants
 from orchestrator.sandboxes.step import Workspace
 from statek import durable
 from statek.exceptions import InvalidRequest, NotFound, StoreDamaged
@@ -328,3 +329,18 @@ class JobRepository:
         self.set_status(record, JobStatus.DONE, now_us, reason)
         record.failure = pack(failure) if failure else ""
         durable.untag(record, _ACTIVE_TAG)
+
+    def abandon(self, record: JobRecord, now_us: int, *, kind: str, message: str) -> None:
+        """End a job that nobody can drive: its step in flight dies with it, its grants end."""
+        if record.current is not None:
+            outcome = StepOutcome(
+                state="died",
+                outcome="died",
+                error_type="StepDied",
+                error_message=message,
+                console=[("error", f"StepDied: {message}")],
+                counts_as_exception=True,
+            )
+            self.end_step(record, outcome, end_commit=len(record.commits) - 1, now_us=now_us)
+        self.finish(record, now_us, failure={"kind": kind, "message": message}, reason=kind)
+        Grants(record.grants, max_grants=0).close()

@@ -30,6 +30,8 @@ class Scheduler:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._again: dict[int, str] = {}
         self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def add(self, number: int, tenant: str) -> None:
         """Make a job runnable; one that is being driven right now is driven once more afterwards."""
@@ -38,6 +40,7 @@ class Scheduler:
         if number in self._running:
             self._again[number] = tenant
             return
+        self._idle.clear()
         self._queued.add(number)
         self._ready.setdefault(tenant, deque()).append(number)
         self._start_nowait()
@@ -72,6 +75,12 @@ class Scheduler:
             self.add(number, tenant)
         if not self._stopping:
             self._start_nowait()
+        if not self._running and not self._queued:
+            self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Wait until no job is driven or waits to be."""
+        await self._idle.wait()
 
     async def stop(self) -> None:
         """Start nothing more and end every driver."""
