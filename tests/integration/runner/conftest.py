@@ -68,26 +68,28 @@ class Running:
         return next(child for child in self.processes[1:] if child.pid != self.executor_pid)
 
 
-def reachable(path: Path) -> bool:
-    """Whether another uid can pass every folder on the way."""
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
-
-
 def in_reach(argv: list[str], folder: Path) -> list[str]:
-    """Start in a mount namespace where other uids can reach the interpreter, when they cannot already."""
-    interpreter = Path(sys.executable)
-    if reachable(interpreter):
+    """Start in a mount namespace where other uids can reach the interpreter and the code, when they cannot already."""
+    needed = {path.resolve() for path in (Path(sys.executable), Path(sys.prefix), ROOT)}
+    kept: dict[Path, set[Path]] = {}
+    for path in needed:
+        hidden = next((f for f in reversed(path.parents) if not f.stat().st_mode & stat.S_IXOTH), None)
+        if hidden is not None:
+            kept.setdefault(hidden, set()).add(hidden / path.relative_to(hidden).parts[0])
+    if not kept:
         return argv
-    hidden = next(f for f in reversed(interpreter.resolve().parents) if not f.stat().st_mode & stat.S_IXOTH)
-    kept = hidden / interpreter.resolve().relative_to(hidden).parts[0]
-    spare = folder / "kept"
-    spare.mkdir()
-    names = [shlex.quote(str(path)) for path in (kept, spare, hidden)]
-    script = (
-        f"mount --bind {names[0]} {names[1]} && mount -t tmpfs -o mode=755 none {names[2]}"
-        f' && mkdir -p {names[0]} && mount --bind {names[1]} {names[0]} && exec "$@"'
-    )
+    commands = []
+    for hidden, children in kept.items():
+        spares = {child: folder / f"kept-{len(commands)}-{child.name}" for child in sorted(children)}
+        commands += [f"mkdir {_q(spare)} && mount --bind {_q(child)} {_q(spare)}" for child, spare in spares.items()]
+        commands.append(f"mount -t tmpfs -o mode=755 none {_q(hidden)}")
+        commands += [f"mkdir {_q(child)} && mount --bind {_q(spare)} {_q(child)}" for child, spare in spares.items()]
+    script = " && ".join([*commands, 'exec "$@"'])
     return ["unshare", "--mount", "sh", "-c", script, "sh", *argv]
+
+
+def _q(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 @pytest.fixture
