@@ -1,0 +1,54 @@
+"""docs/dependencies.md against what the project declares."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+
+from tests.documents.blocks import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def names(requirements: Iterable[str]) -> list[str]:
+    """The packages that requirement lines name, sorted."""
+    found = [re.match(r"[A-Za-z0-9+._-]+", line.strip()) for line in requirements]
+    return sorted(match.group() for match in found if match)
+
+
+def section(title: str) -> str:
+    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    [found] = [part for part in re.split(r"^## ", text, flags=re.MULTILINE) if part.startswith(f"{title}\n")]
+    return found
+
+
+def rows(title: str) -> list[str]:
+    """The packages in a section's table; each with a reason and a licence."""
+    lines = [line for line in section(title).splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [row for row in cells if not (row[1] and row[2])] == []
+    return sorted(row[0].strip("`") for row in cells)
+
+
+def test_runtime_dependencies() -> None:
+    assert rows("Runtime") == names(PROJECT["project"]["dependencies"])
+
+
+def test_dependencies_of_the_example() -> None:
+    assert rows("Example") == names(PROJECT["project"]["optional-dependencies"]["example"])
+
+
+def test_dependencies_of_development() -> None:
+    assert rows("Development") == names(PROJECT["dependency-groups"]["dev"])
+
+
+def test_debian_packages_of_the_image() -> None:
+    lines = (ROOT / "images" / "base" / "packages.txt").read_text(encoding="utf-8").splitlines()
+    assert rows("In the runner's image") == names(line for line in lines if not line.startswith("#"))
+
+
+def test_wheels_of_the_image() -> None:
+    lines = (ROOT / "images" / "base" / "requirements.in").read_text(encoding="utf-8").splitlines()
+    [listed] = re.findall(r"^Wheels: (.*),", section("In the runner's image"), re.MULTILINE)
+    assert sorted(re.findall(r"`([^`]+)`", listed)) == names(line for line in lines if not line.startswith("#"))
