@@ -1,9 +1,12 @@
-"""Runs application tools off the event loop and off the store thread.
+"""Runs application tools off the store thread, blocking ones off the event loop too.
 
-Async tools run in the loop, blocking ones in a bounded thread pool; both under the tool's time limit,
-with its declared retries. A time-out of a blocking tool cannot stop its thread: the call is given up,
-not undone, which is why only the gateway knows what an unfinished call means (idempotent, reconcile
-or in doubt).
+Whatever a tool does, the service goes on: ``sys.exit`` in a tool is that tool's failure, and a tool that
+hangs, or swallows its cancellation, is given up. A blocking tool has a daemon thread of its own (a pool of
+the standard library is joined at interpreter exit, so that one hung tool would keep a stopped service
+alive); a call that is given up no longer counts against the bound, its thread ends with the call.
+
+Giving up is not undoing, which is why only the gateway knows what an unfinished call means (idempotent,
+reconcile or in doubt). A call that was never begun certainly had no effect, and is told apart.
 """
 
 from __future__ import annotations
@@ -13,32 +16,62 @@ import contextvars
 import inspect
 import logging
 import random
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from statek.exceptions import ToolError
 from statek.tools import ToolContext, ToolDef, tool_context
 
-__all__ = ["ToolRunner", "ToolTimeout"]
+__all__ = ["ToolNotStarted", "ToolRunner", "ToolTimeout"]
 
 _log = logging.getLogger("statek.tools")
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 """Time limit of a tool that declares none."""
 
+MAX_HUNG_CALLS = 64
+"""Given-up calls of blocking tools whose threads still run, at which no further one is begun."""
+
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 10.0
+_CLEAN_UP_SECONDS = 1.0
+"""How long a cancelled async tool may take to clean up while its caller waits."""
 
 
 class ToolTimeout(TimeoutError):
     """A tool did not answer within its time limit; whether it took effect is not known."""
 
 
+class ToolNotStarted(TimeoutError):
+    """A call was given up before it was begun: it had no effect."""
+
+
+class _Slot:
+    """One blocking call's share of the bound; given back once, by whoever comes first."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots: asyncio.Semaphore | None = slots
+
+    def give_back(self) -> bool:
+        """Give it back; False when that was done before."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.release()
+        return slots is not None
+
+
 class ToolRunner:
-    """The threads and time limits of external and effect-free tools."""
+    """Runs external and effect-free tools under their time limits, with their declared retries.
+
+    Args:
+        threads: blocking calls at once; further ones wait, at most for the tool's time limit.
+    """
 
     def __init__(self, *, threads: int = 16) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="statek-tool")
+        self._slots = asyncio.Semaphore(threads)
+        self._hung = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, tool: ToolDef, call: Callable[[], Any], context: ToolContext) -> Any:
         """Call a tool whose arguments are bound.
@@ -50,7 +83,8 @@ class ToolRunner:
 
         Raises:
             ToolTimeout: no answer in time (after the declared retries).
-            Exception: whatever the tool raised last.
+            ToolNotStarted: it was not begun in time, too many blocking tools run or hang.
+            Exception: whatever the tool raised last; ``ToolError`` for what is no ``Exception``.
         """
         attempts = 1 + tool.retries
         for attempt in range(1, attempts + 1):
@@ -67,20 +101,107 @@ class ToolRunner:
     async def _once(self, tool: ToolDef, call: Callable[[], Any], context: ToolContext) -> Any:
         """One attempt under the time limit."""
         limit = tool.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
+        slot = None
+        if not inspect.iscoroutinefunction(call):
+            slot = await self._slot(tool, limit)
         with tool_context(context):
-            scope = asyncio.timeout(limit)
+            work = asyncio.ensure_future(self._outcome(tool, call, slot))
+        self._tasks.add(work)
+        work.add_done_callback(self._tasks.discard)
+        try:
+            await asyncio.wait({work}, timeout=limit)
+            timed_out = not work.done()
+        finally:
+            if not work.done():
+                await self._give_up(tool, work, slot)
+        if timed_out and (work.cancelled() or not work.done()):
+            raise ToolTimeout(f"tool {tool.name} did not answer within {limit:g} seconds")
+        result, error = work.result()
+        if error is not None:
+            raise error
+        return result
+
+    async def _slot(self, tool: ToolDef, limit: float) -> _Slot:
+        """Wait for room for one more blocking call."""
+        if self._hung >= MAX_HUNG_CALLS:
+            raise ToolNotStarted(f"tool {tool.name} was not begun: {self._hung} given-up calls of blocking tools hang")
+        try:
+            async with asyncio.timeout(limit):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise ToolNotStarted(f"tool {tool.name} was not begun within {limit:g} seconds") from None
+        return _Slot(self._slots)
+
+    async def _give_up(self, tool: ToolDef, work: asyncio.Task[Any], slot: _Slot | None) -> None:
+        """Stop waiting for a call; an async tool gets a moment to clean up."""
+        work.cancel()
+        if slot is not None and slot.give_back():
+            self._hung += 1
+            _log.warning("a call of tool %s is given up, its thread still runs", tool.name)
+        await asyncio.wait({work}, timeout=_CLEAN_UP_SECONDS)
+        if not work.done():
+            _log.warning("tool %s does not end though it was cancelled", tool.name)
+
+    async def _outcome(
+        self, tool: ToolDef, call: Callable[[], Any], slot: _Slot | None
+    ) -> tuple[Any, Exception | None]:
+        """What became of a call, as data: an exception that ends tasks or loops must not travel as one."""
+        try:
+            if slot is None:
+                return await call(), None
+            result, failure = await self._in_thread(tool, call, slot)
+            if failure is not None:
+                return None, _contained(tool, failure)
+            return (await result if inspect.isawaitable(result) else result), None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return None, _contained(tool, error)  # the tool's own: something that it awaited was cancelled
+        except BaseException as error:  # noqa: BLE001 -- see above
+            return None, _contained(tool, error)
+
+    def _in_thread(
+        self, tool: ToolDef, call: Callable[[], Any], slot: _Slot
+    ) -> asyncio.Future[tuple[Any, BaseException | None]]:
+        """Begin a blocking call in a thread of its own."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+        run_in = contextvars.copy_context().run
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if not slot.give_back():
+                self._hung -= 1
+                _log.warning("a call of tool %s that was given up has ended after all", tool.name)
+            if not future.done():
+                future.set_result((result, error))
+
+        def work() -> None:
+            result, failure = None, None
             try:
-                async with scope:
-                    if inspect.iscoroutinefunction(call):
-                        return await call()
-                    run_in = contextvars.copy_context().run
-                    result = await asyncio.get_running_loop().run_in_executor(self._threads, run_in, call)
-                    return await result if inspect.isawaitable(result) else result
-            except TimeoutError as error:
-                if not scope.expired():  # the tool's own
-                    raise
-                raise ToolTimeout(f"tool {tool.name} did not answer within {limit:g} seconds") from error
+                result = run_in(call)
+            except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the answer
+                failure = error
+            try:
+                loop.call_soon_threadsafe(settle, result, failure)
+            except RuntimeError:  # the loop is closed, nobody listens any more
+                _log.warning("a call of tool %s ended after the service", tool.name)
+
+        threading.Thread(target=work, name=f"statek-tool-{tool.name}", daemon=True).start()
+        return future
+
+    def statistics(self) -> dict[str, int]:
+        """Calls that run, and given-up ones whose threads still do."""
+        return {"running": len(self._tasks), "hung": self._hung}
 
     def close(self) -> None:
-        """Let running blocking tools go; nothing new starts."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Let go of what still runs; nothing of it keeps the process."""
+        for task in self._tasks:
+            task.cancel()
+
+
+def _contained(tool: ToolDef, error: BaseException) -> Exception:
+    """An exception that is safe to raise in a task."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return ToolError(type(error).__name__, f"raised by tool {tool.name}: {error}")
