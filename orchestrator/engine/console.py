@@ -9,7 +9,11 @@ from collections.abc import Callable
 
 from orchestrator.sandboxes.step import OutputItem, OutputKind
 
-__all__ = ["Console"]
+__all__ = ["MAX_ELEMENTS", "Console"]
+
+
+MAX_ELEMENTS = 16_384
+"""More than an honest executor sends; empty elements cost no bytes, but each has a place in the record."""
 
 
 class Console:
@@ -40,8 +44,8 @@ class Console:
 
     def _keep(self, kind: str, text: str) -> None:
         size = len(text.encode("utf-8", "surrogatepass"))
-        if size > self._left:
-            self._dropped += size
+        if size > self._left or len(self._elements) >= MAX_ELEMENTS:
+            self._dropped += size or 1  # an empty line is its line end
             return
         self._left -= size
         self._elements.append((kind, text))

@@ -16,6 +16,8 @@ __all__ = ["ECHO", "ERROR", "NOTE", "PRINT", "STREAM", "Console", "ConsoleStream
 
 PRINT, ECHO, ERROR, STREAM, NOTE = 1, 2, 3, 4, 5
 _PIECE = 32 << 10  # characters per frame, at most four bytes each
+_HEAD_ELEMENTS = 8192  # an element costs a frame and a place in the host's record, an empty one too
+_TAIL_ELEMENTS = 2048
 _FINAL_LIMIT = 4096  # characters of an error or note, which are shown whatever was printed before
 
 
@@ -49,7 +51,7 @@ class Console:
         self._tail_bytes = tail_bytes
         self._lock = threading.RLock()
         self._step: int | None = None
-        self._used = 0
+        self._used = self._sent = 0
         self._tail: deque[tuple[int, str]] = deque()
         self._tail_used = 0
         self._line: list[str] = []
@@ -59,7 +61,7 @@ class Console:
         """Start a step; until then, and after ``end``, output goes nowhere."""
         with self._lock:
             self._step = step
-            self._used = self._tail_used = self.dropped_bytes = 0
+            self._used = self._sent = self._tail_used = self.dropped_bytes = 0
             self._tail.clear()
             self._line.clear()
 
@@ -119,11 +121,14 @@ class Console:
     def _take(self, kind: int, text: str) -> None:
         size = _size(text)
         room = self._head_bytes - self._used
-        if not self._head_bytes or size <= room:
+        if not self._head_bytes or (size <= room and self._sent < _HEAD_ELEMENTS):
             self._used += size
+            self._sent += 1
             self._send(kind, text)
             return
-        self._used = self._head_bytes
+        if self._sent >= _HEAD_ELEMENTS:
+            room = 0
+        self._used, self._sent = self._head_bytes, _HEAD_ELEMENTS
         if room > 0:
             head = _first(text, room)
             if head:
@@ -141,11 +146,11 @@ class Console:
         self._tail.append((kind, text))
         self._tail_used += size
         # An element also costs a frame: many empty ones are bounded like bytes.
-        while self._tail_used > self._tail_bytes or len(self._tail) > max(self._tail_bytes, 1):
+        while self._tail_used > self._tail_bytes or len(self._tail) > _TAIL_ELEMENTS:
             _, old = self._tail.popleft()
             old_size = _size(old)
             self._tail_used -= old_size
-            self.dropped_bytes += old_size
+            self.dropped_bytes += old_size or 1  # an empty line is its line end
 
     def _send(self, kind: int, text: str) -> None:
         step = self._step

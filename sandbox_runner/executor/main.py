@@ -131,6 +131,7 @@ class Executor:
         cpu = _cpu_seconds()
         self.link.send(StepStarted(run.step))
         self.handles.apply(run.handles)
+        self.namespace.renew()
         self.namespace.set_tools(run.tools)
         _seed(run.seed)
         self.console.begin(run.step)

@@ -76,6 +76,12 @@ class Namespace:
         """Note a variable that could not be restored."""
         self.lost[name] = reason
 
+    def renew(self) -> None:
+        """Put the layer right, in place (functions hold it): a step that emptied it must not be the job's last."""
+        self.layer.update(self._base)
+        self.layer.update({name: self._tools[name] for name in self._specs})
+        self.variables["__builtins__"] = self.layer
+
     def set_tools(self, specs: Iterable[ToolSpec]) -> None:
         """Install exactly these tools."""
         wanted = {spec.name: spec for spec in specs}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.engine.console import Console
+from orchestrator.engine.console import MAX_ELEMENTS, Console
 from orchestrator.sandboxes.step import OutputItem, OutputKind
 
 
@@ -26,3 +26,11 @@ def test_listener_sees_elements_as_they_come() -> None:
     console.add(OutputItem(OutputKind.STREAM, "x"))
     console.progress("half way")
     assert seen == [("stream", "x"), ("progress", "half way")]
+
+
+def test_empty_elements_are_bounded_too() -> None:
+    console = Console(100)
+    for _ in range(MAX_ELEMENTS + 5):
+        console.add(OutputItem(OutputKind.PRINT, ""))
+    assert len(console.elements()) == MAX_ELEMENTS + 1
+    assert console.elements()[-1] == ("note", "[5 more bytes of output were not kept]")

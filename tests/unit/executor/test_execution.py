@@ -198,3 +198,17 @@ def test_future_imports_and_getsource_work(host):
         "from __future__ import annotations\nimport inspect\ndef f(a: Nope): pass\nprint(inspect.getsource(f))"
     )
     assert step.output == [("PRINT", "def f(a: Nope): pass")]
+
+
+def test_a_step_that_empties_the_builtins_is_not_the_last(host):
+    host.run("def f(): return len('abc')\n__builtins__.clear()")
+    assert host.run("print(f())").output == [("PRINT", "3")]
+    host.run("__builtins__ = {}")
+    assert host.run("print(f())").output == [("PRINT", "3")]
+
+
+def test_empty_lines_are_bounded_like_bytes(start):
+    host = start(output_head_bytes=20_000, output_tail_bytes=6_000)
+    step = host.run("for i in range(20_000): print()")
+    assert [kind for kind, _ in step.output].count("PRINT") == 8192 + 2048
+    assert ("NOTE", f"({20_000 - 8192 - 2048} bytes of output left out)") in step.output
