@@ -71,8 +71,11 @@ def run_supervisor(
 
 class _Supervisor:
     def __init__(self, options: RunnerOptions, offer: Offer, control: socket.socket, deadline: SharedDeadline) -> None:
+        # Everything that a claim or a step needs is loaded here, while nobody waits.
+        from sandbox_runner.wire import frames
         from sandbox_runner.wire.v1 import runner_pb2, runner_pb2_grpc
 
+        self._frames = frames
         self._pb = runner_pb2
         self._grpc = runner_pb2_grpc
         self._options = options
@@ -223,12 +226,11 @@ class _Supervisor:
     # ------------------------------------------------------------ executor
 
     async def _relay_to_host(self, executor: socket.socket) -> None:
-        from sandbox_runner.wire.frames import FrameError, FrameParser, kind_of_payload
-
+        kind_of_payload = self._frames.kind_of_payload
         loop = asyncio.get_running_loop()
         pb = self._pb.FromExecutor
         stopping = {pb.RESTORED_FIELD_NUMBER, pb.CALL_FIELD_NUMBER, pb.FINISHED_FIELD_NUMBER}
-        parser = FrameParser(self._frame_bytes)
+        parser = self._frames.FrameParser(self._frame_bytes)
         try:
             while True:
                 try:
@@ -239,24 +241,24 @@ class _Supervisor:
                     return
                 for kind, payload in parser.feed(data):
                     if kind != kind_of_payload(payload):
-                        raise FrameError(f"frame of kind {kind} holds a message of kind {kind_of_payload(payload)}")
+                        raise self._frames.FrameError(
+                            f"frame of kind {kind} holds a message of kind {kind_of_payload(payload)}"
+                        )
                     if kind in stopping:
                         self._deadline.clear()
                     await self._send(executor=payload)
-        except FrameError as error:
+        except self._frames.FrameError as error:
             self._control.send(encode_control(KillOrder(str(error))))
         finally:
             self._executor_drained.set()
 
     async def _relay_to_executor(self, order: Any) -> None:
-        from sandbox_runner.wire.frames import kind_of_payload, pack_frame
-
         executor = self._executor
         if executor is None:
             raise _HostGone
         if order.deadline_ms:
             self._deadline.arm(order.deadline_ms, self._control)
-        frame = memoryview(pack_frame(kind_of_payload(order.frame), order.frame))
+        frame = memoryview(self._frames.pack_frame(self._frames.kind_of_payload(order.frame), order.frame))
         if not self._pending:
             try:
                 sent = executor.send(frame)

@@ -33,7 +33,14 @@ from sandbox_runner.control import (
     decode_control,
     encode_control,
 )
-from sandbox_runner.lockdown.confine import Confinement, Offer, confine_executor, readable_paths, survey
+from sandbox_runner.lockdown.confine import (
+    Confinement,
+    Offer,
+    confine_executor,
+    prepare_files,
+    readable_paths,
+    survey,
+)
 from sandbox_runner.lockdown.identity import may_switch_uids
 from sandbox_runner.lockdown.kernel import UnsupportedMachine
 from sandbox_runner.lockdown.limits import ExecutorLimits, close_descriptors_but
@@ -157,8 +164,11 @@ class _Zygote:
         self._confinement = Confinement(
             offer=self._offer,
             uid=self._options.executor_uid if self._options.switch_uids else None,
-            readable=readable_paths(self._options.read_paths),
-            writable=(str(self._options.work_dir), str(self._options.tmp_dir)),
+            files=prepare_files(
+                self._offer,
+                readable=readable_paths(self._options.read_paths),
+                writable=(str(self._options.work_dir), str(self._options.tmp_dir)),
+            ),
             limit_address_space=self._options.limit_address_space,
             limit_threads=self._options.limit_threads,
         )
@@ -271,7 +281,7 @@ class _Zygote:
             null = os.open(os.devnull, os.O_RDWR)
             for standard in (0, 1, 2):
                 os.dup2(null, standard)
-            close_descriptors_but({descriptor, ready})
+            close_descriptors_but({descriptor, ready, self._confinement.files})
             os.environ["TMPDIR"] = str(self._options.tmp_dir)
             confine_executor(self._confinement, self._limits, parent)
             os.chdir(self._options.work_dir)

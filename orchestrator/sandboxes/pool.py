@@ -36,6 +36,7 @@ _HELLO_SECONDS = 20.0
 _READY_SECONDS = 0.5
 _CLAIM_ATTEMPTS = 3
 _PARALLEL_STARTS = 2
+_REFILL_DELAY_SECONDS = 0.05
 _SCAN_SECONDS = 60.0
 _RETRY_FIRST_SECONDS = 0.2
 _RETRY_LAST_SECONDS = 5.0
@@ -245,7 +246,8 @@ class Pool:
         if self._warm and not self._waiters:
             runner = self._warm.popleft()
             self._claimed[runner.spec.runner_id] = runner
-            self._wake.set()
+            # Starting the next one takes a processor for a while: not while this claim needs it.
+            asyncio.get_running_loop().call_later(_REFILL_DELAY_SECONDS, self._wake.set)
             return runner
         waiter: asyncio.Future[_Runner] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)

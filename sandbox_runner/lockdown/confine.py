@@ -11,11 +11,19 @@ from pathlib import Path
 
 from sandbox_runner.lockdown.identity import drop_identity
 from sandbox_runner.lockdown.kernel import PR_SET_PDEATHSIG, UnsupportedMachine, check_machine, prctl
-from sandbox_runner.lockdown.landlock import landlock_abi, restrict_files
+from sandbox_runner.lockdown.landlock import landlock_abi, make_ruleset, restrict_files
 from sandbox_runner.lockdown.limits import ExecutorLimits, apply_rlimits, prefer_as_oom_victim, rlimits_for
 from sandbox_runner.lockdown.seccomp import build_filter, install_filter, seccomp_available
 
-__all__ = ["Confinement", "Offer", "confine_executor", "confine_supervisor", "readable_paths", "survey"]
+__all__ = [
+    "Confinement",
+    "Offer",
+    "confine_executor",
+    "confine_supervisor",
+    "prepare_files",
+    "readable_paths",
+    "survey",
+]
 
 _SIGKILL = 9
 _SUPERVISOR_FILES = 64
@@ -42,11 +50,9 @@ _SYSTEM_READABLE = (
     "/proc/cpuinfo",
     "/proc/meminfo",
     "/proc/stat",
-    "/proc/self/status",
-    "/proc/self/stat",
-    "/proc/self/statm",
     "/sys/devices/system/cpu",
 )
+_OWN_READABLE = ("/proc/self/status", "/proc/self/stat", "/proc/self/statm")
 _SYSTEM_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full")
 
 
@@ -60,12 +66,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """How executors of this runner are confined; see sandbox_runner.options for the fields."""
+    """How executors of this runner are confined; see sandbox_runner.options for the fields.
+
+    ``files`` is the descriptor of ``prepare_files``, -1 where the kernel has no Landlock.
+    """
 
     offer: Offer
     uid: int | None
-    readable: tuple[str, ...]
-    writable: tuple[str, ...]
+    files: int
     limit_address_space: bool
     limit_threads: bool
 
@@ -100,6 +108,20 @@ def readable_paths(extra: tuple[Path, ...] = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*chosen, *map(str, extra), *_SYSTEM_READABLE]))
 
 
+def prepare_files(offer: Offer, *, readable: tuple[str, ...], writable: tuple[str, ...]) -> int:
+    """Make the file rules of the executor while nobody waits for it: they are a third of its lock-down.
+
+    Returns:
+        A descriptor for ``Confinement.files``, -1 where the kernel has no Landlock.
+
+    Raises:
+        OSError: the kernel refused a rule.
+    """
+    if not offer.landlock_abi:
+        return -1
+    return make_ruleset(readable=readable, writable=(*writable, *_SYSTEM_WRITABLE), abi=offer.landlock_abi)
+
+
 def confine_executor(how: Confinement, limits: ExecutorLimits, parent_pid: int) -> None:
     """Take every right from this freshly forked process that user code must not have.
 
@@ -120,7 +142,7 @@ def confine_executor(how: Confinement, limits: ExecutorLimits, parent_pid: int) 
     if os.getppid() != parent_pid:
         os._exit(1)
     if how.offer.landlock_abi:
-        restrict_files(readable=how.readable, writable=(*how.writable, *_SYSTEM_WRITABLE), abi=how.offer.landlock_abi)
+        restrict_files(how.files, readable=_OWN_READABLE, abi=how.offer.landlock_abi)
     if how.offer.seccomp:
         install_filter(build_filter(os.getpid()))
 

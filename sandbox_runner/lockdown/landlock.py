@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from sandbox_runner.lockdown.kernel import syscall
 
-__all__ = ["landlock_abi", "restrict_files"]
+__all__ = ["landlock_abi", "make_ruleset", "restrict_files"]
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _CREATE_RULESET_VERSION = 1
@@ -59,18 +59,22 @@ def _handled_files(abi: int) -> int:
     return handled
 
 
-def restrict_files(*, readable: Iterable[str], writable: Iterable[str], abi: int) -> None:
-    """Leave this process (and what it starts) no file but the named ones, no TCP and no outside signals.
+def make_ruleset(*, readable: Iterable[str], writable: Iterable[str], abi: int) -> int:
+    """Prepare rules that leave a process no file but the named ones, no TCP and no outside signals.
 
-    Paths that do not exist here are passed over: the list covers several kinds of file system.
+    Paths that do not exist here are passed over: the list covers several kinds of file system. Those below
+    /proc/self mean the process that calls.
 
     Args:
         readable: files and folders to read.
         writable: files and folders to read and change.
         abi: what :func:`landlock_abi` gave; 1 or more.
 
+    Returns:
+        Its descriptor, for :func:`restrict_files`.
+
     Raises:
-        OSError: the kernel refused a rule or the restriction.
+        OSError: the kernel refused a rule.
     """
     handled = _handled_files(abi)
     attributes = _RulesetAttr(
@@ -84,6 +88,26 @@ def restrict_files(*, readable: Iterable[str], writable: Iterable[str], abi: int
         for paths, rights in ((readable, _READ), (writable, _READ | _CHANGE)):
             for path in paths:
                 _allow(ruleset, path, rights & handled)
+    except BaseException:
+        os.close(ruleset)
+        raise
+    return ruleset
+
+
+def restrict_files(ruleset: int, *, readable: Iterable[str], abi: int) -> None:
+    """Put prepared rules in force for this process and what it starts, for good; closes the descriptor.
+
+    Args:
+        ruleset: of :func:`make_ruleset`.
+        readable: further paths to read, those that mean this process.
+        abi: what :func:`landlock_abi` gave; 1 or more.
+
+    Raises:
+        OSError: the kernel refused a rule or the restriction.
+    """
+    try:
+        for path in readable:
+            _allow(ruleset, path, _READ & _handled_files(abi))
         syscall(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
