@@ -5,8 +5,9 @@ MODEL ?=
 BASE_IMAGE ?=
 PY := .venv/bin/python
 TESTS ?=
+KILLS ?= 100
 .DEFAULT_GOAL := help
-.PHONY: help environment sandbox run test test-local test-full check lint format types contracts proto check-proto lock-proto style image bench bench-smoke locks clean
+.PHONY: help environment sandbox run test test-local test-full chaos check lint format types contracts proto check-proto lock-proto style image bench bench-smoke locks clean
 
 help: ## list the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,7 +25,10 @@ test: environment ## all tests, the Docker ones included (TESTS=path narrows)
 	@$(PY) -m tests.support.run_tests -m "not chaos" $(TESTS)
 
 test-local: environment ## the tests that need no Docker engine
-	@$(PY) -m pytest -m "not docker and not chaos" $(TESTS)
+	@$(PY) -m tests.support.run_tests --local -m "not docker and not chaos" $(TESTS)
+
+chaos: environment ## kill processes on purpose, KILLS times (100)
+	@STATEK_TEST_KILLS=$(KILLS) $(PY) -m tests.support.run_tests $(if $(TESTS),$(TESTS),tests/chaos)
 
 test-full: environment ## all tests, chaos too, then all benchmarks
 	@$(PY) -m tests.support.run_tests $(TESTS)
@@ -62,10 +66,10 @@ style: environment ## house rules that no linter knows
 image: environment ## make the runner image (BASE_IMAGE=image builds upon another one)
 	@$(PY) -m images.build $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
 
-bench: environment ## all benchmarks
+bench: sandbox ## all benchmarks
 	@$(PY) -m benchmarks
 
-bench-smoke: environment ## each benchmark once, briefly: does it still run
+bench-smoke: sandbox ## each benchmark once, briefly: does it still run
 	@$(PY) -m benchmarks --smoke
 
 locks: environment ## make the lock files anew from pyproject.toml and images/*/requirements.in

@@ -1,8 +1,9 @@
-"""What ``make test`` runs: pytest with a Docker engine at hand.
+"""What ``make test`` runs: pytest with a Docker engine and bubblewrap at hand.
 
 Takes the engine that answers (DOCKER_HOST or the default socket); where none does, installs docker.io
 if it may, starts a private one and stops it at the end, whatever the end is. Without an engine it
-fails with the reason: a set that left the Docker tests out is asked for as ``make test-local``.
+fails with the reason: a set that left the Docker tests out is asked for as ``make test-local``, which
+is ``--local`` here and needs bubblewrap only.
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ ROOT = Path(__file__).resolve().parents[2]
 def main(arguments: Sequence[str]) -> int:
     """Run pytest with these arguments; its status, or 2 when no engine can be had."""
     signal.signal(signal.SIGTERM, _interrupt)
+    local = list(arguments[:1]) == ["--local"]
+    arguments = arguments[1:] if local else arguments
     engine = PrivateEngine(ROOT / ".cache" / "dockerd")
     try:
-        address = usual_engine()
+        address = "" if local else usual_engine()
+        _install_missing(engine=not local and not address)
+        if local:
+            return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False, cwd=ROOT).returncode
         if not address:
-            _install_engine()
             print(
                 "tests: no Docker engine answers; starting a private one in .cache/dockerd", file=sys.stderr, flush=True
             )
@@ -49,7 +54,8 @@ def main(arguments: Sequence[str]) -> int:
             [sys.executable, "-m", "pytest", *arguments], check=False, cwd=ROOT, env=environment
         ).returncode
     except EngineUnavailable as error:
-        print(f"tests: the Docker tests cannot run: {error} (make test-local runs the others)", file=sys.stderr)
+        others = "" if local else " (make test-local runs the tests that need no Docker engine)"
+        print(f"tests: {error}{others}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -57,22 +63,38 @@ def main(arguments: Sequence[str]) -> int:
         engine.stop()
 
 
-def _install_engine() -> None:
-    if shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or os.geteuid() != 0:
+def _install_missing(*, engine: bool) -> None:
+    """Install the Debian packages that the tests need and this machine lacks.
+
+    Raises:
+        EngineUnavailable: this user may not install them; the message holds the command for an administrator.
+    """
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    packages = [] if shutil.which("bwrap") else ["bubblewrap"]
+    if engine and not shutil.which("dockerd", path=path):
+        packages += ["docker.io", "iptables"]
+    elif engine and os.geteuid() != 0:
+        raise EngineUnavailable(
+            "no Docker engine answers, and only root can start one; an administrator runs: systemctl start docker"
+        )
+    if not packages:
         return
-    if shutil.which("apt-get") is None:
-        return
-    print("tests: installing the Debian package docker.io", file=sys.stderr, flush=True)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise EngineUnavailable(
+            f"{' and '.join(packages)} cannot be installed by this user; "
+            f"an administrator runs: apt-get install {' '.join(packages)}"
+        )
+    print(f"tests: installing the Debian packages {' '.join(packages)}", file=sys.stderr, flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # Debian starts an engine on installation; ours is private, and a policy file of the machine is not ours to write.
-    argv = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "docker.io", "iptables"]
+    argv = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    # A fresh machine has no package lists, an old one outdated ones: asked for when it does not work without.
     for command in (argv, ["apt-get", "update", "-qq"], argv):
         done = subprocess.run(
             command, check=False, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
         if done.returncode == 0 and command is argv:
             return
-    raise EngineUnavailable(f"docker.io could not be installed: {done.stderr.strip()[-300:]}")
+    raise EngineUnavailable(f"{' '.join(packages)} could not be installed: {done.stderr.strip()[-300:]}")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
