@@ -65,6 +65,10 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
             from orchestrator.cli.commands.doctor import doctor
 
             return doctor(options, settings, terminal)
+        case "prompts":
+            from orchestrator.cli.commands.prompts import check
+
+            return check(options, terminal)
         case "config":
             from orchestrator.cli.commands.configuration import config
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": "print the steps of a job, on request as they come",
     "cancel": "end a job; what it did stays done",
     "calls": "calls whose outcome is not known",
+    "prompts": "prompt definition files",
     "doctor": "say which sandboxes work here, and why not the others",
     "config": "show every setting and where its value comes from",
 }
@@ -87,6 +88,9 @@ def build_parser() -> argparse.ArgumentParser:
     calls = add("calls").add_subparsers(dest="calls_command", metavar="COMMAND", required=True)
     add("list", calls, "list the calls in doubt")
     _resolve_options(add("resolve", calls, "decide what became of a call in doubt"))
+    prompts = add("prompts").add_subparsers(dest="prompts_command", metavar="COMMAND", required=True)
+    check = add("check", prompts, "read every <role>.md of a folder and say what is wrong")
+    check.add_argument("folder", metavar="DIR", help="the folder")
     add("doctor")
     add("config")
     return parser

@@ -62,7 +62,10 @@ REPLY = ItemView(
     console=(("print", "1\n"), ("echo", "2"), ("error", "Traceback\nValueError: no"), ("note", "n"), ("odd", "?")),
     outcome={"outcome": "error", "type": "ValueError", "message": "no"},
     changed=("x", "y"),
-    calls=(CALL, replace(CALL, number=3, handle=7, target="Meeting", kind="method", effect="none", state="failed", result="")),
+    calls=(
+        CALL,
+        replace(CALL, number=3, handle=7, target="Meeting", kind="method", effect="none", state="failed", result=""),
+    ),
     start_commit=0,
     end_commit=1,
     usage={"input_tokens": 5, "wall_seconds": 0.25, "cost_microusd": None, "cached_tokens": 0},
