@@ -254,7 +254,7 @@ def _known(name: str, source: str) -> Any:
             return info
     names = [info.name for info in _settings()]
     close = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(names))}"
     raise ConfigurationError(f"{name!r} ({source}) is no setting{hint}")
 
 

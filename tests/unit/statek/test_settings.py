@@ -23,6 +23,8 @@ from statek.settings import (
     set_statek_settings,
 )
 
+NAMES = ", ".join(sorted(field.name for field in dataclasses.fields(StatekSettings) if field.name != "sources"))
+
 
 def source_of(settings: StatekSettings, name: str) -> tuple[str, str]:
     return next((line.value, line.source) for line in settings.describe() if line.name == name)
@@ -68,8 +70,8 @@ def test_the_file_of_the_current_directory_is_read(tmp_path: Path, monkeypatch: 
     ("content", "environ", "explicit", "message"),
     [
         ("max_turn = 1", {}, {}, "'max_turn' ({file}) is no setting; did you mean max_turns?"),
-        ("", {"STATEK_XYZZY": "1"}, {}, "'xyzzy' (STATEK_XYZZY) is no setting"),
-        ("", {}, {"sources": {}}, "'sources' (explicit) is no setting"),
+        ("", {"STATEK_XYZZY": "1"}, {}, "'xyzzy' (STATEK_XYZZY) is no setting; there are " + NAMES),
+        ("", {}, {"sources": {}}, "'sources' (explicit) is no setting; there are " + NAMES),
         ("max_turns = true", {}, {}, "setting max_turns ({file}): True is no whole number of at least 1"),
         (
             "",
