@@ -44,7 +44,8 @@ class _Parser(argparse.ArgumentParser):
 
 def command_names() -> list[str]:
     """Every command a user can type, subcommands with their parent."""
-    return [name for name in COMMANDS if name != "calls"] + ["calls list", "calls resolve"]
+    parents = {"calls": ("calls list", "calls resolve"), "prompts": ("prompts check",)}
+    return [full for name in COMMANDS for full in parents.get(name, (name,))]
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -21,8 +21,10 @@ def test_every_file_is_read_and_every_problem_named(tmp_path: Path, capsys: pyte
     printed = capsys.readouterr()
     assert printed.out == "ROLE  MODEL              STYLE   SECTIONS\ngood  openai/gpt-5-mini  DIRECT  1\n"
     assert printed.err.splitlines() == [
-        f"statek: error[configuration]: prompt file {tmp_path}/bad.md, line 1, key TEMPERATURE: "
-        "TEMPERATURE 'hot' must be a number from 0 to 1",
+        (
+            f"statek: error[configuration]: prompt file {tmp_path}/bad.md, line 1, key TEMPERATURE: "
+            "TEMPERATURE 'hot' must be a number from 0 to 1"
+        ),
         f"statek: error[configuration]: prompt file {tmp_path}/worse.md has no line '# System Prompt'",
     ]
 
