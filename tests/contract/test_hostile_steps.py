@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import resource
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -479,16 +479,18 @@ async def test_a_flood_leaves_memory_flat_and_the_loop_responsive(talk: Talk) ->
             await talk.runner.say(**body)
 
     async def longest_pause() -> float:
-        longest, loop = 0.0, asyncio.get_running_loop()
+        # As far as this process used the processor: what others took of a busy machine is no pause of ours.
+        longest = 0.0
         while not step.done():
-            at = loop.time()
+            wall, cpu = time.monotonic(), time.process_time()
             await asyncio.sleep(0)
-            longest = max(longest, loop.time() - at)
+            longest = max(longest, min(time.monotonic() - wall, time.process_time() - cpu))
         return longest
 
     talk.sandbox._step.output_items_left = 3000  # type: ignore[union-attr]
     _, pause = await asyncio.gather(flood(), longest_pause())
 
     assert await step == Death(DeathCause.VIOLATION, "count: more than 200000 console elements")
-    assert math.isfinite(pause)
+    print(f"longest pause {pause * 1e3:.1f} ms (aim 10)")
+    assert 0 < pause < 0.1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
