@@ -19,7 +19,7 @@ __all__ = ["BlockTable", "cut_stream"]
 
 FIXED_BYTES = 256 << 10
 MIN_BYTES, MAX_BYTES = 1 << 10, 16 << 10
-_WINDOW = 8
+_WINDOW = 32
 
 
 def _class(values: Sequence[int]) -> bytes:
@@ -37,30 +37,34 @@ _CANDIDATE = re.compile(
     re.DOTALL,
 )
 _ONE_IN = 32
+# Text of digits alone (numbers, dates, ids) has none of those; it is cut where digits say so.
+_DIGITS = re.compile(rb"5(?=.[149])", re.DOTALL)
 
 
 def cut_stream(data: bytes) -> list[int]:
     """Give the ends of the blocks of a stream; most are 1 to 16 KB long."""
     ends: list[int] = []
     start, size = 0, len(data)
-    search, checksum = _CANDIDATE.search, zlib.crc32
     while size - start > MIN_BYTES:
         stop = min(start + MAX_BYTES, size)
-        at = start + MIN_BYTES
-        while True:
-            match = search(data, at, stop)
-            if match is None:
-                end = stop
-                break
-            at = match.end()
-            if checksum(data[at - _WINDOW : at]) % _ONE_IN == 0:
-                end = at
-                break
+        end = _cut(_CANDIDATE, data, start + MIN_BYTES, stop)
+        if end == stop < size:
+            end = _cut(_DIGITS, data, start + MIN_BYTES, stop)
         ends.append(end)
         start = end
     if start < size:
         ends.append(size)
     return ends
+
+
+def _cut(candidates: re.Pattern[bytes], data: bytes, at: int, stop: int) -> int:
+    """The first candidate that is taken; ``stop`` where there is none."""
+    search, checksum = candidates.search, zlib.crc32
+    while (match := search(data, at, stop)) is not None:
+        at = match.end()
+        if checksum(data[at - _WINDOW : at]) % _ONE_IN == 0:
+            return at
+    return stop
 
 
 class BlockTable:
