@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import itertools
 from collections import deque
+from fractions import Fraction
 from typing import Any
 
 from sandbox_runner.wire.values import EnumValue, Handle
@@ -21,7 +22,9 @@ MAX_ITEMS = 25
 MAX_DEPTH = 20
 """Nested collections that are shown."""
 MAX_CHARACTERS = 100_000
-"""Characters after which collections are cut."""
+"""Characters after which collections are cut, their brackets and commas included."""
+MAX_SORTED_CHARACTERS = 1000
+"""Characters by which the members of a set are put in order."""
 
 _MEMBER_NAMES = (
     ((list, deque), "List"),
@@ -43,17 +46,28 @@ def render_print(values: tuple[object, ...], *, sep: str = " ", end: str = "\n")
 
 
 class _Renderer:
-    """One rendering."""
+    """One rendering.
 
-    def __init__(self) -> None:
+    Brackets and commas count as characters: a few lists that share their elements would otherwise be shown
+    in exponential time.
+
+    Args:
+        for_order: make the short text by which the members of a set are sorted; sets inside it are not.
+    """
+
+    def __init__(self, *, for_order: bool = False) -> None:
         self._open: set[int] = set()
+        self._limit = MAX_SORTED_CHARACTERS if for_order else MAX_CHARACTERS
+        self._for_order = for_order
         self._characters = 0
+        self._members: dict[int, list[Any]] = {}
 
     def render(self, value: Any, depth: int, *, repeated: bool = False) -> str:
         if isinstance(value, _COLLECTIONS) or _is_plain_object(value):
             if depth > MAX_DEPTH or id(value) in self._open:
                 return "..."
             self._open.add(id(value))
+            self._characters += 3
             try:
                 if isinstance(value, _COLLECTIONS):
                     return self._collection(value, depth)
@@ -73,18 +87,26 @@ class _Renderer:
             parts = [f"{key}:{item}" for key, item in zip(keys, shown, strict=False)]
             return _enclose("{", parts, "}", len(value))
         if isinstance(value, set | frozenset):
-            members = sorted(value, key=repr)[:MAX_ITEMS]
-            return _enclose("{", self._elements(members, depth), "}", len(value))
+            return _enclose("{", self._elements(self._first_members(value), depth), "}", len(value))
         opening, closing = ("(", ")") if isinstance(value, tuple) else ("[", "]")
         first = list(itertools.islice(value, MAX_ITEMS))
         return _enclose(opening, self._elements(first, depth), closing, len(value))
+
+    def _first_members(self, value: Any) -> list[Any]:
+        """The members of a set that are shown; sorted once, however often the set appears."""
+        if self._for_order:
+            return list(itertools.islice(value, MAX_ITEMS))
+        members = self._members.get(id(value))
+        if members is None:
+            members = self._members[id(value)] = sorted(value, key=_order)[:MAX_ITEMS]
+        return members
 
     def _elements(self, items: list[Any], depth: int) -> list[str]:
         """Elements until the text is long enough; later ones of the same type are marked as repeated."""
         seen: set[type] = set()
         shown: list[str] = []
         for item in items:
-            if self._characters > MAX_CHARACTERS:
+            if self._characters > self._limit:
                 break
             shown.append(self.render(item, depth + 1, repeated=type(item) in seen))
             seen.add(type(item))
@@ -101,6 +123,17 @@ class _Renderer:
             else:
                 parts.append(f"{name}={opaque if opaque is not None else self.render(item, depth + 1)}")
         return f"{type(value).__name__}({','.join([*parts, '...'] if dropped else parts)})"
+
+
+def _order(member: Any) -> str:
+    """What the members of a set are sorted by: what ``repr`` gives, as far as that is short and quick."""
+    if isinstance(member, tuple | frozenset):
+        return _Renderer(for_order=True).render(member, 1)
+    if isinstance(member, str | bytes):
+        return repr(member[:MAX_SORTED_CHARACTERS])
+    if isinstance(member, int | range | Fraction):  # repr refuses numbers of many digits
+        return _scalar(member)
+    return repr(member)
 
 
 def _enclose(opening: str, parts: list[str], closing: str, total: int) -> str:
@@ -120,7 +153,13 @@ def _scalar(value: Any) -> str:
         return f"{value.qualname}.{value.name}"
     if isinstance(value, int) and value.bit_length() > 10_000:
         return hex(value)[:MAX_CHARACTERS]  # decimal digits would take quadratic time, and Python refuses them
-    return str(value)[:MAX_CHARACTERS]
+    if isinstance(value, range | slice):
+        step = "" if value.step in {1, None} and isinstance(value, range) else f", {_scalar(value.step)}"
+        return f"{type(value).__name__}({_scalar(value.start)}, {_scalar(value.stop)}{step})"
+    try:
+        return str(value)[:MAX_CHARACTERS]
+    except ValueError:  # a fraction of numbers with more digits than Python shows
+        return f"<{type(value).__name__}>"
 
 
 def _is_plain_object(value: Any) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +13,7 @@ from statek.executors.views import CallView, ItemView, JobSummary, JobView, Vari
 __all__ = ["call_value", "is_exact", "item_value", "job_value", "summary_value", "variable_value"]
 
 _MAX_DEPTH = 60
+_MAX_PARTS = 100_000
 _MAX_SAFE_INTEGER = 2**53
 """Beyond it, readers that take numbers as doubles change them."""
 
@@ -55,8 +58,17 @@ def variable_value(variable: VariableView) -> dict[str, Any]:
     return shown
 
 
-def is_exact(value: Any, depth: int = 0) -> bool:
-    """Whether JSON gives the same value back (to any reader); False for cycles, which are endlessly deep."""
+def is_exact(value: Any) -> bool:
+    """Whether JSON gives the same value back (to any reader).
+
+    False for cycles, and for values that are endlessly large once what they share is written out.
+    """
+    return _is_exact(value, 0, itertools.count())
+
+
+def _is_exact(value: Any, depth: int, looked_at: Iterator[int]) -> bool:
+    if next(looked_at) >= _MAX_PARTS:
+        return False
     if value is None or isinstance(value, bool | str):
         return True
     if isinstance(value, int):
@@ -66,7 +78,7 @@ def is_exact(value: Any, depth: int = 0) -> bool:
     if depth >= _MAX_DEPTH:
         return False
     if type(value) is list:
-        return all(is_exact(item, depth + 1) for item in value)
+        return all(_is_exact(item, depth + 1, looked_at) for item in value)
     if type(value) is dict:
-        return all(isinstance(key, str) and is_exact(item, depth + 1) for key, item in value.items())
+        return all(isinstance(key, str) and _is_exact(item, depth + 1, looked_at) for key, item in value.items())
     return False

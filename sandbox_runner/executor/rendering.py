@@ -57,6 +57,8 @@ class _Rendering:
         if depth > MAX_DEPTH or id(value) in self._open:
             return "..."
         self._open.add(id(value))
+        # Brackets and commas count: lists that share their elements would be shown in exponential time.
+        self._length += 3
         try:
             if isinstance(value, (list, tuple, set, frozenset, dict, deque)):
                 return self._collection(value, depth)

@@ -452,7 +452,7 @@ class _Reader:
         return deque(maxlen=size - 1 if size else None)
 
 
-# Holds every zone there is: with fewer places, bytes that name them in turn would have their files read again and again.
+# Holds every zone there is: with fewer places, bytes naming them in turn would have their files read again and again.
 @lru_cache(maxsize=1024)
 def _zone_of_key(key: str) -> ZoneInfo:
     # The key ends in a file path and in the name of a tzdata package: only plain names pass.
