@@ -86,18 +86,19 @@ def _bare_run(bench: Bench) -> float:
 def _bare_docker(engine: str | None) -> float:
     """The same through the same SDK: create, start, wait for its output; removal is not counted, as with ours."""
     client: Any = docker.APIClient(base_url=engine, version="auto")
+    created = None
     try:
         tag = image_tag("base")
+        python = client.inspect_image(tag)["Config"]["Entrypoint"][0]
         begun = time.perf_counter()
-        created = client.create_container(
-            tag, entrypoint=["python3", "-c", "print('here')"], command=[], network_disabled=True
-        )
+        created = client.create_container(tag, entrypoint=[python, "-c", "print('here')"], network_disabled=True)
         client.start(created)
         client.wait(created)
         output = client.logs(created)
         taken = (time.perf_counter() - begun) * 1000
-        client.remove_container(created, force=True, v=True)
     finally:
+        if created is not None:
+            client.remove_container(created, force=True, v=True)
         client.close()
     if output.strip() != b"here":
         raise RuntimeError(f"the bare container said {output!r}")
