@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 LOCK = ROOT / "locks" / "dev.txt"
+DOCKER_SOCKET = "/var/run/docker.sock"
 SITE_COMMAND = "import asyncio, orchestrator.sandboxes.runner_files as f; print(asyncio.run(f.prepare_site('base')))"
 PROBE_COMMAND = (
     "import asyncio, dataclasses, json, orchestrator.sandboxes.probe as p; "
@@ -116,20 +117,28 @@ def _works(argv: Sequence[str]) -> bool:
 
 
 def _make_venv(python: str) -> None:
-    say(f"making the virtual environment {VENV.relative_to(ROOT)}")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if not _can_make_venv() and may_install():
         install_packages("python3-venv")
     if _can_make_venv():
+        say(f"making the virtual environment {VENV.relative_to(ROOT)}")
         run([sys.executable, "-m", "venv", "--clear", str(VENV)])
     elif importlib.util.find_spec("venv") and _works([sys.executable, "-m", "pip", "--version"]):
         # Debian's python3 without its ensurepip, but with pip: that pip can fill another environment.
+        say(f"making the virtual environment {VENV.relative_to(ROOT)}")
         run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)])
         run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "pip"])
     else:
+        # All that this user will miss, so that an administrator is asked once.
+        packages = [f"python{version}-venv", *(() if _has_sandbox() else ("bubblewrap",))]
         raise Missing(
-            f"python3 has no venv with pip (ensurepip); an administrator runs: apt-get install python{version}-venv"
+            f"python3 has no venv with pip (ensurepip); an administrator runs: apt-get install {' '.join(packages)}"
         )
+
+
+def _has_sandbox() -> bool:
+    """Whether there is anything that a sandbox could be made with; whether it works is found out later."""
+    return shutil.which("bwrap") is not None or bool(os.environ.get("DOCKER_HOST")) or os.access(DOCKER_SOCKET, os.W_OK)
 
 
 def _can_make_venv() -> bool:
