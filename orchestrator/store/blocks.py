@@ -136,8 +136,9 @@ class BlockStore:
             if self._closed:
                 return
             self._closed = True
-        self._worker.submit(self._connection.close).result()
+        # Here and not on the worker: while the interpreter ends, no worker takes new work.
         self._worker.shutdown()
+        self._connection.close()
 
     # --- on the worker ---
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,6 +163,20 @@ def test_objects_are_there_after_a_restart(settings: StatekSettings) -> None:
     statek.close()
     store = statek.init(settings=settings).store
     assert store.read_sync(lambda: [note.text for pad in durable.find(Pad, "desk") for note in pad.notes]) == ["first"]
+
+
+def test_the_store_is_closed_when_the_process_ends_by_itself(settings: StatekSettings) -> None:
+    program = (
+        "import sys, statek\n"
+        "store = statek.init(sys.argv[1]).open_prefix('notes')\n"
+        "store.commit_sync(lambda: None)\n"
+        "store.blocks.put_many_sync({})\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(settings.data_dir)], capture_output=True, text=True, timeout=50
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (settings.data_dir / "store" / "statek" / "notes.clean").is_file()
 
 
 async def test_start_statek_says_what_to_do_inside_a_loop() -> None:
