@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import logging
 import re
 import sys
@@ -352,9 +353,15 @@ class Store:
 
 
 def _named(run: Callable[[], Any] | None, name: Callable[[], Any] | None) -> Callable[[], Any] | None:
-    """Let the log name the caller's function, not the wrapper around it."""
+    """Let the log name the caller's function, not the wrapper around it.
+
+    A partial is named by its function: its arguments are user data of any size and depth, which neither belong in a
+    log nor may be made into text here, on the event loop.
+    """
     if run is not None and name is not None:
-        run.__qualname__ = getattr(name, "__qualname__", repr(name))
+        while isinstance(name, functools.partial):
+            name = name.func
+        run.__qualname__ = getattr(name, "__qualname__", type(name).__qualname__)
     return run
 
 
