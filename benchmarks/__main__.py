@@ -7,12 +7,14 @@ import asyncio
 import gc
 import json
 import logging
+import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 from benchmarks.bench import Bench
 from benchmarks.calls import measure_calls
@@ -59,6 +61,12 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigurationError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _run(options: argparse.Namespace, bench: Bench) -> int:
@@ -121,4 +129,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)  # runners and a private engine must not outlive the run
     sys.exit(main(sys.argv[1:]))
