@@ -29,9 +29,9 @@ class EffectCampaign:
         seed: of the moments.
         driver: of the runners.
         jobs, kills, runner_kills: how many so far.
+        jobs_of_orchestrators: of the jobs, those whose orchestrator was to be killed.
         in_doubt: calls that an operator had to decide, by whether they had arrived.
         deliveries: how many arrived.
-        quarantined: jobs that ended because two crashes hit one step.
     """
 
     seed: int
@@ -40,7 +40,7 @@ class EffectCampaign:
     kills: int = 0
     runner_kills: int = 0
     deliveries: int = 0
-    quarantined: int = 0
+    jobs_of_orchestrators: int = 0
     in_doubt: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
 
     def kill_orchestrators(self, kills: int) -> None:
@@ -65,6 +65,7 @@ class EffectCampaign:
                         self.in_doubt[line["arrived"]] += 1
                 assert ended.code == 0, f"seed {self.seed}: {ended.stderr[-2000:]}"
                 self._check(receiver, ended.last("ended"))
+        self.jobs_of_orchestrators = self.jobs
 
     def _check(self, receiver: Receiver, ended: dict[str, object]) -> None:
         """Every number arrived exactly once and the job knows every receipt."""
