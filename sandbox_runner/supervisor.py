@@ -29,7 +29,7 @@ from sandbox_runner.control import (
     decode_control,
     encode_control,
 )
-from sandbox_runner.lockdown.confine import Offer, confine_supervisor
+from sandbox_runner.lockdown.confine import Offer, confine_supervisor, readable_paths
 from sandbox_runner.lockdown.limits import ExecutorLimits
 from sandbox_runner.options import RunnerOptions
 
@@ -65,7 +65,8 @@ def run_supervisor(
     Returns:
         The exit status.
     """
-    confine_supervisor(options.supervisor_uid if options.switch_uids else None, parent_pid)
+    uid = options.supervisor_uid if options.switch_uids else None
+    confine_supervisor(uid, parent_pid, offer, readable_paths(options.read_paths))
     return asyncio.run(_Supervisor(options, offer, control, deadline).run())
 
 

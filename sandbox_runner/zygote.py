@@ -37,6 +37,7 @@ from sandbox_runner.lockdown.confine import (
     Confinement,
     Offer,
     confine_executor,
+    confine_zygote,
     prepare_files,
     readable_paths,
     survey,
@@ -78,6 +79,7 @@ def run_zygote(options: RunnerOptions) -> int:
             raise _StartError(
                 STATUS_UNSUPPORTED, "uids cannot be switched (needs SETUID, SETGID and KILL); see --no-uid-switch"
             )
+        confine_zygote(offer, switch_uids=options.switch_uids)
         zygote = _Zygote(options, offer)
         zygote.start_supervisor()
         try:

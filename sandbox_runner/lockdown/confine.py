@@ -9,11 +9,18 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox_runner.lockdown.identity import drop_identity
-from sandbox_runner.lockdown.kernel import PR_SET_PDEATHSIG, UnsupportedMachine, check_machine, prctl
+from sandbox_runner.lockdown.identity import drop_identity, keep_capabilities_for_forking
+from sandbox_runner.lockdown.kernel import (
+    PR_SET_DUMPABLE,
+    PR_SET_NO_NEW_PRIVS,
+    PR_SET_PDEATHSIG,
+    UnsupportedMachine,
+    check_machine,
+    prctl,
+)
 from sandbox_runner.lockdown.landlock import landlock_abi, make_ruleset, restrict_files
 from sandbox_runner.lockdown.limits import ExecutorLimits, apply_rlimits, prefer_as_oom_victim, rlimits_for
-from sandbox_runner.lockdown.seccomp import build_filter, install_filter, seccomp_available
+from sandbox_runner.lockdown.seccomp import build_filter, build_zygote_filter, install_filter, seccomp_available
 
 __all__ = [
     "Confinement",
@@ -134,6 +141,8 @@ def confine_executor(how: Confinement, limits: ExecutorLimits, parent_pid: int) 
         OSError: a step failed; the process must not run user code.
     """
     os.setsid()
+    # The zygote is not dumpable, which makes its forks' files in /proc root's; drop_identity takes it back.
+    prctl(PR_SET_DUMPABLE, 1)
     prefer_as_oom_victim()
     apply_rlimits(rlimits_for(limits, address_space=how.limit_address_space, threads=how.limit_threads))
     drop_identity(how.uid)
@@ -147,8 +156,36 @@ def confine_executor(how: Confinement, limits: ExecutorLimits, parent_pid: int) 
         install_filter(build_filter(os.getpid()))
 
 
-def confine_supervisor(uid: int | None, parent_pid: int) -> None:
+def confine_zygote(offer: Offer, *, switch_uids: bool) -> None:
+    """Leave PID 1 nothing but what it needs to fork the others into other uids and to end them.
+
+    Args:
+        offer: what the kernel offers.
+        switch_uids: whether supervisor and executor get their own uids.
+
+    Raises:
+        OSError: a step failed.
+    """
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    if switch_uids:
+        keep_capabilities_for_forking()
+    # Where all processes have one uid, this keeps its memory and descriptors from the other two.
+    prctl(PR_SET_DUMPABLE, 0)
+    if offer.seccomp:
+        install_filter(build_zygote_filter())
+
+
+def confine_supervisor(uid: int | None, parent_pid: int, offer: Offer, readable: tuple[str, ...]) -> None:
     """Take the rights from the supervisor that it does not need to speak to the host.
+
+    A supervisor in the hands of an attacker can then start nothing, signal nobody, open no socket but to Unix
+    paths and write no file; 64 descriptors bound its connections to the host.
+
+    Args:
+        uid: uid and gid to become, None to keep the present ones.
+        parent_pid: the zygote; the process ends at once when that is not its parent any more.
+        offer: what the kernel offers.
+        readable: files and folders to read.
 
     Raises:
         OSError: a step failed.
@@ -161,3 +198,8 @@ def confine_supervisor(uid: int | None, parent_pid: int) -> None:
     prctl(PR_SET_PDEATHSIG, _SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(1)
+    if offer.landlock_abi:
+        rules = make_ruleset(readable=readable, writable=_SYSTEM_WRITABLE, abi=offer.landlock_abi)
+        restrict_files(rules, readable=(), abi=offer.landlock_abi)
+    if offer.seccomp:
+        install_filter(build_filter(os.getpid(), may_connect=True))

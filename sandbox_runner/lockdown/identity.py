@@ -16,7 +16,7 @@ from sandbox_runner.lockdown.kernel import (
     syscall,
 )
 
-__all__ = ["drop_identity", "may_switch_uids"]
+__all__ = ["drop_identity", "keep_capabilities_for_forking", "may_switch_uids"]
 
 _CAPSET = 126
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -48,6 +48,34 @@ def may_switch_uids() -> bool:
     return False
 
 
+def _empty_bounding_set() -> None:
+    for capability in range(_HIGHEST_CAPABILITY + 1):
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError:
+            # Without CAP_SETPCAP (EPERM) no_new_privs keeps the bounding set out of reach; EINVAL ends the list.
+            break
+
+
+def _hold_capabilities(held: int) -> None:
+    """Hold these capabilities, a bit mask of the first 32, and no other."""
+    with contextlib.suppress(OSError):  # an old kernel without ambient capabilities has none to clear
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    data = (_CapData * 2)()
+    data[0].effective = data[0].permitted = held
+    syscall(_CAPSET, ctypes.byref(_CapHeader(_CAPABILITY_VERSION_3, 0)), ctypes.byref(data))
+
+
+def keep_capabilities_for_forking() -> None:
+    """Give up every capability but SETUID, SETGID and KILL.
+
+    Raises:
+        OSError: the kernel refused a step that must not fail.
+    """
+    _empty_bounding_set()
+    _hold_capabilities(1 << _CAP_KILL | 1 << _CAP_SETGID | 1 << _CAP_SETUID)
+
+
 def drop_identity(uid: int | None) -> None:
     """Give up every privilege of this process for good.
 
@@ -57,20 +85,12 @@ def drop_identity(uid: int | None) -> None:
     Raises:
         OSError: the kernel refused a step that must not fail.
     """
-    for capability in range(_HIGHEST_CAPABILITY + 1):
-        try:
-            prctl(PR_CAPBSET_DROP, capability)
-        except OSError:
-            # Without CAP_SETPCAP (EPERM) no_new_privs keeps the bounding set out of reach; EINVAL ends the list.
-            break
+    _empty_bounding_set()
     if uid is not None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    with contextlib.suppress(OSError):  # an old kernel without ambient capabilities has none to clear
-        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    empty = (_CapData * 2)()
-    syscall(_CAPSET, ctypes.byref(_CapHeader(_CAPABILITY_VERSION_3, 0)), ctypes.byref(empty))
+    _hold_capabilities(0)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     # Not dumpable: no process of the same uid may attach to it or read its memory.
     prctl(PR_SET_DUMPABLE, 0)

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from sandbox_runner.lockdown.seccomp import build_filter
+from sandbox_runner.lockdown.seccomp import build_filter, build_zygote_filter
 
 PID = 4242
 ALLOW = 0x7FFF0000
@@ -17,14 +17,16 @@ EPERM = 0x00050000 | errno.EPERM
 ENOSYS = 0x00050000 | errno.ENOSYS
 X86_64 = 0xC000003E
 PROGRAM = list(struct.iter_unpack("=HBBI", build_filter(PID)))
+SUPERVISOR = list(struct.iter_unpack("=HBBI", build_filter(PID, may_connect=True)))
+ZYGOTE = list(struct.iter_unpack("=HBBI", build_zygote_filter()))
 
 
-def decide(number: int, *arguments: int, arch: int = X86_64) -> int:
+def decide(number: int, *arguments: int, arch: int = X86_64, program: list[tuple[int, ...]] = PROGRAM) -> int:
     values = [value & ((1 << 64) - 1) for value in (*arguments, 0, 0, 0, 0, 0, 0)[:6]]
     data = struct.pack("<IIQ6Q", number, arch, 0, *values)
     accumulator, at = 0, 0
     while True:
-        code, if_true, if_false, value = PROGRAM[at]
+        code, if_true, if_false, value = program[at]
         at += 1
         match code:
             case 0x20:
@@ -110,6 +112,17 @@ SIGCHLD = 17
         pytest.param(154, (), EPERM, id="modify_ldt"),
         pytest.param(278, (), EPERM, id="vmsplice"),
         pytest.param(312, (), EPERM, id="kcmp"),
+        pytest.param(72, (3, 1030, 0), ALLOW, id="fcntl-dup"),
+        pytest.param(72, (3, 6, 0), ALLOW, id="fcntl-lock"),
+        pytest.param(72, (3, 8, 1), EPERM, id="fcntl-setown"),
+        pytest.param(72, (3, 10, 9), EPERM, id="fcntl-setsig"),
+        pytest.param(72, (3, 15, 4096), EPERM, id="fcntl-setown-ex"),
+        pytest.param(72, (3, 1024, 1), EPERM, id="fcntl-lease"),
+        pytest.param(72, (3, 1026, 1), EPERM, id="fcntl-notify"),
+        pytest.param(54, (3, 1, 7), ALLOW, id="setsockopt-sndbuf"),
+        pytest.param(54, (3, 1, 26), EPERM, id="setsockopt-attach-filter"),
+        pytest.param(54, (3, 1, 50), EPERM, id="setsockopt-attach-bpf"),
+        pytest.param(54, (3, 6, 7), EPERM, id="setsockopt-tcp"),
         pytest.param(453, (), ENOSYS, id="newer-than-the-list"),
         pytest.param(0x40000000 | 1, (), KILL, id="x32"),
     ],
@@ -118,8 +131,50 @@ def test_decision(number: int, arguments: tuple[int, ...], expected: int) -> Non
     assert decide(number, *arguments) == expected
 
 
-def test_another_architecture_ends_the_process() -> None:
-    assert decide(1, arch=0x40000003) == KILL
+@pytest.mark.parametrize(
+    ("number", "arguments", "expected"),
+    [
+        pytest.param(41, (socket.AF_UNIX, 1 | socket.SOCK_CLOEXEC), ALLOW, id="socket-unix"),
+        pytest.param(41, (socket.AF_UNIX, 2), EPERM, id="socket-unix-datagram"),
+        pytest.param(41, (socket.AF_INET, 1), EPERM, id="socket-inet"),
+        pytest.param(41, (40, 1), EPERM, id="socket-vsock"),
+        pytest.param(42, (3,), ALLOW, id="connect"),
+        pytest.param(49, (3,), EPERM, id="bind"),
+        pytest.param(57, (), EPERM, id="fork"),
+        pytest.param(59, (), EPERM, id="execve"),
+        pytest.param(62, (1, 9), EPERM, id="kill-pid-1"),
+        pytest.param(101, (), EPERM, id="ptrace"),
+        pytest.param(425, (), EPERM, id="io_uring_setup"),
+    ],
+)
+def test_decision_for_the_supervisor(number: int, arguments: tuple[int, ...], expected: int) -> None:
+    assert decide(number, *arguments, program=SUPERVISOR) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "arguments", "expected"),
+    [
+        pytest.param(56, (0x1200011,), ALLOW, id="clone-fork"),
+        pytest.param(56, (0x10000011,), EPERM, id="clone-newuser"),
+        pytest.param(62, (7, 9), ALLOW, id="kill"),
+        pytest.param(117, (1, 1, 1), ALLOW, id="setresuid"),
+        pytest.param(317, (1, 0, 4096), ALLOW, id="seccomp"),
+        pytest.param(59, (), EPERM, id="execve"),
+        pytest.param(101, (), EPERM, id="ptrace"),
+        pytest.param(165, (), EPERM, id="mount"),
+        pytest.param(272, (), EPERM, id="unshare"),
+        pytest.param(41, (40, 1), EPERM, id="socket-vsock"),
+        pytest.param(425, (), EPERM, id="io_uring_setup"),
+        pytest.param(0x40000000 | 1, (), KILL, id="x32"),
+    ],
+)
+def test_decision_for_pid_1(number: int, arguments: tuple[int, ...], expected: int) -> None:
+    assert decide(number, *arguments, program=ZYGOTE) == expected
+
+
+@pytest.mark.parametrize("program", [PROGRAM, SUPERVISOR, ZYGOTE])
+def test_another_architecture_ends_the_process(program: list[tuple[int, ...]]) -> None:
+    assert decide(1, arch=0x40000003, program=program) == KILL
 
 
 def test_the_program_fits_the_kernel() -> None:
