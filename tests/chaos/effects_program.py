@@ -1,7 +1,7 @@
 """A job whose tool is not idempotent and whose receiver takes everything that it is sent.
 
-``python -m tests.chaos.effects_program DATA_DIR RECEIVER_URL DRIVER`` drives it to its end. A call in doubt is looked up
-at the receiver and decided over the API, as an operator would do it. Prints JSON lines like calendar_program.
+``python -m tests.chaos.effects_program DATA_DIR RECEIVER_URL DRIVER`` drives it to its end. A call in doubt is looked
+up at the receiver and decided over the API, as an operator would do it. Prints JSON lines like calendar_program.
 """
 
 from __future__ import annotations

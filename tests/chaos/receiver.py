@@ -43,7 +43,7 @@ class Receiver:
                 except ConnectionError:
                     return  # the sender was killed
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 return
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
