@@ -58,7 +58,9 @@ def tool(
         effect: ``external`` (anything outside), ``none`` (reads only) or ``store`` (changes durable objects only; runs
             on the store thread in one atomic block, so without I/O and not async).
         idempotent: an unfinished call may be made again with the same idempotency key.
-        reconcile: asked with the idempotency key what became of an unfinished call; gives its result.
+        reconcile: asked with the idempotency key what became of an unfinished call; gives its result, or raises
+            ``statek.tools.NotHappened`` when it certainly took no effect: it is then made again with the same key.
+            Whatever else it raises leaves the call in doubt, for an operator to decide.
         timeout: seconds that one attempt may take; None for the service's default.
         retries: further attempts after a failure; needs ``effect="none"`` or ``idempotent=True``.
 

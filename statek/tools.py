@@ -27,6 +27,7 @@ from statek.exceptions import InvalidRequest, LimitExceeded
 __all__ = [
     "BoundArguments",
     "Effect",
+    "NotHappened",
     "ToolContext",
     "ToolDef",
     "ToolOptions",
@@ -42,6 +43,11 @@ CONTEXT_PARAMETER = "ctx"
 """A parameter of this name gets the ``ToolContext`` and is not part of what the model sees."""
 
 OPTIONS_ATTRIBUTE = "__statek_tool__"
+
+
+class NotHappened(Exception):
+    """Raised by a tool's ``reconcile``: the call certainly took no effect; it is made again with the same key."""
+
 
 MAX_ARGUMENTS = 1000
 """Arguments of one call, positional and keyword together."""
@@ -125,7 +131,8 @@ class ToolDef:
         doc: the docstring for agents: its chosen variants, without the STATEK-ACL section.
         effect: what it changes.
         idempotent: an unfinished call may be made again with the same key.
-        reconcile: tells by idempotency key what became of an unfinished call.
+        reconcile: tells by idempotency key what became of an unfinished call: gives its result, or raises
+            ``NotHappened``.
         timeout_seconds: time limit of one attempt; None for the service's default.
         retries: further attempts after a failure.
         wants_context: it has a ``ctx`` parameter.

@@ -24,14 +24,15 @@ from orchestrator.digests import content_digest
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.jobs import JobRepository, job_id
-from orchestrator.engine.journal import CallKey, Journal, RecordedCall
+from orchestrator.engine.journal import PIECE_BYTES, CallKey, Journal, RecordedCall
 from orchestrator.engine.objects import ObjectGateway
-from orchestrator.engine.tool_runner import ToolRunner, ToolTimeout
+from orchestrator.engine.objects.failures import ApplicationFailure, failure_answer, run_application
+from orchestrator.engine.tool_runner import ToolNotStarted, ToolRunner, ToolTimeout
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
 from statek.access import AccessRequest, Decision, Policy, ResourceKind, decide
-from statek.exceptions import LimitExceeded, StatekError, StoreError
+from statek.exceptions import LimitExceeded, StoreError
 from statek.records import ChatItemRecord, JobRecord
-from statek.tools import ToolContext, ToolDef, bind_arguments, tool_context
+from statek.tools import NotHappened, ToolContext, ToolDef, bind_arguments, tool_context
 
 __all__ = ["CallInDoubt", "Diverged", "StepAborted", "StepGateway", "StepScope"]
 
@@ -42,9 +43,6 @@ _READ_OPERATIONS = frozenset({"page", "get", "contains"})
 
 MAX_JOURNAL_BYTES = 32 << 20
 """What the answers and arguments of one step may add to its journal; later calls are refused."""
-
-MAX_ERROR_CHARS = 4_000
-"""Longest error text that crosses into a sandbox."""
 
 
 class StepAborted(Exception):
@@ -165,6 +163,8 @@ class StepGateway:
         if effect == "store":
             self._check_divergence(key)
 
+        mark = self._journal.mark()
+
         def apply() -> CallAnswer:
             target = self._scope.objects.label(request.handle)
             answer = perform()
@@ -176,10 +176,16 @@ class StepGateway:
             return answer
 
         try:
-            return await self._store.write(apply)
+            answer = await self._store.write(apply)
         except _RolledBack as rolled_back:
-            self._journal.record_call(key, rolled_back.answer, "none", args=request.args, target=rolled_back.target)
-            return rolled_back.answer
+            answer = rolled_back.answer
+            self._journal.record_call(key, answer, "none", args=request.args, target=rolled_back.target)
+        except BaseException:
+            # The block did not stand, or nobody will go on with this journal: entries and drains are undone.
+            self._journal.go_back(mark)
+            raise
+        await self._write_long_buffer()
+        return answer
 
     def _check_divergence(self, key: CallKey) -> None:
         """A new effect may not overtake a recorded one."""
@@ -208,6 +214,7 @@ class StepGateway:
         if tool.effect == "none":
             answer = await self._answer_of(tool, call, "")
             self._journal.record_call(key, answer, "none", args=request.args)
+            await self._write_long_buffer()
             return answer
         self._check_divergence(key)
         recorded = self._journal.record_intent(key, self._idempotency_key, request.args)
@@ -237,7 +244,8 @@ class StepGateway:
         try:
             bound = bind_arguments(tool, positional, keywords)
             with tool_context(self._context("")):
-                return self._scope.objects.answer(tool.function(*bound.args, **bound.kwargs))
+                value = run_application(partial(tool.function, *bound.args, **bound.kwargs))
+            return self._scope.objects.answer(value)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 -- a tool's exception is an answer
@@ -248,9 +256,13 @@ class StepGateway:
         try:
             answer = await self._answer_of(tool, call, recorded.idempotency_key)
         except ToolTimeout as error:
-            if not tool.idempotent:
+            if tool.idempotent:
+                answer = _timeout_answer(error)
+            elif tool.reconcile is not None:
+                # Not made again even if it has not happened yet: its thread may still be at it.
+                answer = await self._reconcile(tool, recorded)
+            else:
                 raise CallInDoubt(recorded) from error
-            answer = _error_answer(error)
         self._journal.record_outcome(recorded, answer)
         await self._flush_journal()
         return answer
@@ -267,25 +279,37 @@ class StepGateway:
             store=self._store.write_sync,
         )
 
-    async def _answer_of(self, tool: ToolDef, call: Callable[[], Any], key: str) -> CallAnswer:
-        """Run a tool outside the store and turn what it gives or raises into an answer."""
+    async def _answer_of(
+        self, tool: ToolDef, call: Callable[[], Any], key: str, *, reconciles: bool = False
+    ) -> CallAnswer:
+        """Run a tool, or its reconcile, outside the store and turn what it gives or raises into an answer."""
         scope = self._scope
         try:
             value = await self._tool_runner.run(tool, call, self._context(key))
-        except ToolTimeout:
+        except ToolTimeout as error:
             if key:
                 raise
-            return CallAnswer(error_type="TimeoutError", error_message=f"tool {tool.name} did not answer in time")
+            return _timeout_answer(error)
+        except ToolNotStarted as error:
+            return _timeout_answer(error)
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 -- a tool's exception is an answer
+        except Exception as error:
+            if reconciles and isinstance(error, NotHappened):
+                raise
             return _error_answer(error)
         try:
             return await self._store.write(partial(scope.objects.answer, value))
-        except StatekError as error:
-            if isinstance(error, StoreError):
-                raise
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- what it gave cannot cross; the call was made all the same
             return _error_answer(error)
+
+    async def _write_long_buffer(self) -> None:
+        """Write what waits for the next effect when it is long; order is kept, only the piece is bounded."""
+        if self._journal.buffered_bytes > PIECE_BYTES:
+            blob = self._journal.drain()
+            await self._store.write(partial(self._jobs.add_journal, self._scope.item, blob))
 
     async def _flush_journal(self) -> None:
         """Make everything noted so far durable."""
@@ -304,22 +328,55 @@ class StepGateway:
         if tool is None:
             raise CallInDoubt(recorded)
         if tool.idempotent:
-            call = await self._store.write(partial(self._bind, tool, recorded.args))
-            return await self._call_external(tool, call, recorded)
-        if tool.reconcile is None:
-            raise CallInDoubt(recorded)
-        answer = await self._answer_of(tool, partial(tool.reconcile, recorded.idempotency_key), "")
-        if answer.error_type:
-            _log.warning("reconcile of %s failed: %s", recorded.key, answer.error_message)
-            raise CallInDoubt(recorded)
+            return await self._call_again(tool, recorded)
+        try:
+            answer = await self._reconcile(tool, recorded)
+        except CallInDoubt as doubt:
+            if not isinstance(doubt.__cause__, NotHappened):
+                raise
+            return await self._call_again(tool, recorded)
         self._journal.record_outcome(recorded, answer)
         await self._flush_journal()
         return answer
 
+    async def _call_again(self, tool: ToolDef, recorded: RecordedCall) -> CallAnswer:
+        """Make a recorded call again, with its key; one that is not allowed or does not fit any more stays in doubt."""
+        try:
+            self._decide(tool).require()
+            call = await self._store.write(partial(self._bind, tool, recorded.args))
+        except StoreError:
+            raise
+        except Exception as error:
+            _log.warning("%s cannot be made again: %s", recorded.key, error)
+            raise CallInDoubt(recorded) from error
+        return await self._call_external(tool, call, recorded)
 
-def _error_answer(error: BaseException) -> CallAnswer:
+    async def _reconcile(self, tool: ToolDef, recorded: RecordedCall) -> CallAnswer:
+        """Ask the tool what became of a call.
+
+        Raises:
+            CallInDoubt: it cannot tell; caused by NotHappened if it says that the call took no effect.
+        """
+        if tool.reconcile is None:
+            raise CallInDoubt(recorded)
+        try:
+            answer = await self._answer_of(tool, partial(tool.reconcile, recorded.idempotency_key), "", reconciles=True)
+        except NotHappened as error:
+            raise CallInDoubt(recorded) from error
+        if answer.error_type:
+            _log.warning("reconcile of %s failed: %s", recorded.key, answer.error_message)
+            raise CallInDoubt(recorded)
+        return answer
+
+
+def _error_answer(error: Exception) -> CallAnswer:
     """An exception as data: its type's name and its bounded text."""
-    text = str(error)
-    if len(text) > MAX_ERROR_CHARS:
-        text = text[:MAX_ERROR_CHARS] + f"... ({len(text)} characters)"
-    return CallAnswer(error_type=type(error).__name__, error_message=text)
+    if isinstance(error, ApplicationFailure):
+        return failure_answer(error)
+    answer = failure_answer(error)
+    return CallAnswer(error_type=type(error).__name__, error_message=answer.error_message)
+
+
+def _timeout_answer(error: TimeoutError) -> CallAnswer:
+    """A tool's time-out under the name that code knows."""
+    return CallAnswer(error_type="TimeoutError", error_message=str(error))

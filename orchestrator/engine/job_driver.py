@@ -236,6 +236,7 @@ class JobDriver:
         """Run the step in flight again from its starting commit, against its journal."""
         await self._release()
         sandbox = await self._ready_sandbox()
+        self.job.journal = await self._steps.load_journal(self.job)
         await self._durability.commit(self._begin)
         return await self._run_step(sandbox)
 

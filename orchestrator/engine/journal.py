@@ -30,11 +30,17 @@ from orchestrator.sandboxes.step import CallAnswer, CallKind
 from sandbox_runner.wire import values
 from statek.exceptions import StoreDamaged
 
-__all__ = ["CallKey", "Journal", "RecordedCall", "StartEntry", "outcome_blob", "void_blob"]
+__all__ = ["CallKey", "Journal", "JournalMark", "RecordedCall", "StartEntry", "outcome_blob", "void_blob"]
 
 
 MAX_KEPT_ARGUMENT_BYTES = 4 << 10
 """Longest encoded arguments that are kept of a call that needs no intent."""
+
+PIECE_BYTES = 256 << 10
+"""Buffered answers beyond this are written without waiting for an effect: no piece takes long to write or read."""
+
+_OWN_LIMITS = values.GraphLimits(max_bytes=1 << 30, max_nodes=1 << 24, max_text_bytes=1 << 30)
+"""The journal is our own writing: the limits for bytes from a runner would refuse a long one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,17 @@ class RecordedCall:
         return self.answer is None
 
 
+@dataclass(frozen=True, slots=True)
+class JournalMark:
+    """A point that a journal can go back to."""
+
+    calls: int
+    last_number: int
+    size_bytes: int
+    buffered_bytes: int
+    buffer: tuple[list[object], ...]
+
+
 @dataclass(slots=True)
 class Journal:
     """The journal of one step, loaded from its pieces or empty.
@@ -112,6 +129,7 @@ class Journal:
         start: what the step was started with; None until it is.
         calls: every call of the step, in order of the first run.
         size_bytes: what this run has added; the gateway bounds it.
+        buffered_bytes: what of it the next ``drain`` gives.
     """
 
     start: StartEntry | None = None
@@ -120,6 +138,7 @@ class Journal:
     _unmatched_effects: int = 0
     _last_number: int = 0
     size_bytes: int = 0
+    buffered_bytes: int = 0
     _buffer: list[list[object]] = field(default_factory=list)
 
     @classmethod
@@ -158,8 +177,10 @@ class Journal:
                 by_number[n] = call
                 self.calls.append(call)
             case ["outcome", int(n), bytes(value), str(error_type), str(error_message), bytes(handles)]:
+                if n not in by_number:
+                    raise StoreDamaged(f"a journal has an outcome of call {n} without its intent")
                 by_number[n].answer = CallAnswer(value, error_type, error_message, handles)
-            case ["void", int(n)]:
+            case ["void", int(n)] if n in by_number:
                 self.calls.remove(by_number.pop(n))
             case _:
                 raise StoreDamaged(f"unknown journal entry {entry[:1]!r}")
@@ -189,6 +210,7 @@ class Journal:
     def record_start(self, start: StartEntry) -> None:
         """Note what the step is started with."""
         self.start = start
+        self.buffered_bytes += len(start.handles)
         self._buffer.append(["start", start.time_us, start.seed, start.handles])
 
     def _next_number(self) -> int:
@@ -200,7 +222,7 @@ class Journal:
         self, key: CallKey, answer: CallAnswer, effect: str, *, args: bytes = b"", target: str = ""
     ) -> RecordedCall:
         """Note a call whose answer is known."""
-        self.size_bytes += len(answer.value) + len(answer.handles)
+        self._add_size(len(answer.value) + len(answer.handles))
         kept = args if len(args) <= MAX_KEPT_ARGUMENT_BYTES else b""
         call = RecordedCall(self._next_number(), key, effect, "", kept, target, answer)
         self.calls.append(call)
@@ -212,7 +234,7 @@ class Journal:
     def record_intent(self, key: CallKey, key_of: Callable[[int], str], args: bytes) -> RecordedCall:
         """Note an external call that is about to be made; ``key_of`` gives a number's idempotency key."""
         number = self._next_number()
-        self.size_bytes += len(args)
+        self._add_size(len(args))
         call = RecordedCall(number, key, "external", key_of(number), args)
         self.calls.append(call)
         row: list[object] = ["intent", call.number, key.kind.value, key.handle, key.name, key.digest]
@@ -222,8 +244,24 @@ class Journal:
     def record_outcome(self, call: RecordedCall, answer: CallAnswer) -> None:
         """Note the answer of a call whose intent was noted."""
         call.answer = answer
-        self.size_bytes += len(answer.value) + len(answer.handles)
+        self._add_size(len(answer.value) + len(answer.handles))
         self._buffer.append(_outcome_entry(call, answer))
+
+    def _add_size(self, size: int) -> None:
+        self.size_bytes += size
+        self.buffered_bytes += size
+
+    def mark(self) -> JournalMark:
+        """The journal as it is now, for ``go_back``."""
+        return JournalMark(
+            len(self.calls), self._last_number, self.size_bytes, self.buffered_bytes, tuple(self._buffer)
+        )
+
+    def go_back(self, mark: JournalMark) -> None:
+        """Forget the calls recorded and the drains made since a mark: the block that was to keep them did not."""
+        del self.calls[mark.calls :]
+        self._last_number, self.size_bytes = mark.last_number, mark.size_bytes
+        self.buffered_bytes, self._buffer = mark.buffered_bytes, list(mark.buffer)
 
     def drain(self) -> bytes:
         """Take everything noted since the last drain, as one blob; empty when there is nothing.
@@ -234,6 +272,7 @@ class Journal:
             return b""
         blob = values.encode(self._buffer)
         self._buffer = []
+        self.buffered_bytes = 0
         return blob
 
 
@@ -255,7 +294,10 @@ def _outcome_entry(call: RecordedCall, answer: CallAnswer) -> list[object]:
 def _entries(pieces: Iterable[bytes]) -> Iterator[list[object]]:
     """The stored entries in order."""
     for blob in pieces:
-        entries = values.decode(blob)
+        try:
+            entries = values.decode(blob, limits=_OWN_LIMITS)
+        except values.GraphError as error:
+            raise StoreDamaged(f"a journal blob does not read: {error}") from error
         if not isinstance(entries, list):
             raise StoreDamaged("a journal blob is not a list")
         yield from entries

@@ -6,6 +6,7 @@ code leaves the workspace as it was; a death of the environment leaves nothing a
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.gateway import CallInDoubt, Diverged, StepGateway, StepScope
 from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
-from orchestrator.engine.journal import Journal, StartEntry
+from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
 from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
 from orchestrator.engine.requests import item_messages
 from orchestrator.engine.tool_runner import ToolRunner
@@ -110,6 +111,15 @@ class StepRunner:
             return await self.record_death(job, reason, console, journal)
         return await self._commit(job, source, end, console, journal, sandbox)
 
+    async def load_journal(self, job: ActiveJob) -> Journal:
+        """Read what the step in flight has recorded; a long journal off the store thread and off the loop."""
+        source = job.current
+        assert source is not None
+        blobs = await self._store.read(lambda: self._jobs.journal_blobs(source.item))
+        if sum(map(len, blobs)) > PIECE_BYTES:
+            return await asyncio.to_thread(Journal.load, blobs)
+        return Journal.load(blobs)
+
     def prepare(self, job: ActiveJob) -> None:
         """Give the step in flight its journal with the start entry: recorded, or made now (store thread).
 
@@ -117,7 +127,7 @@ class StepRunner:
         """
         source = job.current
         assert source is not None
-        journal = Journal.load(self._jobs.journal_blobs(source.item))
+        journal = job.journal or Journal.load(self._jobs.journal_blobs(source.item))
         if journal.start is None:
             states = job.objects.states(job.head.held)
             journal.record_start(StartEntry(now_us(), secrets.randbits(63), states))
@@ -243,7 +253,7 @@ class StepRunner:
         source = job.current
         assert source is not None
         if journal is None:
-            journal = await self._store.read(lambda: Journal.load(self._jobs.journal_blobs(source.item)))
+            journal = await self.load_journal(job)
         console = console or Console(self._console_bytes())
         console.error(f"StepDied: {reason}. The variables are as they were before this step.")
         effects = [call for call in journal.calls if call.effect != "none"]

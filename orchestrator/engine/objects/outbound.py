@@ -88,6 +88,8 @@ class Outbound:
         known = self._copies.get(id(value))
         if known is not None:
             return known
+        if len(value) > self._max_items * 100:  # a byte each is more than a result may have: not even copied
+            raise LimitExceeded("result_items", self._max_items * 100, len(value), "return fewer, or page through them")
         self._originals.append(value)
         copy: Any = type(value)()
         self._copies[id(value)] = copy
