@@ -15,6 +15,7 @@ REQUIRE_DOCKER = "STATEK_TEST_REQUIRE_DOCKER"
 
 _docker_outcomes = {"passed": 0, "failed": 0}
 _docker_deselected = 0
+_without_root = pytest.StashKey[int]()
 _docker_tests: set[str] = set()  # by mark: a report's keywords also hold the names of its folders
 
 
@@ -34,6 +35,16 @@ def docker_engine() -> Iterator[str]:
         yield engine.address
     finally:
         engine.stop()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.geteuid() == 0:
+        return
+    without = [item for item in items if item.get_closest_marker("root")]
+    if without:
+        config.stash[_without_root] = len(without)
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if not item.get_closest_marker("root")]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -62,6 +73,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if _docker_deselected:
             text += f" ({_docker_deselected} deselected); make test runs them"
     terminalreporter.write_line(text)
+    without_root = terminalreporter.config.stash.get(_without_root, 0)
+    if without_root:
+        terminalreporter.write_line(f"tests that need root: NOT RUN ({without_root} deselected); root runs them")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

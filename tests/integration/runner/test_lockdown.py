@@ -9,7 +9,9 @@ from tests.integration.runner.conftest import Running
 
 pytestmark = [
     pytest.mark.parametrize(
-        "runner", [pytest.param([], id="one-uid"), pytest.param(["uids"], id="uids")], indirect=True
+        "runner",
+        [pytest.param([], id="one-uid"), pytest.param(["uids"], id="uids", marks=pytest.mark.root)],
+        indirect=True,
     )
 ]
 
