@@ -6,6 +6,7 @@ Everything here can be built again from the records; nothing here is the truth. 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,10 @@ from statek.records import ChatItemRecord, JobRecord
 from statek.styles import Style, style_for
 from statek.tools import ToolDef
 
-__all__ = ["ActiveJob", "StepSource", "load_active_job"]
+__all__ = ["PAGE_SECONDS", "ActiveJob", "StepSource", "load_active_job"]
+
+PAGE_SECONDS = 0.004
+"""How long one visit to the store thread may read a chat log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class ActiveJob:
         current: the step in flight, or None.
         journal: of the run that has begun and not started yet.
         view: the durable facts for the decision.
+        unread: index of the first chat item that ``messages`` does not have yet; see ``read_page``.
     """
 
     number: int
@@ -88,6 +93,7 @@ class ActiveJob:
     current: StepSource | None = None
     journal: Journal | None = None
     turn: int = 0
+    unread: int = 0
     listener: Callable[[str, str], None] | None = field(default=None)
 
     def refresh(self) -> JobView:
@@ -113,6 +119,24 @@ class ActiveJob:
         )
         self.turn = record.turns
         return self.view
+
+    def read_page(self) -> bool:
+        """Render some more of the chat log into ``messages`` (store thread); whether there is more.
+
+        A page takes a few milliseconds: a job with thousands of steps must not hold the store thread.
+        """
+        chat, started = self.record.chat, time.perf_counter()
+        while self.unread < len(chat):
+            item = chat[self.unread]
+            self.unread += 1
+            if item.state in {"none", "committed", "died"} and not unpack(item.usage).get("hidden", False):
+                console = unpack(item.console)
+                self.messages += item_messages(
+                    self.style, item.kind, unpack(item.text), unpack(item.code) or "", console
+                )
+            if time.perf_counter() - started > PAGE_SECONDS:
+                break
+        return self.unread < len(chat)
 
     def source_of(self, item: ChatItemRecord) -> StepSource:
         """The step of a chat item (store thread)."""
@@ -150,18 +174,16 @@ def load_active_job(
     limits: HarnessLimits,
     xml_box_console: str | None = None,
 ) -> ActiveJob:
-    """Build an active job from its records (store thread)."""
+    """Build an active job from its records (store thread); its messages are to be read by ``read_page``."""
     definition = JobDefinition.from_json(record.definition)
     style = style_for(definition.chat_style, xml_box_console=xml_box_console)
     tools = {tool.name: tool for tool in definition.resolve_tools(agent)}
-    chat = list(record.chat)
-    first_step = next((i for i, item in enumerate(chat) if item.step), len(chat))
-    opening = [unpack(item.text) for item in chat[:first_step] if item.kind == "user"]
+    chat, first_step, opening = record.chat, 0, []
+    while first_step < len(chat) and not chat[first_step].step:
+        if chat[first_step].kind == "user":
+            opening.append(unpack(chat[first_step].text))
+        first_step += 1
     messages = opening_messages(definition.system_prompt(agent), opening)
-    for item in chat[first_step:]:
-        if item.state in {"none", "committed", "died"} and not unpack(item.usage).get("hidden", False):
-            console = unpack(item.console)
-            messages += item_messages(style, item.kind, unpack(item.text), unpack(item.code) or "", console)
     head_seq = len(record.commits) - 1
     job = ActiveJob(
         number=record.number,
@@ -179,6 +201,7 @@ def load_active_job(
         head=jobs.workspace(record, head_seq),
         head_seq=head_seq,
         view=JobView(JobStatus[record.status]),
+        unread=first_step,
     )
     if record.current is not None:
         job.current = job.source_of(record.current)

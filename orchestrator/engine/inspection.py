@@ -5,17 +5,25 @@ The running service is one of these; the CLI makes one over a store that no serv
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from functools import partial
+from itertools import takewhile
+
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.jobs import JobRepository, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
 from orchestrator.engine.variables import read_variables, read_variables_sync
-from orchestrator.engine.views import item_view, job_summary, job_view
+from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
 from statek.exceptions import InvalidRequest
 from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
 from statek.job_status import JobStatus
 
 __all__ = ["Inspection"]
+
+_FINISHED = frozenset({"none", "committed", "died"})
+_LONG_JOURNAL_BYTES = 64 << 10
 
 
 class Inspection:
@@ -39,28 +47,37 @@ class Inspection:
             NotFound: there is no such job.
         """
         number = job_number(id_)
-        return await self._store.read(lambda: job_view(self._jobs, self._jobs.get(number)))
+        items: list[ItemView] = []
+        while True:
+            page = await self._store.read(partial(self._page, number, len(items)))
+            items += await _decoded(page.items)
+            if page.rest is not None:
+                return replace(page.rest, items=tuple(items))
 
     def job_sync(self, id_: str) -> JobView:
         """``job`` for other threads than the event loop's."""
         number = job_number(id_)
-        return self._store.read_sync(lambda: job_view(self._jobs, self._jobs.get(number)))
+        items: list[ItemView] = []
+        while True:
+            page = self._store.read_sync(partial(self._page, number, len(items)))
+            items += [item.decoded() for item in page.items]
+            if page.rest is not None:
+                return replace(page.rest, items=tuple(items))
+
+    def _page(self, number: int, start: int) -> ChatPage:
+        """Some of the chat log (store thread)."""
+        return chat_page(self._jobs, self._jobs.get(number), start)
 
     async def items(self, id_: str, *, start: int = 0) -> list[ItemView]:
         """The finished chat items from index ``start`` on, up to the first unfinished one."""
         number = job_number(id_)
-
-        def finished() -> list[ItemView]:
-            record = self._jobs.get(number)
-            items = []
-            for position in range(start, len(record.chat)):
-                item = record.chat[position]
-                if item.state not in {"none", "committed", "died"}:
-                    break
-                items.append(item_view(self._jobs, record, item))
-            return items
-
-        return await self._store.read(finished)
+        items: list[ItemView] = []
+        while True:
+            page = await self._store.read(partial(self._page, number, start + len(items)))
+            finished = list(takewhile(lambda item: item.view.state in _FINISHED, page.items))
+            items += await _decoded(finished)
+            if page.rest is not None or len(finished) < len(page.items):
+                return items
 
     async def variables(self, id_: str) -> list[VariableView]:
         """The variables of a job as of its newest commit."""
@@ -105,3 +122,10 @@ class Inspection:
             return job_summary(record)
 
         return await self._durability.commit(apply)
+
+
+async def _decoded(items: list[RawItem]) -> list[ItemView]:
+    """The items with their calls; long journals are read off the loop."""
+    if sum(len(blob) for item in items for blob in item.journal) > _LONG_JOURNAL_BYTES:
+        return await asyncio.to_thread(lambda: [item.decoded() for item in items])
+    return [item.decoded() for item in items]

@@ -119,6 +119,8 @@ class Service(Inspection):
                 await self._give_up(number, f"its definition cannot be used any more: {error}")
                 return
             if job is not None:
+                while await self._store.read(job.read_page):
+                    pass
                 await self._run(job)
         except RunnerLost as error:
             await self._stall(number, f"no sandbox: {error}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, replace
+
+from orchestrator.engine.active_job import PAGE_SECONDS
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal, RecordedCall
 from sandbox_runner.wire import values
@@ -10,7 +14,7 @@ from statek.packing import join_pieces, unpack
 from statek.records import ChatItemRecord, JobRecord
 from statek.rendering import render_value
 
-__all__ = ["CallView", "ItemView", "JobSummary", "JobView", "item_view", "job_summary", "job_view"]
+__all__ = ["CallView", "ChatPage", "ItemView", "JobSummary", "JobView", "RawItem", "chat_page", "job_summary"]
 
 
 MAX_SHORT_CHARS = 200
@@ -109,13 +113,56 @@ def call_view(job: str, step: int, call: RecordedCall) -> CallView:
     )
 
 
-def item_view(jobs: JobRepository, record: JobRecord, item: ChatItemRecord) -> ItemView:
-    """One chat item as plain data (store thread)."""
-    journal = Journal.load(jobs.journal_blobs(item))
+@dataclass(frozen=True, slots=True)
+class RawItem:
+    """A chat item as it is stored, read on the store thread and decoded elsewhere: a journal may be long."""
+
+    view: ItemView
+    job: str
+    journal: list[bytes]
+
+    def decoded(self) -> ItemView:
+        """The item with its calls."""
+        if not self.journal:
+            return self.view
+        calls = Journal.load(self.journal).calls
+        return replace(self.view, calls=tuple(call_view(self.job, self.view.step, call) for call in calls))
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPage:
+    """Some chat items from one moment, and the rest of the job from the same moment if they are the last.
+
+    Attributes:
+        items: in order.
+        rest: the job without its items when the page reaches the end, else None.
+    """
+
+    items: list[RawItem]
+    rest: JobView | None
+
+
+def chat_page(jobs: JobRepository, record: JobRecord, start: int) -> ChatPage:
+    """Read the chat items from index ``start`` on for a few milliseconds (store thread)."""
+    started, position, found = time.perf_counter(), start, []
+    chat = record.chat
+    while position < len(chat):
+        found.append(_raw_item(jobs, record, chat[position]))
+        position += 1
+        if time.perf_counter() - started > PAGE_SECONDS:
+            break
+    rest = None
+    if position >= len(chat):
+        rest = JobView(job_summary(record), (), len(record.commits), record.image_digest)
+    return ChatPage(found, rest)
+
+
+def _raw_item(jobs: JobRepository, record: JobRecord, item: ChatItemRecord) -> RawItem:
+    """One chat item without its calls (store thread)."""
     changed: tuple[str, ...] = ()
     if item.end_commit > item.start_commit >= 0:
         changed = tuple(unpack(record.commits[item.end_commit].changed))
-    return ItemView(
+    view = ItemView(
         kind=item.kind,
         at_us=item.at_us,
         text=unpack(item.text),
@@ -126,14 +173,9 @@ def item_view(jobs: JobRepository, record: JobRecord, item: ChatItemRecord) -> I
         console=tuple((kind, text) for kind, text in unpack(item.console)),
         outcome=unpack(item.outcome) or {},
         changed=changed,
-        calls=tuple(call_view(job_id(record.number), item.step, call) for call in journal.calls),
+        calls=(),
         start_commit=item.start_commit,
         end_commit=item.end_commit,
         usage=unpack(item.usage),
     )
-
-
-def job_view(jobs: JobRepository, record: JobRecord) -> JobView:
-    """A whole job as plain data (store thread)."""
-    items = tuple(item_view(jobs, record, item) for item in record.chat)
-    return JobView(job_summary(record), items, len(record.commits), record.image_digest)
+    return RawItem(view, job_id(record.number), jobs.journal_blobs(item))

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SLOW_SECONDS = 0.010  #: a function that holds the store thread longer is named in the log
-BATCH_SECONDS = 0.010  #: a batch in which somebody waits for a flush takes no new work after this
+BATCH_SECONDS = 0.010  #: a batch takes no new work after this: its answers are sent, its flush is made
 IDLE_FLUSH_SECONDS = 0.2  #: writes that nobody waits for are flushed after this much quiet
 UNFLUSHED_WRITES = 1000  #: ... or when there are so many of them: bounds the dirty set
 
@@ -46,8 +46,9 @@ class Answer:
         if self.future.done():  # the waiter was cancelled; the work stands
             return
         if error is not None:
-            if isinstance(error, StopIteration):  # futures refuse it
-                error = RuntimeError(f"StopIteration raised by a store function: {error}")
+            if isinstance(error, StopIteration) or not isinstance(error, Exception):
+                # Futures refuse the one; the others, sys.exit in an application function, would end the waiter's loop.
+                error = RuntimeError(f"{type(error).__name__} raised by a store function: {error}")
             self.future.set_exception(error)
         else:
             self.future.set_result(result)
@@ -148,7 +149,8 @@ class StoreThread:
                 waiting.append((work.answer, result))
             else:
                 answers.add(work.answer, result, error)
-            if waiting and time.monotonic() - started > BATCH_SECONDS:
+            # Also where nobody waits for a flush: whoever got an answer must hear of it, and those who come are many.
+            if time.monotonic() - started > BATCH_SECONDS:
                 break
             if self._unflushed >= UNFLUSHED_WRITES:
                 break
