@@ -106,6 +106,7 @@ def _install_list() -> None:
         def __setitem__(self: Any, index: Any, value: object) -> None:  # noqa: N807
             gate.check()
             check_storable(value, f"list[{index!r}]" if type(index) is int else "list item")
+            _refuse_negative(index)
             original(self, index, value)
 
         return __setitem__
@@ -134,10 +135,30 @@ def _install_list() -> None:
     replace_method(LIST, "count", search(lambda _value: 0))
     replace_method(LIST, "remove", gated(lambda _original: search(not_there)(_ordered_remove)))
     replace_method(LIST, "pop", gated(lambda _original: _ordered_pop))
-    for name in ("clear", "__delitem__"):
-        replace_method(LIST, name, gated(lambda original: original))
+    replace_method(LIST, "clear", gated(lambda original: original))
+    replace_method(LIST, "__delitem__", gated(_python_delitem))
     replace_method(TUPLE, "index", search(not_there))
     replace_method(TUPLE, "count", search(lambda _value: 0))
+
+
+def _refuse_negative(index: object) -> None:
+    """Refuse an index that counts past the beginning.
+
+    ``items[-1] = x`` and ``del items[-1]`` arrive here with the length added already, by the interpreter, so what is
+    still negative is out of range. dbzero adds the length once more and changes another element (0.7.0).
+    """
+    if type(index) is int and index < 0:
+        raise IndexError("list assignment index out of range")
+
+
+def _python_delitem(original: Any) -> Callable[..., None]:
+    """``del items[i]`` that refuses what is out of range."""
+
+    def __delitem__(self: Any, index: Any) -> None:  # noqa: N807
+        _refuse_negative(index)
+        original(self, index)
+
+    return __delitem__
 
 
 def _python_index(original: Any) -> Callable[..., int]:

@@ -11,6 +11,7 @@ The tool is the application's own code, so nothing is decided here: no ACL, and 
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -161,7 +162,7 @@ class CollectionProxy:
         return self._statek_reference.read(get)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._statek_reference.write(lambda target: target.__setitem__(unwrap(key), unwrap(value)))
+        self._statek_reference.write(lambda target: operator.setitem(target, unwrap(key), unwrap(value)))
 
     def __delitem__(self, key: Any) -> None:
         def delete(target: Any) -> None:

@@ -28,7 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> object:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.integers(0, 5), max_size=8),
-    st.lists(st.tuples(st.sampled_from(["pop", "remove", "del"]), st.integers(-9, 9)), max_size=8),
+    st.lists(st.tuples(st.sampled_from(["pop", "remove", "del", "set"]), st.integers(-9, 9)), max_size=8),
 )
 def test_order_is_that_of_a_python_list(store: Store, items: list[int], operations: list[tuple[str, int]]) -> None:
     def outcome(target: object) -> list[object]:
@@ -37,6 +37,8 @@ def test_order_is_that_of_a_python_list(store: Store, items: list[int], operatio
             try:
                 if name == "del":
                     del target[argument]  # type: ignore[attr-defined]
+                elif name == "set":
+                    target[argument] = 9  # type: ignore[index]
                 else:
                     seen.append(getattr(target, name)(argument))
             except (IndexError, ValueError) as error:
