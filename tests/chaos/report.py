@@ -36,7 +36,7 @@ until the job is done. Checked each time: status, exit value, console, variables
 run that nobody killed; the outbox has each message once; no process of a runner outlives the orchestrator by 10 s; no
 resource group and no record of a runner is left after the last run.
 
-| program | kills | jobs | in start-up | opening, recovery | job under way | after its end | steps run again | quarantined |
+| program | kills | jobs | start-up | opening, recovery | job under way | after its end | steps re-run | quarantined |
 |---|---|---|---|---|---|---|---|---|
 {fast}
 {real}
