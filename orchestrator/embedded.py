@@ -49,6 +49,8 @@ class Embedded:
         self._jobs = JobRepository()
         self._service: Service | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._handover = threading.Lock()
+        self._unnoticed: list[int] = []
 
     @property
     def store(self) -> Store:
@@ -93,8 +95,11 @@ class Embedded:
             agent, shared_vars=shared_vars, message=message, params=params
         )
         number = self.store.commit_sync(new)
-        if self._service is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._service.notice, number, DEFAULT_TENANT)
+        with self._handover:
+            if self._service is not None and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._service.notice, number, DEFAULT_TENANT)
+            else:
+                self._unnoticed.append(number)
         return job_id(number)
 
     def job_sync(self, id_: str) -> JobView:
@@ -141,11 +146,17 @@ class Embedded:
             raise ConfigurationError("this process runs the service already")
         settings = self.settings if max_concurrency is None else replace(self.settings, max_concurrency=max_concurrency)
         async with running_service(settings, self.store, agents, model=model) as service:
-            self._service, self._loop = service, asyncio.get_running_loop()
+            with self._handover:
+                self._service, self._loop = service, asyncio.get_running_loop()
+                unnoticed, self._unnoticed = self._unnoticed, []
+            for number in unnoticed:
+                if number > service.recovered:  # submitted by another thread while the service was starting
+                    service.notice(number, DEFAULT_TENANT)
             try:
                 await (service.wait_idle() if until_idle else wait_for_stop())
             finally:
-                self._service = self._loop = None
+                with self._handover:
+                    self._service = self._loop = None
 
     def close(self) -> None:
         """Flush and close the store; nothing happens when it was never opened."""

@@ -45,7 +45,11 @@ _STALLED_RETRY_SECONDS = 15.0
 
 
 class Service(Inspection):
-    """One running service over an open store and a pool of sandboxes."""
+    """One running service over an open store and a pool of sandboxes.
+
+    Attributes:
+        recovered: number of the newest job that the start knew of.
+    """
 
     def __init__(
         self, settings: StatekSettings, store: Store, pool: Pool, model: Model, agents: Iterable[Agent]
@@ -67,6 +71,7 @@ class Service(Inspection):
         self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._stalled: dict[int, str] = {}
         self._retries: set[asyncio.TimerHandle] = set()
+        self.recovered = 0
 
     # ---------------------------------------------------------------------------------- life cycle
 
@@ -79,6 +84,7 @@ class Service(Inspection):
     def _recover(self) -> list[tuple[int, str]]:
         """Count crashes and list what can go on (store thread)."""
         runnable = []
+        self.recovered = self._jobs.numbers(newest=1).stop - 1
         for record in sorted(self._jobs.active(), key=lambda record: record.number):
             self._jobs.put_down(record, crashed=True)
             if record.current is None and record.status == JobStatus.STARTED.value:
