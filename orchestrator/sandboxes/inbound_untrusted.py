@@ -75,6 +75,12 @@ def _text(value: str, limit: int, what: str) -> str:
     return value
 
 
+def _line(value: str, limit: int, what: str) -> str:
+    """A text for the audit and the log: on one line, whatever was written into it."""
+    _text(value, limit, what)
+    return value if value.isprintable() else "".join(letter if letter.isprintable() else " " for letter in value)
+
+
 def _name(value: str, limits: InboundLimits, what: str) -> str:
     # Not only identifiers: globals() and getattr take any text, and using it is not an attack.
     if not value or not value.isprintable():
@@ -162,8 +168,8 @@ class InboundSequence:
 def _hello(hello: pb.Hello) -> HelloInfo:
     return HelloInfo(
         protocol=hello.protocol,
-        python_version=_text(hello.python_version, 64, "python_version"),
-        image_digest=_text(hello.image_digest, 255, "image_digest"),
+        python_version=_line(hello.python_version, 64, "python_version"),
+        image_digest=_line(hello.image_digest, 255, "image_digest"),
         landlock_abi=_number(hello.landlock_abi, 1000, "landlock_abi"),
         seccomp=hello.seccomp,
         separate_uids=hello.separate_uids,
@@ -180,7 +186,7 @@ def _death(death: pb.ExecutorDeath) -> RunnerDeath:
         signal=death.signal,
         max_rss_bytes=_number(death.max_rss_bytes, _UINT63, "max_rss_bytes"),
         cpu_seconds=_amount(death.cpu_seconds, "cpu_seconds"),
-        detail=_text(death.detail, 4096, "detail"),
+        detail=_line(death.detail, 4096, "detail"),
     )
 
 

@@ -309,3 +309,16 @@ def test_damaged_results_raise_only_violations(body: pb.FromExecutor, damage: li
         data[position % len(data)] = value
 
     assert rule_of_executor(bytes(data)) in EXECUTOR_RULES
+
+
+def test_what_goes_into_the_log_stays_on_one_line() -> None:
+    sequence = InboundSequence()
+    hello = pb.Hello(protocol=1, python_version="3\n\x1b[2J", image_digest="d\r")
+    death = pb.ExecutorDeath(cause=pb.CAUSE_CRASHED, detail="why\n2026 all is well \u202e")
+
+    assert sequence.decode(pb.FromRunner(seq=1, hello=hello).SerializeToString()) == HelloInfo(
+        1, "3  [2J", "d ", 0, False, False
+    )
+    decoded = sequence.decode(pb.FromRunner(seq=2, death=death).SerializeToString())
+    assert isinstance(decoded, RunnerDeath)
+    assert decoded.detail == "why 2026 all is well  "
