@@ -6,6 +6,7 @@ import asyncio
 import errno
 import functools
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -35,6 +36,9 @@ DEFAULT_CACHE_BYTES = 256 << 20
 
 _PREFIX_NAME = re.compile(r"[a-z0-9_-]{1,100}")
 
+_RESERVE_BYTES = 2 << 20
+"""Free space below which a flush is not begun: one that the disk refuses in the middle can damage dbzero's file."""
+
 
 class Store:
     """One durable store, open in this process. At most one may be open per process, as dbzero is one per process.
@@ -54,6 +58,7 @@ class Store:
         self._guard: FlushGuard | None = None
         self._tracker: TrackedWrites | None = None
         self._depth = 0
+        self._broken = ""
         self._thread = StoreThread(self._flush_now)
         self._closed = False
         self.store_id = ""
@@ -289,7 +294,7 @@ class Store:
                 self._guard.finish()
         except OSError as error:
             raise _store_failure(error) from error
-        except StoreFull:
+        except (StoreFull, StoreDamaged):
             self._close_dbzero()
             raise
         finally:
@@ -297,12 +302,26 @@ class Store:
                 self._guard.release()
 
     def _flush_now(self) -> None:
-        """Commit in dbzero, then the redo record. On the store thread."""
+        """Commit in dbzero, then the redo record. On the store thread.
+
+        Raises:
+            StoreFull: too little space is left, or the disk refused; trying again is safe.
+            StoreDamaged: dbzero lost buffered data of this or an earlier flush. Only a new start helps: it restores
+                the last good flush from mirror and redo log, which nothing is added to from here on.
+        """
+        if self._broken:
+            raise StoreDamaged(self._broken)
+        space = os.statvfs(self.root)
+        if (left := space.f_bavail * space.f_frsize) < _RESERVE_BYTES:
+            raise StoreFull(f"{self.root} has {left} bytes of free space left, a flush needs {_RESERVE_BYTES}")
         try:
             control.call("commit")
             if self._guard is not None:
                 self._guard.record()
         except RuntimeError as error:
+            if "CFile::flush" in str(error):
+                self._broken = f"prefix {self.prefix} lost a write, the service must be started again: {error}"
+                raise StoreDamaged(self._broken) from error
             if "fwrite" in str(error) or "fflush" in str(error) or "fsync" in str(error):
                 raise StoreFull(f"the disk refused a flush of prefix {self.prefix}: {error}") from error
             raise StoreError(f"flush of prefix {self.prefix} failed: {error}") from error

@@ -1,0 +1,218 @@
+"""Bad input gets one clear error that names it, and nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from examples.calendar_assistant.main import main as calendar_assistant
+from orchestrator.app import open_service, open_store
+from orchestrator.sandboxes.link import LinkLimits, RunnerLink
+from orchestrator.store.store import Store
+from sandbox_runner.wire.v1 import runner_pb2 as pb
+from statek.agents.agent import SupervisedAgent
+from statek.exceptions import ConfigurationError, InvalidRequest, NotFound, RunnerViolation, StoreLocked
+from statek.settings import StatekSettings, set_statek_settings
+from statek.testing import ScriptedModel
+from tests.integration.limits.conftest import Open, code, consoles
+from tests.support.fake_runner import FakeRunner
+
+ROOT = Path(__file__).resolve().parents[3]
+
+pytestmark = pytest.mark.timeout(120)
+
+
+async def test_unknown_agent(open_with: Open) -> None:
+    async with open_with([]) as service:
+        with pytest.raises(NotFound) as caught:
+            await service.submit("nobody")
+    assert str(caught.value) == "agent 'nobody' is not registered with this service; registered: helper"
+
+
+async def test_missing_model(data_dir: Path) -> None:
+    settings = StatekSettings.load({"data_dir": data_dir, "driver": "process", "pool_size": 0}, environ={})
+    agent = SupervisedAgent(role="plain", _system_prompt="Work.")
+    async with open_service(settings, [agent], model=ScriptedModel([])) as service:
+        with pytest.raises((InvalidRequest, ConfigurationError)) as caught:
+            await service.submit("plain")
+        assert await service.jobs() == []
+    assert "MODEL" in str(caught.value)
+    assert "plain" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [(None, "No such file"), ("directory", "Is a directory"), ("no calendar at all", "not an iCalendar file")],
+)
+def test_ics_that_cannot_be_imported(
+    data_dir: Path, content: str | None, named: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATEK_DRIVER", "process")
+    file = data_dir / "mine.ics"
+    if content == "directory":
+        file.mkdir()
+    elif content is not None:
+        file.write_text(content)
+    status = calendar_assistant(["--ics", str(file), "--data-dir", str(data_dir / "d")])
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert status == 2
+    assert line.startswith("calendar_assistant: error[")
+    assert str(file) in line
+    assert named in line
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"\xff\xfe\x00broken", "is not UTF-8 (byte 0)"), (b"", "has no line '# System Prompt'")],
+)
+def test_broken_prompt_file(data_dir: Path, content: bytes, reason: str) -> None:
+    file = data_dir / "plain.md"
+    file.write_bytes(content)
+    set_statek_settings(StatekSettings.load({"prompt_files_dir": data_dir}, environ={}))
+    try:
+        with pytest.raises(ConfigurationError) as caught:
+            SupervisedAgent(role="plain", _metadata={"MODEL": "scripted/test"})
+    finally:
+        set_statek_settings(None)
+    assert str(caught.value) == f"prompt file {file} {reason}"
+
+
+@pytest.mark.parametrize("prefix", ["../evil", "..", "a/../b", "/tmp/evil", "", "a\0b"])
+def test_prefix_name_that_leads_elsewhere(data_dir: Path, prefix: str) -> None:
+    with pytest.raises((ConfigurationError, InvalidRequest)) as caught:
+        Store.open(data_dir / "store", prefix=prefix)
+    assert repr(prefix)[1:-1] in str(caught.value)
+    assert not (data_dir / "evil").exists()
+
+
+@pytest.mark.parametrize("protocol", [0, 99])
+async def test_runner_that_speaks_another_protocol(data_dir: Path, protocol: int) -> None:
+    link = RunnerLink(data_dir / "host.sock", limits=LinkLimits())
+    await link.listen()
+    runner = FakeRunner(data_dir / "host.sock")
+    try:
+        await runner.send(hello=pb.Hello(protocol=protocol, python_version="3.11"))
+        with pytest.raises(RunnerViolation) as caught:
+            await link.wait_hello(10)
+    finally:
+        await runner.aclose()
+        await link.aclose()
+    assert str(protocol) in str(caught.value)
+    assert "protocol" in str(caught.value)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from orchestrator.store.store import Store
+store = Store.open(Path(sys.argv[1]))
+print("open", flush=True)
+sys.stdin.read()
+store.close()
+"""
+
+
+@pytest.fixture
+def held(data_dir: Path) -> Iterator[int]:
+    """Another process that has the store open; its pid."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(data_dir / "store")],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "open\n"
+    yield process.pid
+    process.stdin.close()
+    process.wait()
+    process.stdout.close()
+
+
+def test_store_of_another_process(data_dir: Path, held: int) -> None:
+    with pytest.raises(StoreLocked) as caught:
+        open_store(StatekSettings.load({"data_dir": data_dir}, environ={}))
+    assert str(held) in str(caught.value)
+
+
+def test_second_run_at_once_is_one_sentence(data_dir: Path, held: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    (data_dir / "app.py").write_text(
+        "from statek.agents.agent import Agent\ndef agents():\n    return Agent('a', _metadata={'MODEL': 'x/y'})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli.main", "--data-dir", str(data_dir), "run", "app.py"],
+        cwd=data_dir,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STATEK_DRIVER": "process"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    errors = [line for line in done.stderr.splitlines() if "error" in line]
+    assert len(errors) == 1, done.stderr
+    assert str(held) in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_data_directory_that_cannot_be_written(data_dir: Path) -> None:
+    (data_dir / "file").write_text("")
+    with pytest.raises(ConfigurationError) as caught:
+        open_store(StatekSettings.load({"data_dir": data_dir / "file" / "d"}, environ={}))
+    assert str(data_dir / "file" / "d") in str(caught.value)
+
+
+@pytest.fixture
+def small_disk(data_dir: Path) -> Iterator[Path]:
+    """A file system of 48 MB; these tests need root to mount one."""
+    folder = data_dir / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "none", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+async def test_full_disk_makes_jobs_wait_and_loses_nothing(small_disk: Path) -> None:
+    settings = StatekSettings.load({"data_dir": small_disk / "d", "driver": "process", "pool_size": 1}, environ={})
+    agent = SupervisedAgent(role="helper", _system_prompt="Work.", _metadata={"MODEL": "scripted/test"})
+    filler = small_disk / "filler"
+    full = asyncio.Event()
+
+    def fill(_request: object) -> str:
+        with filler.open("wb") as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 16))
+                    file.flush()
+            except OSError:
+                full.set()
+        return code("import random\nsecond = random.randbytes(1 << 20)\nprint(len(first), len(second))")
+
+    replies = [
+        code("import random\nfirst = random.randbytes(1 << 20)"),
+        fill,
+        code("print(len(first), len(second))\nexit('done')"),
+    ]
+    async with open_service(settings, [agent], model=ScriptedModel(replies)) as service:
+        id_ = await service.submit("helper")
+        async with asyncio.timeout(60):
+            while not service.statistics()["full"]:
+                await asyncio.sleep(0.01)
+        assert full.is_set()
+        assert (await service.jobs())[0].status == "STARTED"
+        filler.unlink()
+        async with asyncio.timeout(60):
+            summary = await service.wait(id_)
+        shown = consoles(await service.job(id_))
+        assert service.statistics()["full"] == ""
+    assert (summary.status, summary.exit_status, summary.failure) == ("DONE", "done", None)
+    assert shown[1:] == [["1048576 1048576"], ["1048576 1048576"]]
+    async with open_service(settings, [agent], model=ScriptedModel([])) as service:
+        assert consoles(await service.job(id_)) == shown
