@@ -3,6 +3,9 @@
 The code runs with the rights of the orchestrator's user; only the runner's own rlimits, seccomp and
 landlock (where the kernel has them) stand between it and the machine. Everything that starts such a
 runner, and every record of it, names the tier ``process``.
+
+Without a mount namespace there is no /work and no /tmp of the runner's own: its two folders are the
+working directory and TMPDIR, relative paths work, and an absolute ``/work/...`` is the host's.
 """
 
 from __future__ import annotations
