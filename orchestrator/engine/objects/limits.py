@@ -32,7 +32,7 @@ class ObjectLimits:
     """
 
     grants: int = 10_000
-    inline_items: int = 1_000
+    inline_items: int = 100
     inline_bytes: int = 64 << 10
     page_items: int = 1_000
     state_bytes: int = 256 << 10

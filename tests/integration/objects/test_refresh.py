@@ -49,7 +49,7 @@ def test_every_handle_that_is_named_has_a_type(job):
 @pytest.mark.parametrize("refreshed", [0, 3, 1000])
 def test_a_method_that_changes_many_objects(world, refreshed):
     fill(world, 100)
-    sandbox, calendar = world.job(limits=ObjectLimits(refreshed_states=refreshed, sent_along=1000))
+    sandbox, calendar = world.job(limits=ObjectLimits(refreshed_states=refreshed, sent_along=1000, inline_items=1000))
     held = [state for state in sandbox.states.values() if state["fields"].get("title")]
     assert len(held) == 103
     sandbox.call(calendar, "rename_all", "same")
