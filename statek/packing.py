@@ -7,10 +7,10 @@ ASCII JSON (every other character escaped) has none of these; long bytes become 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["MAX_PIECE_BYTES", "join_pieces", "pack", "split_pieces", "unpack"]
+__all__ = ["MAX_PIECE_BYTES", "join_pieces", "pack", "packed_pieces", "pieces_of", "split_pieces", "unpack"]
 
 MAX_PIECE_BYTES = 60_000
 """Below dbzero's 64 KB element limit (measured: larger bytes elements are refused)."""
@@ -29,6 +29,22 @@ def unpack(text: str) -> Any:
 def split_pieces(data: bytes) -> list[bytes]:
     """Cut bytes into elements that dbzero can hold; at least one, possibly empty."""
     return [data[i : i + MAX_PIECE_BYTES] for i in range(0, len(data), MAX_PIECE_BYTES)] or [b""]
+
+
+def packed_pieces(pieces: Sequence[bytes]) -> bytes | list[bytes]:
+    """What a record's field keeps of pieces: the only one as it is, several as a list.
+
+    Every list is an object of its own, and each flush of dbzero writes more pages the more objects a
+    prefix has (measured: docs/performance.md), so the usual single piece is no list.
+    """
+    return pieces[0] if len(pieces) == 1 else list(pieces)
+
+
+def pieces_of(field: bytes | Iterable[bytes]) -> Iterable[bytes]:
+    """The pieces that a field keeps; an empty one has none."""
+    if isinstance(field, bytes):
+        return (field,) if field else ()
+    return field
 
 
 def join_pieces(pieces: Iterable[bytes]) -> bytes:

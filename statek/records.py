@@ -110,7 +110,7 @@ class ChatItemRecord:
         crashes: orchestrator starts that found it begun.
         put_downs: runs that were ended in good order without an end of the step (a planned stop, a call in doubt).
         start_commit, end_commit: number of the commit it saw and of the one it made (-1: none yet).
-        journal: pieces of the journal, in order (see orchestrator.engine.journal).
+        journal: pieces of the journal, in order: bytes while there is one, then a list (orchestrator.engine.journal).
         console: JSON list of ``[kind, text]``.
         outcome: JSON ``{"outcome", "type", "message", "detail"}`` once the step ended.
         usage: JSON of model usage (replies) and sandbox usage (steps).
@@ -130,7 +130,7 @@ class ChatItemRecord:
         self.put_downs = 0
         self.start_commit = start_commit
         self.end_commit = -1
-        self.journal: Any = []
+        self.journal: Any = b""
         self.console = "[]"
         self.outcome = ""
         self.usage = "{}"
@@ -147,8 +147,9 @@ class CommitRecord:
         step: the step that made it; 0 for the start.
         at_us: microseconds UTC.
         changed: JSON list of the names of variables and files that differ from the parent.
-        manifest: pieces of the graph form of the workspace (orchestrator.engine.manifest).
-        inline: small blocks that travel in the commit itself, in order.
+        manifest: graph form of the workspace: bytes, or a list of pieces (orchestrator.engine.manifest).
+        inline: small blocks that travel in the commit: graph form of their list, or the list itself where they are more
+            than an element holds (the start commit).
         image_digest: of the runner that made it; empty for the start.
         state_num: number of the prefix state it was written in.
         usage: JSON of the step's sandbox usage.

@@ -12,13 +12,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, decode_manifest, encode_manifest
+from orchestrator.engine.manifest import (
+    MAX_INLINE_BYTES,
+    BlockPlace,
+    PlacedWorkspace,
+    decode_manifest,
+    encode_manifest,
+)
 from orchestrator.engine.objects.grants import Grants
 from orchestrator.sandboxes.step import Workspace
+from sandbox_runner.wire import values
 from statek import durable
 from statek.exceptions import InvalidRequest, NotFound, StoreDamaged
 from statek.job_status import JobStatus, check_transition
-from statek.packing import join_pieces, pack, split_pieces, unpack
+from statek.packing import join_pieces, pack, packed_pieces, pieces_of, split_pieces, unpack
 from statek.records import ChatItemRecord, CommitRecord, JobRecord, ServiceRecord
 
 __all__ = ["JobRepository", "NewCommit", "StepOutcome", "job_id", "job_number"]
@@ -151,7 +158,7 @@ class JobRepository:
     def workspace(self, record: JobRecord, seq: int) -> PlacedWorkspace:
         """The workspace of a commit."""
         commit: CommitRecord = self.commit(record, seq)
-        return decode_manifest(join_pieces(commit.manifest))
+        return decode_manifest(join_pieces(pieces_of(commit.manifest)))
 
     def commit(self, record: JobRecord, seq: int) -> CommitRecord:
         """A commit of a job.
@@ -166,7 +173,9 @@ class JobRepository:
 
     def inline_block(self, record: JobRecord, place: BlockPlace) -> bytes:
         """The data of a block that travels in a commit (kept whole: inline sums stay below one element)."""
-        data: bytes = record.commits[place.commit].inline[place.index]
+        inline = record.commits[place.commit].inline
+        blocks = values.decode(inline) if isinstance(inline, bytes) else inline
+        data: bytes = blocks[place.index]  # type: ignore[index]
         return data
 
     # ----------------------------------------------------------------------------------- changing
@@ -252,14 +261,17 @@ class JobRepository:
         """Append a piece of the step's journal (long ones as several elements, each marked)."""
         pieces = split_pieces(blob)
         last = len(pieces) - 1
-        for index, piece in enumerate(pieces):
-            item.journal.append((b"." if index == last else b"+") + piece)
+        marked = [(b"." if index == last else b"+") + piece for index, piece in enumerate(pieces)]
+        if isinstance(item.journal, bytes):
+            item.journal = packed_pieces([*pieces_of(item.journal), *marked])
+        else:
+            item.journal.extend(marked)
 
     def journal_blobs(self, item: ChatItemRecord) -> list[bytes]:
         """The pieces of a step's journal as they were added."""
         blobs: list[bytes] = []
         parts: list[bytes] = []
-        for element in item.journal:
+        for element in pieces_of(item.journal):
             parts.append(element[1:])
             if element[:1] == b".":
                 blobs.append(b"".join(parts))
@@ -273,7 +285,9 @@ class JobRepository:
         for index, digest in enumerate(new.new_blocks):
             places[digest] = BlockPlace(seq, index) if new.inline else BlockPlace(-1, 0)
         manifest = encode_manifest(PlacedWorkspace(new.workspace, places, new.held))
-        inline = list(new.new_blocks.values()) if new.inline else []
+        blocks = list(new.new_blocks.values()) if new.inline else []
+        together = sum(map(len, blocks)) <= MAX_INLINE_BYTES
+        inline = (values.encode(blocks) if blocks else b"") if together else blocks
         record.commits.append(
             CommitRecord(
                 seq,
@@ -282,7 +296,7 @@ class JobRepository:
                 step,
                 now_us,
                 pack(new.changed),
-                split_pieces(manifest),
+                packed_pieces(split_pieces(manifest)),
                 inline,
                 new.image_digest,
                 state_num,
@@ -302,7 +316,7 @@ class JobRepository:
         if outcome.journal:
             self.add_journal(item, outcome.journal)
         if outcome.exit_status is not None:
-            record.exit_status = split_pieces(outcome.exit_status)
+            record.exit_status = packed_pieces(split_pieces(outcome.exit_status))
         if outcome.counts_as_exception:
             record.exceptions += 1
             record.consecutive_exceptions += 1

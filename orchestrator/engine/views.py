@@ -10,7 +10,7 @@ from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal, RecordedCall
 from sandbox_runner.wire import values
 from statek.executors.views import CallView, ItemView, JobSummary, JobView
-from statek.packing import join_pieces, unpack
+from statek.packing import join_pieces, pieces_of, unpack
 from statek.records import ChatItemRecord, JobRecord
 from statek.rendering import render_value
 
@@ -58,7 +58,7 @@ def exit_text(record: JobRecord) -> str:
     """What was passed to exit(...), as print shows it; empty while there is nothing."""
     if record.exit_status is None:
         return ""
-    data = join_pieces(record.exit_status)
+    data = join_pieces(pieces_of(record.exit_status))
     try:
         text = render_value(values.decode(data))
     except values.GraphError as error:

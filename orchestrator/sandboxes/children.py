@@ -159,9 +159,11 @@ def tree_of(pid: int) -> list[int]:
     while waiting:
         current = waiting.pop()
         found.append(current)
-        for task in Path(f"/proc/{current}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                waiting += [int(word) for word in task.read_text().split()]
+        # A process may end at any moment of this, between the listing and the reading too.
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{current}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    waiting += [int(word) for word in task.read_text().split()]
     return found
 
 
