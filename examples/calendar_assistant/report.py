@@ -120,7 +120,7 @@ def render_report(report: JobReport, command: str = "statek") -> Iterator[str]:
         ],
     )
     yield ""
-    yield f"job {report.job_id} {report.status} tier={report.tier} steps={len(report.steps)}"
+    yield f"job {report.job_id} {report.status} tier={report.tier or 'none'} steps={len(report.steps)}"
 
 
 def _render_step(step: StepReport) -> Iterator[str]:

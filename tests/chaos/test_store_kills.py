@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of a tight commit loop: nothing acknowledged is lost. STATEK_STORE_KILLS sets how many."""
+"""SIGKILL at random moments of a tight commit loop: nothing acknowledged is lost. STATEK_TEST_STORE_KILLS sets how many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.digests import content_digest
 
-KILLS = int(os.environ.get("STATEK_STORE_KILLS", "60"))
+KILLS = int(os.environ.get("STATEK_TEST_STORE_KILLS", "60"))
 WORKER = Path(__file__).resolve().parents[1] / "integration" / "store" / "worker.py"
 PROJECT = Path(__file__).resolve().parents[2]
 
