@@ -1,4 +1,7 @@
-"""SIGKILL at random moments of a tight commit loop: nothing acknowledged is lost. STATEK_TEST_STORE_KILLS sets how many."""
+"""SIGKILL at random moments of a tight commit loop: nothing acknowledged is lost.
+
+STATEK_TEST_STORE_KILLS sets how many.
+"""
 
 from __future__ import annotations
 
