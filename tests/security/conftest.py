@@ -24,6 +24,7 @@ from statek.executors.views import ItemView, JobSummary
 from statek.model import ModelReply, ModelRequest
 from statek.settings import StatekSettings
 from statek.testing import ScriptedModel
+from tests.support.heap import quiet_heap
 
 DRIVERS = [pytest.param("docker", marks=pytest.mark.docker), "bubblewrap"]
 DEADLINE_SECONDS = 1.5
@@ -72,8 +73,10 @@ class Pulse:
         self.longest_seconds = 0.0
         self.rss_growth_bytes = 0
         self._task: asyncio.Task[None] | None = None
+        self._heap = quiet_heap()
 
     async def __aenter__(self) -> Self:
+        self._heap.__enter__()
         self._task = asyncio.create_task(self._beat())
         return self
 
@@ -81,6 +84,7 @@ class Pulse:
         assert self._task is not None
         self._task.cancel()
         await asyncio.wait([self._task])
+        self._heap.__exit__(None, None, None)
 
     async def _beat(self) -> None:
         process = psutil.Process()
