@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from sandbox_runner.wire.values import Handle
 from statek import durable
 from statek.agents.agent import Agent
 from statek.exceptions import ConfigurationError
-from statek.executors.views import JobView, VariableView
+from statek.executors.views import FileView, JobView, VariableView
 from statek.model import Model
 from statek.settings import StatekSettings
 
@@ -110,6 +110,14 @@ class Embedded:
         """A job's variables as of its newest commit; durable objects are proxies. Blocks for the reads."""
         proxies = self.handle_proxy(id_)
         return read_variables_sync(self.store, self._jobs, job_number(id_), from_handle=proxies)
+
+    def files_sync(self, id_: str) -> list[FileView]:
+        """The files below ``/work`` of a job's newest commit; blocks for one read."""
+        return Inspection(self.store).files_sync(id_)
+
+    def file_sync(self, id_: str, path: str) -> Iterator[bytes]:
+        """The content of one of these files in pieces; blocks for the reads."""
+        return Inspection(self.store).file_sync(id_, path)
 
     def handle_proxy(self, id_: str) -> Callable[[Handle], object]:
         """What gives a proxy of the object behind a job's handle.

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.message import Message
 
 from orchestrator.api.errors import DETAIL_KEY, error_of
-from orchestrator.api.joining import ItemJoiner, join_variables, read_call, read_summary
+from orchestrator.api.joining import ItemJoiner, join_variables, read_call, read_file_view, read_summary
 from orchestrator.api.limits import DEFAULT_NEWEST, MAX_MESSAGE_BYTES
 from orchestrator.api.socket_file import grpc_address
 from orchestrator.api.texts import to_wire
@@ -21,7 +21,7 @@ from orchestrator.api.v1 import service_pb2 as pb
 from orchestrator.api.v1 import service_pb2_grpc as pb_grpc
 from sandbox_runner.wire import values
 from statek.exceptions import ConfigurationError, InternalError, InvalidRequest, LimitExceeded
-from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
 
 __all__ = ["ServiceStatus", "StatekClient"]
 
@@ -147,6 +147,25 @@ class StatekClient:
         """The variables of a job as of its newest commit."""
         pages = self._pages(self._stub.GetVariables, pb.GetVariablesRequest(id=_plain("id", id_)))
         return join_variables(part for page in pages for part in page.variables)
+
+    def files(self, id_: str) -> list[FileView]:
+        """The files below ``/work`` of a job as of its newest commit, sorted by path."""
+        pages = self._pages(self._stub.ListFiles, pb.ListFilesRequest(id=_plain("id", id_)))
+        return [read_file_view(file) for page in pages for file in page.files]
+
+    def file(self, id_: str, path: str) -> Iterator[bytes]:
+        """The content of one of these files in pieces; the sandbox wrote it.
+
+        Args:
+            id_: the job.
+            path: as ``files`` shows it.
+
+        Raises:
+            NotFound: there is no such job, or it has no such file.
+        """
+        request = pb.ReadFileRequest(id=_plain("id", id_), path_text=to_wire(path))
+        for page in self._pages(self._stub.ReadFile, request):
+            yield page.data
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
         """Finished chat items from index ``start`` as they come, until the job is done."""

@@ -9,9 +9,9 @@ from typing import Any
 from orchestrator.api.texts import from_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
-from statek.executors.views import CallView, ItemView, JobSummary, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, VariableView
 
-__all__ = ["ItemJoiner", "join_variables", "read_call", "read_summary"]
+__all__ = ["ItemJoiner", "join_variables", "read_call", "read_file_view", "read_summary"]
 
 _VALUE_LIMITS = values.GraphLimits(max_bytes=16 << 20, max_nodes=2_000_000, max_depth=1_000, max_text_bytes=16 << 20)
 """Wider than the service's own limits, so whatever it shows can be read."""
@@ -62,6 +62,11 @@ def read_call(message: pb.Call) -> CallView:
         idempotency_key=message.idempotency_key,
         target=from_wire(message.target_text),
     )
+
+
+def read_file_view(message: pb.WorkFile) -> FileView:
+    """One file of a job."""
+    return FileView(path=from_wire(message.path_text), size_bytes=message.size_bytes, mode=message.mode)
 
 
 class ItemJoiner:

@@ -12,9 +12,9 @@ from orchestrator.api.limits import PAGE_BYTES
 from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
-from statek.executors.views import CallView, ItemView, JobSummary, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, VariableView
 
-__all__ = ["call_to_wire", "item_parts", "pages", "summary_to_wire", "variable_parts"]
+__all__ = ["call_to_wire", "file_to_wire", "item_parts", "pages", "summary_to_wire", "variable_parts"]
 
 PartT = TypeVar("PartT", bound=Message)
 PageT = TypeVar("PageT", bound=Message)
@@ -79,6 +79,11 @@ def call_to_wire(call: CallView) -> pb.Call:
         idempotency_key=call.idempotency_key,
         target_text=to_wire(call.target),
     )
+
+
+def file_to_wire(file: FileView) -> pb.WorkFile:
+    """One file of a job."""
+    return pb.WorkFile(path_text=to_wire(file.path), size_bytes=file.size_bytes, mode=file.mode)
 
 
 def item_parts(index: int, item: ItemView) -> Iterator[pb.ItemPart]:

@@ -22,6 +22,7 @@ import grpc
 from orchestrator.api import outbound
 from orchestrator.api.errors import DETAIL_KEY, detail_of, status_of
 from orchestrator.api.inbound import read_named_values, read_newest, read_resolution, read_text
+from orchestrator.api.texts import pieces
 from orchestrator.api.v1 import service_pb2 as pb
 from orchestrator.api.v1 import service_pb2_grpc as pb_grpc
 from orchestrator.engine.service import Service
@@ -135,6 +136,22 @@ class Servicer(pb_grpc.StatekServiceServicer):
             parts = await asyncio.to_thread(_variable_parts, index, variable)
             for page in outbound.pages(parts, lambda variables: pb.GetVariablesResponse(variables=variables)):
                 yield page
+
+    @_stream
+    async def ListFiles(self, request: pb.ListFilesRequest) -> AsyncIterator[pb.ListFilesResponse]:  # noqa: N802
+        """Show the files of a job."""
+        found = await self._service.files(request.id)
+        for page in outbound.pages(map(outbound.file_to_wire, found), lambda files: pb.ListFilesResponse(files=files)):
+            yield page
+
+    @_stream
+    async def ReadFile(self, request: pb.ReadFileRequest) -> AsyncIterator[pb.ReadFileResponse]:  # noqa: N802
+        """Send a file of a job."""
+        content = self._service.file(request.id, read_text("path_text", request.path_text))
+        async with aclosing(cast("AsyncGenerator[bytes, None]", content)) as blocks:
+            async for block in blocks:
+                for piece in pieces(block):
+                    yield pb.ReadFileResponse(data=piece)
 
     @_stream
     async def FollowJob(self, request: pb.FollowJobRequest) -> AsyncIterator[pb.FollowJobResponse]:  # noqa: N802

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
 
-__all__ = ["call_value", "is_exact", "item_value", "job_value", "summary_value", "variable_value"]
+__all__ = ["call_value", "file_value", "is_exact", "item_value", "job_value", "summary_value", "variable_value"]
 
 _MAX_DEPTH = 60
 _MAX_PARTS = 100_000
@@ -26,6 +26,11 @@ def summary_value(summary: JobSummary) -> dict[str, Any]:
 def call_value(call: CallView) -> dict[str, Any]:
     """A call."""
     return asdict(call)
+
+
+def file_value(file: FileView) -> dict[str, Any]:
+    """A file of a job."""
+    return asdict(file)
 
 
 def item_value(index: int, item: ItemView) -> dict[str, Any]:

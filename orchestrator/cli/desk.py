@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 from orchestrator.api.limits import DEFAULT_NEWEST
 from orchestrator.api.socket_file import api_socket, is_answering
 from statek.exceptions import NotFound
-from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
 from statek.settings import StatekSettings
 
 if TYPE_CHECKING:
@@ -36,6 +36,14 @@ class Desk(Protocol):
 
     def variables(self, id_: str) -> list[VariableView]:
         """Its variables."""
+        ...
+
+    def files(self, id_: str) -> list[FileView]:
+        """Its files."""
+        ...
+
+    def file(self, id_: str, path: str) -> Iterator[bytes]:
+        """The content of one of its files."""
         ...
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
@@ -82,6 +90,18 @@ class StoreDesk:
     def variables(self, id_: str) -> list[VariableView]:
         """Its variables."""
         return self._ask(lambda inspection: inspection.variables(id_))
+
+    def files(self, id_: str) -> list[FileView]:
+        """Its files."""
+        return self._ask(lambda inspection: inspection.files(id_))
+
+    def file(self, id_: str, path: str) -> Iterator[bytes]:
+        """The content of one of its files; read at once, because the store is closed again meanwhile."""
+
+        async def read(inspection: Inspection) -> list[bytes]:
+            return [piece async for piece in inspection.file(id_, path)]
+
+        yield from self._ask(read)
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
         """Its finished items; no more will come while no service runs."""

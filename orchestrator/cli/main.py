@@ -73,6 +73,10 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
             from orchestrator.cli.commands.configuration import config
 
             return config(settings, terminal)
+        case "files":
+            from orchestrator.cli.commands.files import files
+
+            return files(options, settings, terminal)
         case "submit" | "cancel" | "calls":
             from orchestrator.cli.commands import controlling
 

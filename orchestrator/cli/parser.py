@@ -21,6 +21,7 @@ COMMANDS = {
     "jobs": "list jobs",
     "show": "show a job: code, console, calls, what changed",
     "locals": "show the variables of a job",
+    "files": "list the files that a job keeps in /work, or copy them",
     "logs": "print the steps of a job, on request as they come",
     "cancel": "end a job; what it did stays done",
     "calls": "calls whose outcome is not known",
@@ -80,8 +81,17 @@ def build_parser() -> argparse.ArgumentParser:
     jobs.add_argument(
         "--newest", type=_count, default=DEFAULT_NEWEST, metavar="N", help=f"how many (default {DEFAULT_NEWEST})"
     )
-    for name in ("show", "locals", "logs", "cancel"):
+    for name in ("show", "locals", "files", "logs", "cancel"):
         add(name).add_argument("id", metavar="ID", help="the job, for example j12")
+    files = commands.choices["files"]
+    files.add_argument("path", nargs="?", default="", metavar="PATH", help="one file, as the list shows it")
+    files.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="copy to this file; without PATH, all to this new folder",
+    )
     logs = commands.choices["logs"]
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the job is done")
     logs.add_argument("--start", type=_index, default=0, metavar="N", help="index of the first entry (default 0)")

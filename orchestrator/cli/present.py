@@ -6,12 +6,13 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from orchestrator.cli.terminal import printable, split_lines
-from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
 
 __all__ = [
     "call_lines",
     "call_rows",
     "closing_line",
+    "file_rows",
     "item_lines",
     "job_lines",
     "job_rows",
@@ -171,3 +172,8 @@ def variable_rows(variables: Sequence[VariableView]) -> list[str]:
     header = ("NAME", "FORM", "BYTES", "VALUE")
     rows = [(variable.name, variable.form, str(variable.size_bytes), variable.preview) for variable in variables]
     return table(header, rows)
+
+
+def file_rows(files: Sequence[FileView]) -> list[str]:
+    """A table of files."""
+    return table(("BYTES", "PATH"), [(str(file.size_bytes), file.path) for file in files])

@@ -6,18 +6,20 @@ The running service is one of these; the CLI makes one over a store that no serv
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 
 from orchestrator.engine.durability import Durability
+from orchestrator.engine.files import list_files, list_files_sync, read_file, read_file_sync
 from orchestrator.engine.jobs import JobRepository, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
 from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
 from statek.exceptions import InvalidRequest
-from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
 from statek.job_status import JobStatus
 
 __all__ = ["Inspection"]
@@ -86,6 +88,26 @@ class Inspection:
     def variables_sync(self, id_: str) -> list[VariableView]:
         """``variables`` for other threads than the event loop's."""
         return read_variables_sync(self._store, self._jobs, job_number(id_))
+
+    async def files(self, id_: str) -> list[FileView]:
+        """The files below ``/work`` of a job as of its newest commit."""
+        return await list_files(self._store, self._jobs, job_number(id_))
+
+    def files_sync(self, id_: str) -> list[FileView]:
+        """``files`` for other threads than the event loop's."""
+        return list_files_sync(self._store, self._jobs, job_number(id_))
+
+    def file(self, id_: str, path: str) -> AsyncIterator[bytes]:
+        """The content of one of these files, in pieces.
+
+        Raises:
+            NotFound: there is no such job, or it has no such file.
+        """
+        return read_file(self._store, self._jobs, job_number(id_), path)
+
+    def file_sync(self, id_: str, path: str) -> Iterator[bytes]:
+        """``file`` for other threads than the event loop's."""
+        return read_file_sync(self._store, self._jobs, job_number(id_), path)
 
     async def calls(self) -> list[CallView]:
         """Every call that is in doubt."""

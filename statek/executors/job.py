@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from statek.artifacts import FileSource, JobFiles
 from statek.executors.views import ItemView, JobView, VariableView
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
@@ -16,7 +17,7 @@ JobDef = JobDefinition
 """The documents' name of the frozen setup of one task."""
 
 
-class JobSource(Protocol):
+class JobSource(FileSource, Protocol):
     """Where a ``Job`` reads from: the service of this process."""
 
     def job_sync(self, id_: str) -> JobView:
@@ -83,6 +84,11 @@ class Job:
     def py_env(self) -> PyEnv:
         """The Python workspace."""
         return PyEnv(self._source.job_sync(self.id), self._source.variables_sync(self.id))
+
+    @property
+    def files(self) -> JobFiles:
+        """What it keeps in ``/work``: a mapping from path to ``FileView``, with ``read_bytes`` and ``copy_to``."""
+        return JobFiles(self.id, self._source)
 
     @property
     def chat_log(self) -> tuple[ItemView, ...]:

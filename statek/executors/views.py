@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CallView", "ItemView", "JobSummary", "JobView", "VariableView"]
+__all__ = ["CallView", "FileView", "ItemView", "JobSummary", "JobView", "VariableView"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,21 @@ class CallView:
     result: str
     idempotency_key: str
     target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """One file of ``/work`` as of the newest commit.
+
+    Attributes:
+        path: relative to ``/work``, with slashes; never absolute, without ``.`` and ``..``. The sandbox chose it.
+        size_bytes: its length.
+        mode: permission bits in the sandbox (0 to 0o777); nothing on the host follows them.
+    """
+
+    path: str
+    size_bytes: int
+    mode: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,20 @@ class GetVariablesRequest(_message.Message):
     id: str
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
+class ListFilesRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ReadFileRequest(_message.Message):
+    __slots__ = ("id", "path_text")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PATH_TEXT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    path_text: bytes
+    def __init__(self, id: _Optional[str] = ..., path_text: _Optional[bytes] = ...) -> None: ...
+
 class FollowJobRequest(_message.Message):
     __slots__ = ("id", "start")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +145,18 @@ class GetVariablesResponse(_message.Message):
     VARIABLES_FIELD_NUMBER: _ClassVar[int]
     variables: _containers.RepeatedCompositeFieldContainer[VariablePart]
     def __init__(self, variables: _Optional[_Iterable[_Union[VariablePart, _Mapping]]] = ...) -> None: ...
+
+class ListFilesResponse(_message.Message):
+    __slots__ = ("files",)
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[WorkFile]
+    def __init__(self, files: _Optional[_Iterable[_Union[WorkFile, _Mapping]]] = ...) -> None: ...
+
+class ReadFileResponse(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
 
 class FollowJobResponse(_message.Message):
     __slots__ = ("items", "next_index")
@@ -309,6 +335,16 @@ class VariablePart(_message.Message):
     value: bytes
     size_bytes: int
     def __init__(self, index: _Optional[int] = ..., name_text: _Optional[bytes] = ..., preview_text: _Optional[bytes] = ..., form: _Optional[str] = ..., value: _Optional[bytes] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class WorkFile(_message.Message):
+    __slots__ = ("path_text", "size_bytes", "mode")
+    PATH_TEXT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    path_text: bytes
+    size_bytes: int
+    mode: int
+    def __init__(self, path_text: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., mode: _Optional[int] = ...) -> None: ...
 
 class ErrorDetail(_message.Message):
     __slots__ = ("code", "message_text", "attributes")

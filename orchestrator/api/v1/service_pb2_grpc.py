@@ -55,6 +55,16 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetVariablesRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetVariablesResponse.FromString,
                 _registered_method=True)
+        self.ListFiles = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/ListFiles',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListFilesRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListFilesResponse.FromString,
+                _registered_method=True)
+        self.ReadFile = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/ReadFile',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileResponse.FromString,
+                _registered_method=True)
         self.FollowJob = channel.unary_stream(
                 '/orchestrator.api.v1.StatekService/FollowJob',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobRequest.SerializeToString,
@@ -114,6 +124,20 @@ class StatekServiceServicer:
 
     def GetVariables(self, request, context):
         """The variables of a job as of its newest commit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFiles(self, request, context):
+        """The files below /work of a job as of its newest commit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadFile(self, request, context):
+        """The content of one of these files.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,6 +207,16 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.GetVariables,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetVariablesRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetVariablesResponse.SerializeToString,
+            ),
+            'ListFiles': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListFiles,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListFilesRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListFilesResponse.SerializeToString,
+            ),
+            'ReadFile': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadFile,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileResponse.SerializeToString,
             ),
             'FollowJob': grpc.unary_stream_rpc_method_handler(
                     servicer.FollowJob,
@@ -324,6 +358,60 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/GetVariables',
             orchestrator_dot_api_dot_v1_dot_service__pb2.GetVariablesRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.GetVariablesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/ListFiles',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListFilesRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/ReadFile',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

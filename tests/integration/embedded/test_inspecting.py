@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import statek
@@ -90,3 +91,11 @@ def test_a_job_that_fails_says_why(settings: StatekSettings) -> None:
         "model",
         "the script has 0 replies (turns 0 to -1), turn 0 of job j1 needs another one",
     )
+
+
+def test_files_in_work_can_be_read_and_copied(settings: StatekSettings, tmp_path: Path) -> None:
+    script = ["```python\nimport os\nos.mkdir('out')\nopen('out/a.txt', 'w').write('kept')\nexit()\n```"]
+    _, job = run(settings, replies=script)
+    assert {path: file.size_bytes for path, file in job.files.items()} == {"out/a.txt": 4}
+    assert job.files.read_bytes("out/a.txt") == b"kept"
+    assert [path.read_text() for path in job.files.copy_to(tmp_path / "copy")] == ["kept"]
