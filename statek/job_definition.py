@@ -16,6 +16,7 @@ from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty, parse_model
 from statek.exceptions import InvalidRequest
 from statek.prompt_config import check_metadata, format_system_prompt, make_system_prompt, parse_temperature
+from statek.static_policy import StaticPolicy
 from statek.warmup import WarmupBlock, WarmupCall
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _FRAMEWORK_KEYS = frozenset(
     {
         "MODEL", "PROVIDER", "TEMPERATURE", "CHAT_STYLE", "DESCRIPTION", "LLM_TOOLS_SCOPE", "DEFAULT_DIFFICULTY",
         "POST_PROCESSORS", "AUTO_LANG_RULE", "AUTO_LANG_HINT", "EXTRA_RESOURCES", "REASONING",
+        "STATIC_POLICY",
     }
 )  # fmt: skip
 """Metadata for STATEK itself; every other key is an option of the model request."""
@@ -97,6 +99,12 @@ class JobDefinition:
         """TEMPERATURE, 0 to 1; None for the provider's default."""
         text = self.metadata.get("TEMPERATURE")
         return None if text is None else parse_temperature(text)
+
+    @property
+    def static_policy(self) -> StaticPolicy | None:
+        """STATIC_POLICY; None for the setting's."""
+        text = self.metadata.get("STATIC_POLICY")
+        return None if text is None else StaticPolicy.parse(text)
 
     @property
     def model_options(self) -> dict[str, str]:

@@ -18,6 +18,7 @@ from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty, parse_difficulties, parse_model
 from statek.doc_format import format_brief, format_detailed
 from statek.exceptions import ConfigurationError, InvalidRequest
+from statek.static_policy import StaticPolicy
 from statek.tools import ToolDef
 
 __all__ = [
@@ -229,6 +230,8 @@ def check_metadata(key: str, value: str) -> None:
         ChatStyle.parse(value)
     elif key == "DEFAULT_DIFFICULTY":
         TaskDifficulty.parse(value)
+    elif key == "STATIC_POLICY":
+        StaticPolicy.parse(value)
 
 
 def parse_prompt_file(path: Path | str) -> PromptDef:

@@ -32,6 +32,7 @@ from statek.access import DefaultAcl
 from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
 from statek.exceptions import ConfigurationError
+from statek.static_policy import StaticPolicy
 
 __all__ = [
     "SETTINGS_FILE",
@@ -132,6 +133,14 @@ class StatekSettings:
         ),
     )
     strict_acl: bool = field(default=False, metadata=_about(boolean, "Whether every class needs a STATEK-ACL."))
+
+    static_policy: StaticPolicy = field(
+        default=StaticPolicy.ADVISE,
+        metadata=_about(
+            parsed(StaticPolicy.parse),
+            "off, advise or enforce: what is done about code that cannot work in a sandbox. No boundary.",
+        ),
+    )
 
     # The service.
     data_dir: Path = field(

@@ -157,7 +157,7 @@ class JobDriver:
             parsed = await asyncio.to_thread(job.style.parse_reply, reply.text)
         else:
             parsed = job.style.parse_reply(reply.text)
-        refusal = refuse_code(parsed)
+        refusal = refuse_code(parsed) or await self._steps.refuse_by_policy(job, parsed.code)
         if refusal is not None:
             refused = partial(self._write_reply, reply, parsed.code, begun=False)
             return await self._steps.commit_refused(job, refusal, refused)

@@ -22,12 +22,14 @@ from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
 from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
 from orchestrator.engine.requests import item_messages
+from orchestrator.engine.static_advice import examine
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec, Workspace
 from statek import durable
 from statek.executors.decision import Event, InDoubt, StepDied, StepEnded, StepLost
 from statek.settings import StatekSettings
+from statek.static_policy import VIOLATION, StaticPolicy
 from statek.styles import NO_CODE_MESSAGE, ParsedReply
 
 __all__ = ["StepRunner", "now_us", "refuse_code"]
@@ -93,6 +95,9 @@ class StepRunner:
         journal, job.journal = job.journal, None
         assert journal is not None
         console = Console(self._console_bytes(), listener=job.listener)
+        if source.kind == "reply" and self._static_policy(job) is StaticPolicy.ADVISE:
+            for finding in await examine(source.code, StaticPolicy.ADVISE):
+                console.note(finding.note())
         gateway = self._gateway(job, source, journal, console)
         try:
             end = await sandbox.run_step(self._input(job, source, journal), gateway)
@@ -220,6 +225,16 @@ class StepRunner:
         await self._durability.commit(partial(self._write_end, job, new, outcome))
         self._remember(job, source, outcome)
         return StepEnded(end.outcome is Outcome.EXIT, error, source.kind == "warmup")
+
+    async def refuse_by_policy(self, job: ActiveJob, code: str) -> str | None:
+        """Why the job's static policy does not let this code run; None where it does, or only advises."""
+        if self._static_policy(job) is not StaticPolicy.ENFORCE:
+            return None
+        findings = await examine(code, StaticPolicy.ENFORCE)
+        return f"{VIOLATION}: {'; '.join(finding.refusal() for finding in findings)}" if findings else None
+
+    def _static_policy(self, job: ActiveJob) -> StaticPolicy:
+        return job.definition.static_policy or self._settings.static_policy
 
     async def commit_refused(self, job: ActiveJob, refusal: str, write_reply: Callable[[], None]) -> Event:
         """Write a reply that is not run together with its end: no sandbox is needed to say so.
