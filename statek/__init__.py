@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from statek.agents.agent import Agent, SupervisedAgent
     from statek.chat_style import ChatStyle
+    from statek.exceptions import JobExit, LLM_HarnessError
+    from statek.harness import LLM_Harness, get_llm_harness
     from statek.prompt_config import make_system_prompt
     from statek.runner import start_statek, start_statek_async
     from statek.runtime import close, init, open_prefix
@@ -24,12 +26,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "ChatStyle",
+    "JobExit",
+    "LLM_Harness",
+    "LLM_HarnessError",
     "StatekClientAPI",
     "StatekSettings",
     "SupervisedAgent",
     "ToolContext",
     "close",
     "current_tool_context",
+    "get_llm_harness",
     "get_statek_settings",
     "init",
     "make_system_prompt",
@@ -43,12 +49,16 @@ __all__ = [
 _HOMES = {
     "Agent": "statek.agents.agent",
     "ChatStyle": "statek.chat_style",
+    "JobExit": "statek.exceptions",
+    "LLM_Harness": "statek.harness",
+    "LLM_HarnessError": "statek.exceptions",
     "StatekClientAPI": "statek.statek_client_api",
     "StatekSettings": "statek.settings",
     "SupervisedAgent": "statek.agents.agent",
     "ToolContext": "statek.tools",
     "close": "statek.runtime",
     "current_tool_context": "statek.tools",
+    "get_llm_harness": "statek.harness",
     "get_statek_settings": "statek.settings",
     "init": "statek.runtime",
     "make_system_prompt": "statek.prompt_config",

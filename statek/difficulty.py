@@ -19,6 +19,16 @@ class TaskDifficulty(enum.Enum):
     MEDIUM = "M"
     HIGH = "H"
 
+    @property
+    def level(self) -> int:
+        """0, 1 or 2: higher is harder."""
+        return list(TaskDifficulty).index(self)
+
+    def next_level(self) -> TaskDifficulty | None:
+        """The next harder one; None for the hardest."""
+        levels = list(TaskDifficulty)
+        return levels[self.level + 1] if self.level + 1 < len(levels) else None
+
     @classmethod
     def parse(cls, text: str | TaskDifficulty) -> TaskDifficulty:
         """The difficulty of that letter or name, in any letter case.

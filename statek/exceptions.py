@@ -9,6 +9,8 @@ Named by whose fault it is::
     │   └── UnstorableValue     ... a value that the durable store cannot hold unchanged
     ├── AccessDenied            the caller lacks a grant; names the rule that decided
     ├── LimitExceeded           a limit spoke; carries its name, value and usage
+    ├── JobFailed               a job ended by failure; given to error handlers
+    │   └── LLM_HarnessError    ... because a limit of the harness spoke
     ├── StaleObjectError        a durable object changed since the code read it
     ├── ModelError              the model provider
     ├── ToolError               a tool raised; carries type name and message as data
@@ -24,6 +26,8 @@ Named by whose fault it is::
     └── InternalError           our bug: please report
 
 Each class has a stable ``code`` that the API, the CLI and the logs use.
+
+``JobExit`` stands outside: it is not an error but how a tool ends the job that called it.
 """
 
 from __future__ import annotations
@@ -34,6 +38,9 @@ __all__ = [
     "DivergenceError",
     "InternalError",
     "InvalidRequest",
+    "JobExit",
+    "JobFailed",
+    "LLM_HarnessError",
     "LimitExceeded",
     "ModelError",
     "NotFound",
@@ -123,6 +130,41 @@ class LimitExceeded(StatekError):
         self.limit = limit
         self.value = value
         self.usage = usage
+
+
+class JobFailed(StatekError):
+    """A job ended by failure; what its error handlers get.
+
+    Attributes:
+        kind: as in ``job.error.kind``.
+    """
+
+    code = "job_failed"
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class LLM_HarnessError(JobFailed):  # noqa: N801 -- the documented name
+    """A limit of the harness ended the job."""
+
+    code = "harness"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="limit")
+
+
+class JobExit(Exception):
+    """Raised by a tool: the call succeeded and the job ends with this status, as by ``exit(status)``.
+
+    Attributes:
+        status: what becomes the job's exit status; a value that can cross into the sandbox.
+    """
+
+    def __init__(self, status: object = None) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class StaleObjectError(StatekError):

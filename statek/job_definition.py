@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty, parse_model
 from statek.exceptions import InvalidRequest
+from statek.harness import HARNESS_KEYS
 from statek.prompt_config import check_metadata, format_system_prompt, make_system_prompt, parse_temperature
 from statek.static_policy import StaticPolicy
 from statek.warmup import WarmupBlock, WarmupCall
@@ -29,7 +30,7 @@ _FRAMEWORK_KEYS = frozenset(
     {
         "MODEL", "PROVIDER", "TEMPERATURE", "CHAT_STYLE", "DESCRIPTION", "LLM_TOOLS_SCOPE", "DEFAULT_DIFFICULTY",
         "POST_PROCESSORS", "AUTO_LANG_RULE", "AUTO_LANG_HINT", "EXTRA_RESOURCES", "REASONING",
-        "STATIC_POLICY",
+        "STATIC_POLICY", *HARNESS_KEYS,
     }
 )  # fmt: skip
 """Metadata for STATEK itself; every other key is an option of the model request."""

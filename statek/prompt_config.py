@@ -18,6 +18,7 @@ from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty, parse_difficulties, parse_model
 from statek.doc_format import format_brief, format_detailed
 from statek.exceptions import ConfigurationError, InvalidRequest
+from statek.harness import HARNESS_KEYS, parse_harness_value
 from statek.static_policy import StaticPolicy
 from statek.tools import ToolDef
 
@@ -232,6 +233,8 @@ def check_metadata(key: str, value: str) -> None:
         TaskDifficulty.parse(value)
     elif key == "STATIC_POLICY":
         StaticPolicy.parse(value)
+    elif key in HARNESS_KEYS:
+        parse_harness_value(key, value)
 
 
 def parse_prompt_file(path: Path | str) -> PromptDef:

@@ -59,7 +59,12 @@ class JobRecord:
         exit_status: graph form of what was passed to exit(...), None while there is none.
         cancel_requested: reason given by whoever cancelled, empty otherwise.
         tier, image_digest: of the last runner that ran a step.
+        difficulty: letter of the TaskDifficulty that it was raised to; empty while it has its first one.
+        num_completions: how often a user message made it go on after it was done.
     """
+
+    difficulty = ""
+    num_completions = 0
 
     def __init__(
         self, number: int, tenant: str, role: str, principal: str, definition: str, created_us: int, grants: Any
@@ -93,6 +98,8 @@ class JobRecord:
         self.cancel_requested = ""
         self.tier = ""
         self.image_digest = ""
+        self.difficulty = ""
+        self.num_completions = 0
 
 
 @memo(id="statek.ChatItemRecord")

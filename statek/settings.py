@@ -124,6 +124,11 @@ class StatekSettings:
         default=None, metadata=_about(optional(integer(1)), "Input and output tokens of one job.")
     )
 
+    limit_extension_per_completion: float = field(
+        default=1.0,
+        metadata=_about(seconds(0.0), "Share of a limit that each user message to a finished job adds to it."),
+    )
+
     # What jobs may reach.
     default_acl: DefaultAcl = field(
         default=DefaultAcl.DENY,

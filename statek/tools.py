@@ -23,6 +23,7 @@ from statek.chat_style import ChatStyle
 from statek.doc_format import format_body, format_signature
 from statek.docstring import DocItem, parse_docstring
 from statek.exceptions import InvalidRequest, LimitExceeded
+from statek.job_control import JobControl
 
 __all__ = [
     "BoundArguments",
@@ -79,6 +80,7 @@ class ToolContext:
         deadline: when the caller gives up, in seconds of ``time.monotonic``; None for no limit.
         progress: shows a line to whoever watches the job.
         store: runs a function on the store thread in one atomic block and gives its result.
+        job: what the tool may do with its own job; None where it serves none (tests, reconcile by hand).
     """
 
     job_id: str
@@ -88,6 +90,7 @@ class ToolContext:
     deadline: float | None = None
     progress: Callable[[str], None] = field(default=lambda _text: None)
     store: Callable[[Callable[[], Any]], Any] = field(default=lambda function: function())
+    job: JobControl | None = None
 
 
 _current: ContextVar[ToolContext] = ContextVar("statek_tool_context")

@@ -11,18 +11,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.engine.job_control import current_difficulty
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.journal import Journal
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace
 from orchestrator.engine.objects import ObjectGateway
-from orchestrator.engine.requests import item_messages, opening_messages
+from orchestrator.engine.requests import item_messages, opening_messages, system_message
 from statek.access import Policy
 from statek.agents.agent import Agent
-from statek.executors.decision import HarnessLimits, JobView
+from statek.difficulty import TaskDifficulty
+from statek.executors.decision import JobView
+from statek.harness import LLM_Harness, harness_from_metadata
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
 from statek.packing import unpack
 from statek.records import ChatItemRecord, JobRecord
+from statek.settings import StatekSettings
 from statek.styles import Style, style_for
 from statek.tools import ToolDef
 
@@ -72,6 +76,8 @@ class ActiveJob:
         journal: of the run that has begun and not started yet.
         view: the durable facts for the decision.
         unread: index of the first chat item that ``messages`` does not have yet; see ``read_page``.
+        difficulty: in force; chooses the model and the sections of the system prompt.
+        prompted: the difficulty that the system message in ``messages`` is for.
     """
 
     number: int
@@ -84,7 +90,7 @@ class ActiveJob:
     tools: Mapping[str, ToolDef]
     policy: Policy
     objects: ObjectGateway
-    limits: HarnessLimits
+    limits: LLM_Harness
     messages: list[dict[str, Any]]
     head: PlacedWorkspace
     head_seq: int
@@ -95,6 +101,8 @@ class ActiveJob:
     turn: int = 0
     unread: int = 0
     listener: Callable[[str, str], None] | None = field(default=None)
+    difficulty: TaskDifficulty = TaskDifficulty.MEDIUM
+    prompted: TaskDifficulty = TaskDifficulty.MEDIUM
 
     def refresh(self) -> JobView:
         """Read the facts of the decision again (store thread)."""
@@ -115,10 +123,18 @@ class ActiveJob:
             cancel_requested=record.cancel_requested,
             exited=record.exit_status is not None,
             warmup_failure=_warmup_failure(record) if item is None else "",
+            completions=record.num_completions,
             limits=self.limits,
         )
         self.turn = record.turns
+        self.difficulty = current_difficulty(record, self.definition)
         return self.view
+
+    def renew_prompt(self) -> None:
+        """Make the system message that of the difficulty in force."""
+        if self.prompted is not self.difficulty:
+            self.messages[0] = system_message(self.definition.system_prompt(self.agent, self.difficulty))
+            self.prompted = self.difficulty
 
     def read_page(self) -> bool:
         """Render some more of the chat log into ``messages`` (store thread); whether there is more.
@@ -171,19 +187,19 @@ def load_active_job(
     agent: Agent,
     policy: Policy,
     objects: ObjectGateway,
-    limits: HarnessLimits,
-    xml_box_console: str | None = None,
+    settings: StatekSettings,
 ) -> ActiveJob:
     """Build an active job from its records (store thread); its messages are to be read by ``read_page``."""
     definition = JobDefinition.from_json(record.definition)
-    style = style_for(definition.chat_style, xml_box_console=xml_box_console)
+    style = style_for(definition.chat_style, xml_box_console=settings.xml_box_console)
     tools = {tool.name: tool for tool in definition.resolve_tools(agent)}
     chat, first_step, opening = record.chat, 0, []
     while first_step < len(chat) and not chat[first_step].step:
         if chat[first_step].kind == "user":
             opening.append(unpack(chat[first_step].text))
         first_step += 1
-    messages = opening_messages(definition.system_prompt(agent), opening)
+    difficulty = current_difficulty(record, definition)
+    messages = opening_messages(definition.system_prompt(agent, difficulty), opening)
     head_seq = len(record.commits) - 1
     job = ActiveJob(
         number=record.number,
@@ -196,12 +212,13 @@ def load_active_job(
         tools=tools,
         policy=policy,
         objects=objects,
-        limits=limits,
+        limits=harness_from_metadata(agent.get_llm_harness(settings), definition.metadata),
         messages=messages,
         head=jobs.workspace(record, head_seq),
         head_seq=head_seq,
         view=JobView(JobStatus[record.status]),
         unread=first_step,
+        prompted=difficulty,
     )
     if record.current is not None:
         job.current = job.source_of(record.current)

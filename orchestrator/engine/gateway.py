@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,16 +30,20 @@ from orchestrator.engine.objects.failures import ApplicationFailure, failure_ans
 from orchestrator.engine.tool_runner import ToolNotStarted, ToolRunner, ToolTimeout
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
 from statek.access import AccessRequest, Decision, Policy, ResourceKind, decide
-from statek.exceptions import LimitExceeded, StoreError
+from statek.exceptions import JobExit, LimitExceeded, StoreError
+from statek.job_control import JobControl
 from statek.records import ChatItemRecord, JobRecord
 from statek.tools import NotHappened, ToolContext, ToolDef, bind_arguments, tool_context
 
-__all__ = ["CallInDoubt", "Diverged", "StepAborted", "StepGateway", "StepScope"]
+__all__ = ["EXIT_TYPE", "CallInDoubt", "Diverged", "StepAborted", "StepGateway", "StepScope"]
 
 _log = logging.getLogger("statek.gateway")
 
 _READ_OPERATIONS = frozenset({"page", "get", "contains"})
 """Collection operations that change nothing (docs/handles.md)."""
+
+EXIT_TYPE = JobExit.__name__
+"""Error type of an answer that ends the job; its value is the status. The executor ends the step at it."""
 
 MAX_JOURNAL_BYTES = 32 << 20
 """What the answers and arguments of one step may add to its journal; later calls are refused."""
@@ -83,6 +87,7 @@ class StepScope:
         policy: for which agent access is decided, under which settings.
         hidden_block: whether the step is a hidden warmup block.
         objects: the job's durable objects.
+        control: what tools may do with the job.
     """
 
     record: JobRecord
@@ -95,6 +100,7 @@ class StepScope:
     policy: Policy
     hidden_block: bool
     objects: ObjectGateway
+    control: JobControl
 
 
 class StepGateway:
@@ -168,7 +174,7 @@ class StepGateway:
         def apply() -> CallAnswer:
             target = self._scope.objects.label(request.handle)
             answer = perform()
-            if answer.error_type:
+            if answer.error_type and answer.error_type != EXIT_TYPE:
                 raise _RolledBack(answer, target)
             self._journal.record_call(key, answer, effect, args=request.args, target=target)
             if effect == "store":
@@ -244,8 +250,8 @@ class StepGateway:
         try:
             bound = bind_arguments(tool, positional, keywords)
             with tool_context(self._context("")):
-                value = run_application(partial(tool.function, *bound.args, **bound.kwargs))
-            return self._scope.objects.answer(value)
+                value = run_application(partial(_value_or_exit, tool.function, bound.args, bound.kwargs))
+            return self._answer(value)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 -- a tool's exception is an answer
@@ -277,13 +283,20 @@ class StepGateway:
             idempotency_key=key,
             progress=self._console.progress,
             store=self._store.write_sync,
+            job=scope.control,
         )
+
+    def _answer(self, value: Any) -> CallAnswer:
+        """The answer of a tool that gave a value, or raised JobExit (store thread)."""
+        if isinstance(value, JobExit):
+            return replace(self._scope.objects.answer(value.status), error_type=EXIT_TYPE)
+        return self._scope.objects.answer(value)
 
     async def _answer_of(
         self, tool: ToolDef, call: Callable[[], Any], key: str, *, reconciles: bool = False
     ) -> CallAnswer:
         """Run a tool, or its reconcile, outside the store and turn what it gives or raises into an answer."""
-        scope = self._scope
+        value: Any
         try:
             value = await self._tool_runner.run(tool, call, self._context(key))
         except ToolTimeout as error:
@@ -294,12 +307,14 @@ class StepGateway:
             return _timeout_answer(error)
         except StoreError:
             raise
+        except JobExit as stop:
+            value = stop
         except Exception as error:
             if reconciles and isinstance(error, NotHappened):
                 raise
             return _error_answer(error)
         try:
-            return await self._store.write(partial(scope.objects.answer, value))
+            return await self._store.write(partial(self._answer, value))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 -- what it gave cannot cross; the call was made all the same
@@ -367,6 +382,14 @@ class StepGateway:
             _log.warning("reconcile of %s failed: %s", recorded.key, answer.error_message)
             raise CallInDoubt(recorded)
         return answer
+
+
+def _value_or_exit(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """What a tool gives, a JobExit that it raises included: ending the job is no failure of the tool."""
+    try:
+        return function(*args, **kwargs)
+    except JobExit as stop:
+        return stop
 
 
 def _error_answer(error: Exception) -> CallAnswer:

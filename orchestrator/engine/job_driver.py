@@ -141,8 +141,9 @@ class JobDriver:
     async def _think(self) -> Event:
         """Ask the model and make its reply the step in flight."""
         job = self.job
+        job.renew_prompt()
         request = ModelRequest(
-            model=job.definition.model,
+            model=job.definition.model_for(job.difficulty),
             messages=tuple(job.messages),
             temperature=job.definition.temperature,
             job_id=job_id(job.number),
@@ -307,6 +308,8 @@ class JobDriver:
         reason = finish.failure.value if finish.failure else ""
 
         def write() -> None:
+            if finish.failure is FailureKind.LIMIT:
+                self._jobs.record_harness_error(self.job.record, finish.message, now_us())
             self._jobs.finish(self.job.record, now_us(), failure=failure, reason=reason)
             self.job.objects.close()
 

@@ -23,7 +23,7 @@ from orchestrator.engine.objects.grants import Grants
 from orchestrator.sandboxes.step import Workspace
 from sandbox_runner.wire import values
 from statek import durable
-from statek.exceptions import InvalidRequest, NotFound, StoreDamaged
+from statek.exceptions import InvalidRequest, LLM_HarnessError, NotFound, StoreDamaged
 from statek.job_status import JobStatus, check_transition
 from statek.packing import join_pieces, pack, packed_pieces, pieces_of, split_pieces, unpack
 from statek.records import ChatItemRecord, CommitRecord, JobRecord, ServiceRecord
@@ -337,6 +337,13 @@ class JobRepository:
         record.status = status.value
         record.reason = reason
         record.changed_us = now_us
+
+    def record_harness_error(self, record: JobRecord, message: str, now_us: int) -> None:
+        """Say on the console, in the chat log and as exit status that a limit of the harness ends the job."""
+        item = self.add_message(record, "system", f"{LLM_HarnessError.__name__}: {message}", now_us)
+        item.console = pack([["error", f"{LLM_HarnessError.__name__}: {message}"]])
+        item.outcome = pack({"outcome": "error", "type": LLM_HarnessError.__name__, "message": message})
+        record.exit_status = packed_pieces(split_pieces(values.encode(f"Error: {message}")))
 
     def finish(self, record: JobRecord, now_us: int, *, failure: dict[str, str] | None, reason: str = "") -> None:
         """End the job."""

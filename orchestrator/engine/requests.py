@@ -11,7 +11,7 @@ from typing import Any
 
 from statek.styles import Style
 
-__all__ = ["OPENING_MESSAGE", "item_messages", "opening_messages"]
+__all__ = ["OPENING_MESSAGE", "item_messages", "opening_messages", "system_message"]
 
 OPENING_MESSAGE = "The workspace is ready. Begin."
 """Sent when a job has no user message of its own: several providers refuse a request without one."""
@@ -25,7 +25,12 @@ _MODEL_VISIBLE = frozenset({"print", "echo", "error", "stream", "note"})
 def opening_messages(system_prompt: str, user_texts: Sequence[str]) -> list[Message]:
     """The messages before the first step: system prompt and what the user said first."""
     opening = "\n".join(user_texts) or OPENING_MESSAGE
-    return [{"role": "system", "content": system_prompt}, {"role": "user", "content": opening}]
+    return [system_message(system_prompt), {"role": "user", "content": opening}]
+
+
+def system_message(system_prompt: str) -> Message:
+    """The first message of every request."""
+    return {"role": "system", "content": system_prompt}
 
 
 def item_messages(style: Style, kind: str, text: str, code: str, console: Iterable[Sequence[str]]) -> list[Message]:

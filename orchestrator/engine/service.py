@@ -30,7 +30,7 @@ from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
-from statek.executors.decision import FailureKind, HarnessLimits
+from statek.executors.decision import FailureKind
 from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
 from statek.model import Model
@@ -173,8 +173,7 @@ class Service(Inspection):
             agent=agent,
             policy=policy,
             objects=ObjectGateway(record.grants, policy=policy),
-            limits=self._limits(),
-            xml_box_console=self._settings.xml_box_console,
+            settings=self._settings,
         )
 
     def _agent(self, role: str) -> Agent:
@@ -188,13 +187,6 @@ class Service(Inspection):
         except KeyError:
             known = ", ".join(sorted(self._agents)) or "none"
             raise NotFound(f"agent {role!r} is not registered with this service; registered: {known}") from None
-
-    def _limits(self) -> HarnessLimits:
-        """The harness limits in force."""
-        settings = self._settings
-        return HarnessLimits(
-            settings.max_turns, settings.max_exceptions, settings.max_consecutive_exceptions, settings.max_token_usage
-        )
 
     async def _stall(self, number: int, reason: str) -> None:
         """Note that a job cannot go on now, and try it again later; one that was cancelled ends here."""

@@ -17,7 +17,8 @@ from typing import Any
 from orchestrator.engine.active_job import ActiveJob, StepSource
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
-from orchestrator.engine.gateway import CallInDoubt, Diverged, StepGateway, StepScope
+from orchestrator.engine.gateway import EXIT_TYPE, CallInDoubt, Diverged, StepGateway, StepScope
+from orchestrator.engine.job_control import EngineJobControl
 from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
 from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
@@ -156,6 +157,7 @@ class StepRunner:
             policy=job.policy,
             hidden_block=source.hidden,
             objects=job.objects,
+            control=EngineJobControl(job.record, definition=job.definition, store=self._store),
         )
         return StepGateway(
             scope, journal, console, durability=self._durability, jobs=self._jobs, tool_runner=self._tool_runner
@@ -333,4 +335,4 @@ def _became(answer: Any) -> str:
     """What became of a call, for the console."""
     if answer is None:
         return "is in doubt"
-    return f"raised {answer.error_type}" if answer.error_type else "succeeded"
+    return f"raised {answer.error_type}" if answer.error_type not in {"", EXIT_TYPE} else "succeeded"

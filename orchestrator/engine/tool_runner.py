@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from statek.exceptions import ToolError
+from statek.exceptions import JobExit, ToolError
 from statek.tools import ToolContext, ToolDef, tool_context
 
 __all__ = ["ToolNotStarted", "ToolRunner", "ToolTimeout"]
@@ -84,12 +84,15 @@ class ToolRunner:
         Raises:
             ToolTimeout: no answer in time (after the declared retries).
             ToolNotStarted: it was not begun in time, too many blocking tools run or hang.
+            JobExit: the tool ends the job.
             Exception: whatever the tool raised last; ``ToolError`` for what is no ``Exception``.
         """
         attempts = 1 + tool.retries
         for attempt in range(1, attempts + 1):
             try:
                 return await self._once(tool, call, context)
+            except JobExit:
+                raise  # no failure: there is nothing to try again
             except Exception as error:
                 if attempt == attempts:
                     raise

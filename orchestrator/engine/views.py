@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from orchestrator.engine.active_job import PAGE_SECONDS
+from orchestrator.engine.gateway import EXIT_TYPE
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal, RecordedCall
 from sandbox_runner.wire import values
@@ -93,7 +94,7 @@ def call_view(job: str, step: int, call: RecordedCall) -> CallView:
     answer = call.answer
     if answer is None:
         state, result = "in doubt", ""
-    elif answer.error_type:
+    elif answer.error_type and answer.error_type != EXIT_TYPE:
         state, result = "failed", f"{answer.error_type}: {answer.error_message}"[:500]
     else:
         state, result = "done", short(answer.value)

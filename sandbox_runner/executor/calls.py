@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from sandbox_runner.executor.errors import LimitExceeded, make_error
+from sandbox_runner.executor.errors import LimitExceeded, StepExit, make_error
 from sandbox_runner.executor.link import Link
 from sandbox_runner.wire.frames import CallResult, HostCall, ToolSpec
 from sandbox_runner.wire.values import GraphError, Handle, UnsupportedValue, encode
@@ -21,6 +21,7 @@ from sandbox_runner.wire.values import GraphError, Handle, UnsupportedValue, enc
 __all__ = ["GET_ATTRIBUTE", "ITEM", "METHOD", "SET_ATTRIBUTE", "TOOL", "Caller", "ToolCallable", "parse_signature"]
 
 TOOL, METHOD, GET_ATTRIBUTE, SET_ATTRIBUTE, ITEM = 1, 2, 3, 4, 5
+EXIT_TYPE = "JobExit"  # error type of an answer that ends the step and the job with its value
 _HEADROOM = 8 << 10  # of a frame, for everything that is not the arguments
 _PLACE = re.compile(r"value\[(0|1)\]\[((?:[^\[\]'\"]|'[^']*'|\"[^\"]*\")*)\](.*)", re.DOTALL)
 
@@ -83,6 +84,7 @@ class Caller:
 
         Raises:
             RuntimeError: no step is running.
+            StepExit: the tool ends the job.
             LimitExceeded: too many calls in this step.
             Exception: whatever the host answered.
         """
@@ -98,6 +100,8 @@ class Caller:
             if not isinstance(answer, CallResult) or (answer.step, answer.call) != (step, self._number):
                 os._exit(70)  # the two sides no longer agree: nothing sensible can follow
             value = self.from_answer(answer.value, answer.handles)
+        if answer.error_type == EXIT_TYPE:
+            raise StepExit(value)
         if answer.error_type:
             raise make_error(answer.error_type, answer.error_message)
         return value

@@ -12,6 +12,7 @@ from typing import Any
 from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
 from statek.exceptions import InvalidRequest
+from statek.harness import LLM_Harness, get_llm_harness
 from statek.job_definition import JobDefinition
 from statek.prompt_config import PromptDef, SystemPrompt, check_metadata, format_system_prompt, make_system_prompt
 from statek.prompt_config import parse_prompt_file as _parse_prompt_file
@@ -220,6 +221,10 @@ class Agent:
         )
 
     # ----------------------------------------------------------------------------------------- jobs
+
+    def get_llm_harness(self, settings: StatekSettings) -> LLM_Harness:
+        """The limits of this agent's jobs; subclasses override it. Metadata (``MAX_TURNS`` ...) goes before it."""
+        return get_llm_harness(settings)
 
     def create_job_def(
         self,

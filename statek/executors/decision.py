@@ -8,8 +8,9 @@ the job loop.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from statek.harness import LLM_Harness
 from statek.job_status import JobStatus
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "ExecuteAgain",
     "FailureKind",
     "Finish",
-    "HarnessLimits",
     "InDoubt",
     "JobView",
     "ModelFailed",
@@ -52,23 +52,6 @@ class FailureKind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class HarnessLimits:
-    """When the harness ends a job; None is no limit.
-
-    Attributes:
-        max_turns: model turns.
-        max_exceptions: steps that ended with an error, in all.
-        max_consecutive_exceptions: such steps in a row.
-        max_tokens: input and output tokens.
-    """
-
-    max_turns: int | None = 100
-    max_exceptions: int | None = 50
-    max_consecutive_exceptions: int | None = 10
-    max_tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class JobView:
     """The durable facts of a job that a decision may depend on.
 
@@ -84,7 +67,8 @@ class JobView:
         cancel_requested: reason of a cancellation, empty for none.
         exited: exit(...) was called; the job's end itself may not have been written.
         warmup_failure: why the newest warmup block failed, empty for none; likewise.
-        limits: harness limits in force.
+        completions: how often a user message made it go on after it was done.
+        limits: harness limits, before their extension by completions.
     """
 
     status: JobStatus
@@ -101,7 +85,8 @@ class JobView:
     cancel_requested: str = ""
     exited: bool = False
     warmup_failure: str = ""
-    limits: HarnessLimits = HarnessLimits()
+    completions: int = 0
+    limits: LLM_Harness = field(default_factory=LLM_Harness)
 
 
 # ------------------------------------------------------------------------------------------- events
@@ -296,14 +281,15 @@ def _next_step(job: JobView) -> Command:
 
 def _exceeded(job: JobView) -> str:
     """Name the harness limit that a further turn would exceed; empty when none."""
-    limits = job.limits
+    limits = job.limits.after(job.completions)
     checks = (
-        ("max_turns", limits.max_turns, job.turns),
+        ("max_turns", limits.max_turns, job.turns + 1),  # the turn that would follow
         ("max_exceptions", limits.max_exceptions, job.exceptions),
         ("max_consecutive_exceptions", limits.max_consecutive_exceptions, job.consecutive_exceptions),
-        ("max_token_usage", limits.max_tokens, job.tokens),
+        ("max_token_usage", limits.max_token_usage, job.tokens + 1),
     )
-    for name, limit, usage in checks:
-        if limit is not None and usage >= limit:
+    for name, limit, needed in checks:
+        if limit is not None and needed > limit:
+            usage = needed - 1 if name in {"max_turns", "max_token_usage"} else needed
             return f"limit {name} is {limit}, the job has used {usage}"
     return ""

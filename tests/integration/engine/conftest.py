@@ -74,11 +74,12 @@ def open_with(tmp_path: Path) -> Open:
         tools: Sequence[Any] = (),
         warmup: str | None = None,
         metadata: dict[str, str] | None = None,
+        prompt: str = "Work.",
         **settings: Any,
     ) -> AsyncIterator[Service]:
         agent = SupervisedAgent(
             role="helper",
-            _system_prompt="Work.",
+            _system_prompt=prompt,
             _tools=list(tools),
             _metadata={"MODEL": "scripted/test", **(metadata or {})},
             warmup_def=warmup,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from statek.executors.decision import (
@@ -10,7 +12,6 @@ from statek.executors.decision import (
     ExecuteAgain,
     FailureKind,
     Finish,
-    HarnessLimits,
     InDoubt,
     JobView,
     ModelFailed,
@@ -24,6 +25,7 @@ from statek.executors.decision import (
     Wait,
     decide,
 )
+from statek.harness import LLM_Harness
 from statek.job_status import JobStatus
 
 
@@ -102,13 +104,13 @@ def test_model_failure_ends_the_job() -> None:
     ("facts", "name"),
     [
         ({"turns": 5}, "max_turns is 5"),
-        ({"exceptions": 4}, "max_exceptions is 4"),
-        ({"consecutive_exceptions": 3}, "max_consecutive_exceptions is 3"),
+        ({"exceptions": 5}, "max_exceptions is 4, the job has used 5"),
+        ({"consecutive_exceptions": 4}, "max_consecutive_exceptions is 3, the job has used 4"),
         ({"tokens": 900}, "max_token_usage is 900"),
     ],
 )
 def test_harness_limit_ends_the_job_before_the_turn_that_would_exceed_it(facts: dict[str, int], name: str) -> None:
-    limits = HarnessLimits(5, 4, 3, 900)
+    limits = LLM_Harness(5, 4, 3, 900)
     command = decide(job(limits=limits, **facts), StepEnded())
     assert isinstance(command, Finish)
     assert command.failure is FailureKind.LIMIT
@@ -117,6 +119,29 @@ def test_harness_limit_ends_the_job_before_the_turn_that_would_exceed_it(facts: 
     assert decide(job(limits=limits, **below), StepEnded()) == Think()
 
 
+def test_completions_extend_every_limit_but_the_streak() -> None:
+    limits = LLM_Harness(5, 4, 3, 900, 0.5)
+    extended = job(limits=limits, completions=2, turns=9, exceptions=8, consecutive_exceptions=3, tokens=1799)
+    assert decide(extended, StepEnded()) == Think()
+    for fact, name, value in (
+        ("turns", "max_turns is 10", 10),
+        ("exceptions", "max_exceptions is 8", 9),
+        ("consecutive_exceptions", "max_consecutive_exceptions is 3", 4),
+        ("tokens", "max_token_usage is 1800", 1800),
+    ):
+        command = decide(dataclasses.replace(extended, **{fact: value}), StepEnded())
+        assert isinstance(command, Finish)
+        assert command.message == f"limit {name}, the job has used {value}"
+
+
+def test_no_exceptions_at_all_may_be_asked_for() -> None:
+    limits = LLM_Harness(max_exceptions=0, max_consecutive_exceptions=0)
+    assert decide(job(limits=limits), Resumed()) == Think()
+    assert decide(job(limits=limits, exceptions=1), StepEnded()) == Finish(
+        FailureKind.LIMIT, "limit max_exceptions is 0, the job has used 1"
+    )
+
+
 def test_no_limit_speaks_when_limits_are_off() -> None:
-    limits = HarnessLimits(None, None, None, None)
+    limits = LLM_Harness(None, None, None, None)
     assert decide(job(limits=limits, turns=10**9, exceptions=10**9, tokens=10**12), StepEnded()) == Think()

@@ -13,7 +13,6 @@ from statek.executors.decision import (
     ExecuteAgain,
     FailureKind,
     Finish,
-    HarnessLimits,
     InDoubt,
     JobView,
     ModelFailed,
@@ -27,11 +26,15 @@ from statek.executors.decision import (
     Wait,
     decide,
 )
+from statek.harness import LLM_Harness
 from statek.job_status import JobStatus
 
 COUNTS = st.integers(0, 5)
 TEXTS = st.sampled_from(["", "because"])
-LIMITS = st.builds(HarnessLimits, *([st.none() | COUNTS] * 4))
+AT_LEAST_ONE = st.none() | st.integers(1, 5)
+LIMITS = st.builds(
+    LLM_Harness, AT_LEAST_ONE, st.none() | COUNTS, st.none() | COUNTS, AT_LEAST_ONE, st.floats(0, 3, allow_nan=False)
+)
 VIEWS = st.builds(
     JobView,
     status=st.sampled_from(JobStatus),
@@ -48,6 +51,7 @@ VIEWS = st.builds(
     cancel_requested=TEXTS,
     exited=st.booleans(),
     warmup_failure=TEXTS,
+    completions=COUNTS,
     limits=LIMITS,
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(
