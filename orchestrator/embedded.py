@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.app import open_store, running_service, wait_for_stop
-from orchestrator.engine.inspection import Inspection
+from orchestrator.engine.inspection import Inspection, push_change
 from orchestrator.engine.jobs import JobRepository, job_id, job_number
 from orchestrator.engine.objects.grants import find_granted
 from orchestrator.engine.objects.host_proxy import wrap
@@ -28,6 +28,7 @@ from statek import durable
 from statek.agents.agent import Agent
 from statek.exceptions import ConfigurationError
 from statek.executors.views import FileView, JobView, VariableView
+from statek.inbox import Pushed
 from statek.model import Model
 from statek.settings import StatekSettings
 
@@ -101,6 +102,10 @@ class Embedded:
             else:
                 self._unnoticed.append(number)
         return job_id(number)
+
+    def push_sync(self, id_: str, text: str, request_id: str = "") -> Pushed:
+        """Tell a job something on behalf of its user; blocks for one flush. See ``Inspection.push``."""
+        return self.store.commit_sync(push_change(self._jobs, id_, text, request_id))
 
     def job_sync(self, id_: str) -> JobView:
         """A job as of now; blocks for one read."""

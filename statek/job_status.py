@@ -6,7 +6,10 @@ import enum
 
 from statek.exceptions import InternalError
 
-__all__ = ["TRANSITIONS", "JobStatus", "check_transition"]
+__all__ = ["ACTIVE_TAG", "TRANSITIONS", "JobStatus", "check_transition"]
+
+ACTIVE_TAG = "statek-active"
+"""Tag of the record of every job that is not DONE."""
 
 
 class JobStatus(enum.Enum):
@@ -22,7 +25,8 @@ class JobStatus(enum.Enum):
 TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.READY: frozenset({JobStatus.WARMING_UP, JobStatus.STARTED, JobStatus.SUSPENDED, JobStatus.DONE}),
     JobStatus.WARMING_UP: frozenset({JobStatus.STARTED, JobStatus.SUSPENDED, JobStatus.DONE}),
-    JobStatus.STARTED: frozenset({JobStatus.SUSPENDED, JobStatus.DONE}),
+    # Back to the warmup: a job that called exit() there and is told something runs the rest of it first.
+    JobStatus.STARTED: frozenset({JobStatus.WARMING_UP, JobStatus.SUSPENDED, JobStatus.DONE}),
     JobStatus.SUSPENDED: frozenset({JobStatus.WARMING_UP, JobStatus.STARTED, JobStatus.DONE}),
     # A user message or a notification reactivates a finished job (behaviour reference, section 7).
     JobStatus.DONE: frozenset({JobStatus.STARTED}),

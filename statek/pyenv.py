@@ -33,6 +33,8 @@ class PyEnv:
         local_state: the variables by name; what the host cannot read is an ``UnreadableValue``.
         console: captured output, one element per print, echo or error.
         exceptions: errors by index of the chat-log entry whose code raised them.
+        push_log: messages that were pushed into the job and told to it, by the number of elements that its console
+            had by then; a list where there were several.
         exit_status: text form of what was passed to exit(...); empty while it was not called.
     """
 
@@ -42,9 +44,20 @@ class PyEnv:
             for view in variables
         }
         self.console: list[str] = [text for item in job.items for kind, text in item.console if kind in _SHOWN_KINDS]
+        self.push_log: dict[int, str | list[str]] = _push_log(job)
         self.exceptions: dict[int, str] = {
             index: f"{item.outcome['type']}: {item.outcome['message']}"
             for index, item in enumerate(job.items)
             if item.outcome.get("outcome") in {"error", "died"}
         }
         self.exit_status: str = job.summary.exit_status
+
+
+def _push_log(job: JobView) -> dict[int, str | list[str]]:
+    found: dict[int, list[str]] = {}
+    length = 0
+    for item in job.items:
+        if item.kind == "user" and item.usage.get("pushed"):
+            found.setdefault(length, []).append(item.text)
+        length += sum(kind in _SHOWN_KINDS for kind, _ in item.console)
+    return {position: texts[0] if len(texts) == 1 else texts for position, texts in found.items()}

@@ -61,9 +61,13 @@ class JobRecord:
         tier, image_digest: of the last runner that ran a step.
         difficulty: letter of the TaskDifficulty that it was raised to; empty while it has its first one.
         num_completions: how often a user message made it go on after it was done.
+        inbox: entries that wait for a safe moment (statek.inbox), or None before the first.
+        request_ids: JSON list of the newest request ids that pushed something.
     """
 
     difficulty = ""
+    inbox: Any = None
+    request_ids = ""
     num_completions = 0
 
     def __init__(
@@ -99,6 +103,8 @@ class JobRecord:
         self.tier = ""
         self.image_digest = ""
         self.difficulty = ""
+        self.inbox = None
+        self.request_ids = ""
         self.num_completions = 0
 
 
@@ -107,7 +113,7 @@ class ChatItemRecord:
     """One entry of the chat log; for a warmup block or a model reply also the step that ran it.
 
     Attributes:
-        kind: ``user``, ``warmup``, ``reply`` or ``system``.
+        kind: ``user``, ``warmup``, ``reply``, ``system`` or ``notification``.
         at_us: when it became durable, microseconds UTC.
         text: JSON text: the message, or the reply as stored for history.
         step: number of its step; 0 where nothing is to be run.

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.message import Message
 
 from orchestrator.api.errors import DETAIL_KEY, error_of
-from orchestrator.api.joining import ItemJoiner, join_variables, read_call, read_file_view, read_summary
+from orchestrator.api.joining import ItemJoiner, join_variables, read_call, read_file_view, read_inbox, read_summary
 from orchestrator.api.limits import DEFAULT_NEWEST, MAX_MESSAGE_BYTES
 from orchestrator.api.socket_file import grpc_address
 from orchestrator.api.texts import to_wire
@@ -141,7 +141,8 @@ class StatekClient:
         items.extend(joiner.finish())
         if head is None:
             raise InternalError("the service sent a job without its head")
-        return JobView(read_summary(head.summary), tuple(items), head.commits, head.image_digest)
+        waiting = tuple(map(read_inbox, head.inbox))
+        return JobView(read_summary(head.summary), tuple(items), head.commits, head.image_digest, waiting)
 
     def variables(self, id_: str) -> list[VariableView]:
         """The variables of a job as of its newest commit."""
@@ -188,6 +189,22 @@ class StatekClient:
         """End a job; what it did stays done."""
         request = pb.CancelJobRequest(id=_plain("id", id_), reason_text=to_wire(reason))
         return read_summary(self._unary(self._stub.CancelJob, request).summary)
+
+    def push(self, id_: str, text: str, *, request_id: str = "") -> bool:
+        """Tell a job something on behalf of its user; gives whether the job will hear it.
+
+        Args:
+            id_: the job; one that is done goes on.
+            text: what the user says.
+            request_id: the same for a repeated push, so that the job is not told twice.
+
+        Raises:
+            LimitExceeded: it is too long, or too much waits for the job already.
+        """
+        request = pb.PushMessageRequest(
+            id=_plain("id", id_), message_text=to_wire(text), request_id=_plain("request_id", request_id)
+        )
+        return bool(self._unary(self._stub.PushMessage, request).delivered)
 
     def calls(self) -> list[CallView]:
         """Every call in doubt."""

@@ -9,9 +9,10 @@ from typing import Any
 from orchestrator.api.texts import from_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, VariableView
+from statek.executors.views import CallView, FileView, InboxView, ItemView, JobSummary, VariableView
 
-__all__ = ["ItemJoiner", "join_variables", "read_call", "read_file_view", "read_summary"]
+__all__ = ["ItemJoiner", "join_variables", "read_call", "read_file_view", "read_inbox", "read_summary"]
+
 
 _VALUE_LIMITS = values.GraphLimits(max_bytes=16 << 20, max_nodes=2_000_000, max_depth=1_000, max_text_bytes=16 << 20)
 """Wider than the service's own limits, so whatever it shows can be read."""
@@ -43,7 +44,13 @@ def read_summary(message: pb.JobSummary) -> JobSummary:
         output_tokens=message.output_tokens,
         cost_microusd=message.cost_microusd,
         exit_status=from_wire(message.exit_text),
+        num_completions=message.num_completions,
     )
+
+
+def read_inbox(entry: pb.InboxEntry) -> InboxView:
+    """What waits for a job."""
+    return InboxView(entry.kind, from_wire(entry.text), entry.at_us)
 
 
 def read_call(message: pb.Call) -> CallView:

@@ -12,9 +12,10 @@ from orchestrator.api.limits import PAGE_BYTES
 from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, VariableView
+from statek.executors.views import CallView, FileView, InboxView, ItemView, JobSummary, VariableView
 
-__all__ = ["call_to_wire", "file_to_wire", "item_parts", "pages", "summary_to_wire", "variable_parts"]
+__all__ = ["call_to_wire", "file_to_wire", "inbox_to_wire", "item_parts", "pages", "summary_to_wire", "variable_parts"]
+
 
 PartT = TypeVar("PartT", bound=Message)
 PageT = TypeVar("PageT", bound=Message)
@@ -60,7 +61,13 @@ def summary_to_wire(summary: JobSummary) -> pb.JobSummary:
         output_tokens=summary.output_tokens,
         cost_microusd=summary.cost_microusd,
         exit_text=to_wire(summary.exit_status),
+        num_completions=summary.num_completions,
     )
+
+
+def inbox_to_wire(entry: InboxView) -> pb.InboxEntry:
+    """What waits for a job."""
+    return pb.InboxEntry(kind=entry.kind, text=to_wire(entry.text), at_us=entry.at_us)
 
 
 def call_to_wire(call: CallView) -> pb.Call:

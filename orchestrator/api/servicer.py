@@ -118,7 +118,10 @@ class Servicer(pb_grpc.StatekServiceServicer):
         """Show a whole job."""
         view: JobView = await self._service.job(request.id)
         head = pb.JobHead(
-            summary=outbound.summary_to_wire(view.summary), commits=view.commits, image_digest=view.image_digest
+            summary=outbound.summary_to_wire(view.summary),
+            commits=view.commits,
+            image_digest=view.image_digest,
+            inbox=map(outbound.inbox_to_wire, view.inbox),
         )
         yield pb.GetJobResponse(head=head)
         parts = (part for index, item in enumerate(view.items) for part in outbound.item_parts(index, item))
@@ -178,6 +181,13 @@ class Servicer(pb_grpc.StatekServiceServicer):
         """End a job."""
         summary = await self._service.cancel(request.id, read_text("reason_text", request.reason_text))
         return pb.CancelJobResponse(summary=outbound.summary_to_wire(summary))
+
+    @_unary
+    async def PushMessage(self, request: pb.PushMessageRequest) -> pb.PushMessageResponse:  # noqa: N802
+        """Tell a job something."""
+        text = read_text("message_text", request.message_text)
+        pushed = await self._service.push(request.id, text, request_id=request.request_id)
+        return pb.PushMessageResponse(delivered=pushed.delivered, repeated=pushed.repeated)
 
     @_stream
     async def ListCalls(self, request: pb.ListCallsRequest) -> AsyncIterator[pb.ListCallsResponse]:  # noqa: N802

@@ -46,6 +46,7 @@ def job_value(view: JobView) -> dict[str, Any]:
         **summary_value(view.summary),
         "commits": view.commits,
         "image_digest": view.image_digest,
+        "inbox": [asdict(entry) for entry in view.inbox],
         "items": [item_value(index, item) for index, item in enumerate(view.items)],
     }
 

@@ -54,6 +54,10 @@ class Desk(Protocol):
         """End it."""
         ...
 
+    def push(self, id_: str, text: str, *, request_id: str = "") -> bool:
+        """Tell a job something; gives whether it will hear it."""
+        ...
+
     def calls(self) -> list[CallView]:
         """Every call in doubt."""
         ...
@@ -110,6 +114,10 @@ class StoreDesk:
     def cancel(self, id_: str, reason: str = "") -> JobSummary:
         """Note that it is to end; the next service ends it."""
         return self._ask(lambda inspection: inspection.cancel(id_, reason))
+
+    def push(self, id_: str, text: str, *, request_id: str = "") -> bool:
+        """Tell a job something; the next service goes on with it."""
+        return self._ask(lambda inspection: inspection.push(id_, text, request_id=request_id)).delivered
 
     def calls(self) -> list[CallView]:
         """Every call in doubt."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "locals": "show the variables of a job",
     "files": "list the files that a job keeps in /work, or copy them",
     "logs": "print the steps of a job, on request as they come",
+    "push": "tell a job something on behalf of its user",
     "cancel": "end a job; what it did stays done",
     "calls": "calls whose outcome is not known",
     "prompts": "prompt definition files",
@@ -95,6 +96,10 @@ def build_parser() -> argparse.ArgumentParser:
     logs = commands.choices["logs"]
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the job is done")
     logs.add_argument("--start", type=_index, default=0, metavar="N", help="index of the first entry (default 0)")
+    push = add("push")
+    push.add_argument("id", metavar="ID", help="the job, for example j12; one that is done goes on")
+    push.add_argument("text", metavar="TEXT", help="what the user says")
+    push.add_argument("--request-id", default="", metavar="NAME", help="the same for a repeated push: told once")
     commands.choices["cancel"].add_argument("--reason", default="", metavar="TEXT", help="recorded with the job")
     calls = add("calls").add_subparsers(dest="calls_command", metavar="COMMAND", required=True)
     add("list", calls, "list the calls in doubt")

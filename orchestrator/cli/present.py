@@ -103,6 +103,9 @@ def job_lines(view: JobView) -> Iterator[str]:
         yield f"reason: {job.reason}"
     if job.exit_status:
         yield f"exit: {job.exit_status}"
+    for entry in view.inbox:
+        yield f"waiting {entry.kind}  {when(entry.at_us)} UTC"
+        yield from (f"  {line}" for line in _marked('"', entry.text))
     for index, item in enumerate(view.items):
         yield ""
         yield from item_lines(index, item)

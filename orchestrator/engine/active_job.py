@@ -124,6 +124,7 @@ class ActiveJob:
             exited=record.exit_status is not None,
             warmup_failure=_warmup_failure(record) if item is None else "",
             completions=record.num_completions,
+            inbox=len(record.inbox or ()),
             limits=self.limits,
         )
         self.turn = record.turns
@@ -194,9 +195,8 @@ def load_active_job(
     style = style_for(definition.chat_style, xml_box_console=settings.xml_box_console)
     tools = {tool.name: tool for tool in definition.resolve_tools(agent)}
     chat, first_step, opening = record.chat, 0, []
-    while first_step < len(chat) and not chat[first_step].step:
-        if chat[first_step].kind == "user":
-            opening.append(unpack(chat[first_step].text))
+    while first_step < len(chat) and chat[first_step].kind == "user" and not unpack(chat[first_step].usage):
+        opening.append(unpack(chat[first_step].text))
         first_step += 1
     difficulty = current_difficulty(record, definition)
     messages = opening_messages(definition.system_prompt(agent, difficulty), opening)

@@ -6,7 +6,7 @@ The running service is one of these; the CLI makes one over a store that no serv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
@@ -15,14 +15,16 @@ from orchestrator.engine.durability import Durability
 from orchestrator.engine.files import list_files, list_files_sync, read_file, read_file_sync
 from orchestrator.engine.jobs import JobRepository, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
+from orchestrator.engine.step_run import now_us
 from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
 from statek.exceptions import InvalidRequest
 from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
+from statek.inbox import USER, InboxEntry, Pushed
 from statek.job_status import JobStatus
 
-__all__ = ["Inspection"]
+__all__ = ["Inspection", "push_change"]
 
 _FINISHED = frozenset({"none", "committed", "died"})
 _LONG_JOURNAL_BYTES = 64 << 10
@@ -130,6 +132,22 @@ class Inspection:
 
         return await self._durability.commit(request)
 
+    async def push(self, id_: str, text: str, *, request_id: str = "") -> Pushed:
+        """Tell a job something on behalf of its user; it hears it before its next model request.
+
+        A job that is done goes on. One that ended by a failure which no message mends keeps it.
+
+        Args:
+            id_: the job.
+            text: what the user says.
+            request_id: the same for a repeated push, so that it is not told twice; empty for none.
+
+        Raises:
+            InvalidRequest: an empty text.
+            LimitExceeded: it is too long, or too much waits for the job already.
+        """
+        return await self._durability.commit(push_change(self._jobs, id_, text, request_id))
+
     async def resolve(self, id_: str, call: int, resolution: Resolution) -> JobSummary:
         """Decide what became of a call in doubt; its job becomes runnable.
 
@@ -144,6 +162,23 @@ class Inspection:
             return job_summary(record)
 
         return await self._durability.commit(apply)
+
+
+def push_change(jobs: JobRepository, id_: str, text: str, request_id: str) -> Callable[[], Pushed]:
+    """The change that puts a user's message into a job's inbox; it is to be made durable by the caller.
+
+    Raises:
+        InvalidRequest: an empty text, or no job id.
+    """
+    number = job_number(id_)
+    if not text.strip():
+        raise InvalidRequest("the message is empty")
+
+    def change() -> Pushed:
+        at = now_us()
+        return jobs.push(jobs.get(number), InboxEntry(USER, text, at, request_id), at)
+
+    return change
 
 
 async def _decoded(items: list[RawItem]) -> list[ItemView]:

@@ -8,17 +8,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 from orchestrator.engine.active_job import ActiveJob
 from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.jobs import JobRepository, job_id
+from orchestrator.engine.requests import item_messages
 from orchestrator.engine.step_run import StepRunner, now_us, refuse_code
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import DeathCause
 from statek.exceptions import ModelError, RestoreFailed, RunnerError, RunnerLost, RunnerViolation
 from statek.executors.decision import (
     CancelRequested,
+    Deliver,
+    Delivered,
     Event,
     Execute,
     ExecuteAgain,
@@ -35,6 +39,7 @@ from statek.executors.decision import (
 )
 from statek.job_status import JobStatus
 from statek.model import Model, ModelReply, ModelRequest
+from statek.packing import unpack
 from statek.warmup import WarmupBlock
 
 __all__ = ["JobDriver"]
@@ -101,9 +106,12 @@ class JobDriver:
                     case Wait(reason):
                         await self._suspend(reason)
                         return
+                    case Deliver():
+                        event = await self._deliver()
                     case Finish() as finish:
-                        await self._finish(finish)
-                        return
+                        if await self._finish(finish):
+                            return
+                        event = Resumed()
         finally:
             if self._asked is not None:
                 self._asked.cancel()
@@ -298,8 +306,24 @@ class JobDriver:
 
         await self._durability.commit(write)
 
-    async def _finish(self, finish: Finish) -> None:
-        """End the job durably."""
+    async def _deliver(self) -> Event:
+        """Put what waits in the inbox into the chat log, durably before the model is asked with it."""
+        job = self.job
+
+        def write() -> list[dict[str, Any]]:
+            job.objects.reopen()  # of a job that was done
+            messages: list[dict[str, Any]] = []
+            for item in self._jobs.deliver(job.record):
+                text, code, console = unpack(item.text), unpack(item.code) or "", unpack(item.console)
+                messages += item_messages(job.style, item.kind, text, code, console)
+            job.refresh()
+            return messages
+
+        job.messages += await self._durability.commit(write)
+        return Delivered()
+
+    async def _finish(self, finish: Finish) -> bool:
+        """End the job durably; False when something came for it meanwhile, so that it goes on."""
         if finish.drop_current:
             await self._steps.record_death(self.job, finish.message)
         failure = None
@@ -307,16 +331,22 @@ class JobDriver:
             failure = {"kind": finish.failure.value, "message": finish.message}
         reason = finish.failure.value if finish.failure else ""
 
-        def write() -> None:
+        def write() -> bool:
+            if self.job.record.inbox and failure is None and not finish.keeps_inbox:
+                self.job.refresh()
+                return False
             if finish.failure is FailureKind.LIMIT:
                 self._jobs.record_harness_error(self.job.record, finish.message, now_us())
             self._jobs.finish(self.job.record, now_us(), failure=failure, reason=reason)
             self.job.objects.close()
+            return True
 
-        await self._durability.commit(write)
+        if not await self._durability.commit(write):
+            return False
         await self._release()
         if finish.failure not in {None, FailureKind.CANCELLED}:
             _log.warning("job %s ended by %s: %s", job_id(self.job.number), reason, finish.message)
+        return True
 
 
 def warmup_source(block: WarmupBlock) -> str:

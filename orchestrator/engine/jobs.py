@@ -22,16 +22,15 @@ from orchestrator.engine.manifest import (
 from orchestrator.engine.objects.grants import Grants
 from orchestrator.sandboxes.step import Workspace
 from sandbox_runner.wire import values
-from statek import durable
+from statek import durable, inbox
 from statek.exceptions import InvalidRequest, LLM_HarnessError, NotFound, StoreDamaged
-from statek.job_status import JobStatus, check_transition
+from statek.job_status import ACTIVE_TAG, JobStatus, check_transition
 from statek.packing import join_pieces, pack, packed_pieces, pieces_of, split_pieces, unpack
 from statek.records import ChatItemRecord, CommitRecord, JobRecord, ServiceRecord
 
 __all__ = ["JobRepository", "NewCommit", "StepOutcome", "job_id", "job_number"]
 
 _ROOT_TAG = "statek-root"
-_ACTIVE_TAG = "statek-active"
 _JOB_ID = re.compile(r"j([1-9][0-9]{0,11})")
 
 
@@ -148,7 +147,7 @@ class JobRepository:
 
     def active(self) -> Iterator[JobRecord]:
         """Every job that is not DONE, in no particular order."""
-        return iter(durable.find(JobRecord, _ACTIVE_TAG))
+        return iter(durable.find(JobRecord, ACTIVE_TAG))
 
     def numbers(self, *, newest: int) -> range:
         """The numbers of the ``newest`` latest jobs."""
@@ -197,14 +196,64 @@ class JobRepository:
             durable.tag(root, _ROOT_TAG)
         record = JobRecord(len(root.jobs) + 1, tenant, role, principal, definition, now_us, grants)
         root.jobs.append(record)
-        durable.tag(record, _ACTIVE_TAG)
+        durable.tag(record, ACTIVE_TAG)
         return record
 
-    def add_message(self, record: JobRecord, kind: str, text: str, now_us: int) -> ChatItemRecord:
-        """Append a message that runs nothing (``user`` or ``system``)."""
-        item = ChatItemRecord(kind, now_us, pack(text), 0, "", "none", len(record.commits) - 1)
+    def add_message(
+        self,
+        record: JobRecord,
+        kind: str,
+        text: str,
+        now_us: int,
+        *,
+        code: str = "",
+        console: Sequence[tuple[str, str]] = (),
+        usage: dict[str, Any] | None = None,
+    ) -> ChatItemRecord:
+        """Append a message that runs nothing (``user``, ``system`` or ``notification``).
+
+        Args:
+            record: the job.
+            kind: of the entry.
+            text: the message.
+            now_us: microseconds UTC.
+            code: of a notification: what shows the result it tells of.
+            console: what that prints.
+            usage: JSON-able remarks.
+        """
+        item = ChatItemRecord(kind, now_us, pack(text), 0, pack(code) if code else "", "none", len(record.commits) - 1)
+        if console:
+            item.console = pack([list(element) for element in console])
+        if usage:
+            item.usage = pack(usage)
         record.chat.append(item)
         return item
+
+    def push(self, record: JobRecord, entry: inbox.InboxEntry, now_us: int) -> inbox.Pushed:
+        """Put an entry into a job's inbox; a job that is done goes on.
+
+        Raises:
+            LimitExceeded: the message is too long, or too much waits already.
+        """
+        return inbox.push(record, entry, now_us)
+
+    def deliver(self, record: JobRecord) -> list[ChatItemRecord]:
+        """Move what waits in the inbox into the chat log; gives the new entries.
+
+        A job that called exit(...) goes on with it.
+        """
+        items = []
+        for entry in inbox.take_all(record):
+            console = [("print", entry.result)] if entry.lookup else []
+            remarks = {"pushed": True} if entry.kind == inbox.USER else None
+            items.append(
+                self.add_message(
+                    record, entry.kind, entry.text, entry.at_us, code=entry.lookup, console=console, usage=remarks
+                )
+            )
+        if items:
+            record.exit_status = None
+        return items
 
     def add_step(
         self, record: JobRecord, *, kind: str, text: str, code: str, begun: bool, usage: dict[str, Any], now_us: int
@@ -349,7 +398,7 @@ class JobRepository:
         """End the job."""
         self.set_status(record, JobStatus.DONE, now_us, reason)
         record.failure = pack(failure) if failure else ""
-        durable.untag(record, _ACTIVE_TAG)
+        durable.untag(record, ACTIVE_TAG)
 
     def abandon(self, record: JobRecord, now_us: int, *, kind: str, message: str) -> None:
         """End a job that nobody can drive: its step in flight dies with it, its grants end."""

@@ -38,15 +38,20 @@ def item_messages(style: Style, kind: str, text: str, code: str, console: Iterab
 
     Args:
         style: the job's chat style.
-        kind: ``user`` | ``system`` | ``warmup`` | ``reply``.
+        kind: ``user`` | ``system`` | ``warmup`` | ``reply`` | ``notification``.
         text: message text; for a step what the style stores of the reply.
         code: Python source of a step.
         console: ``[kind, text]`` elements of the step.
     """
     if kind in {"user", "system"}:
         return [{"role": kind, "content": text}]
+    messages: list[Message] = []
+    if kind == "notification":
+        messages.append({"role": "system", "content": text})
+        if not code:
+            return messages
     lines = [element_text for element_kind, element_text in console if element_kind in _MODEL_VISIBLE]
-    messages: list[Message] = [{"role": "assistant", "content": style.format_assistant(code)}]
+    messages.append({"role": "assistant", "content": style.format_assistant(code)})
     if lines:
         messages.append({"role": "user", "content": style.format_console("\n".join(lines))})
     return messages

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -34,6 +35,7 @@ from statek.executors.decision import FailureKind
 from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
 from statek.model import Model
+from statek.runnable import listening
 from statek.settings import StatekSettings
 
 __all__ = ["Service"]
@@ -71,12 +73,20 @@ class Service(Inspection):
         self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._stalled: dict[int, str] = {}
         self._retries: set[asyncio.TimerHandle] = set()
+        self._listening = ExitStack()
         self.recovered = 0
 
     # ---------------------------------------------------------------------------------- life cycle
 
     async def start(self) -> None:
         """Recover what an earlier process left and start driving jobs."""
+        loop = asyncio.get_running_loop()
+
+        def hear(number: int, tenant: str) -> None:
+            with suppress(RuntimeError):  # the loop is closed: the next start finds the job
+                loop.call_soon_threadsafe(self.notice, number, tenant)
+
+        self._listening.enter_context(listening(hear))
         runnable = await self._durability.commit(self._recover)
         for number, tenant in runnable:
             self.notice(number, tenant)
@@ -95,6 +105,7 @@ class Service(Inspection):
 
     async def stop(self) -> None:
         """Stop driving; steps in flight are put down and run again at the next start."""
+        self._listening.close()
         for timer in self._retries:
             timer.cancel()
         drivers = list(self._drivers.values())
@@ -161,9 +172,10 @@ class Service(Inspection):
             del self._drivers[job.number]
 
     def _load(self, number: int) -> ActiveJob | None:
-        """Build the active job (store thread); None when it is done."""
+        """Build the active job (store thread); None when it is done or waits: a notice is a hint only."""
         record = self._jobs.get(number)
-        if record.status == JobStatus.DONE.value:
+        waits = record.status == JobStatus.SUSPENDED.value and not record.cancel_requested
+        if record.status == JobStatus.DONE.value or waits:
             return None
         agent = self._agent(record.role)
         policy = job_policy(agent, self._settings)

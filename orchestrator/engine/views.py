@@ -10,7 +10,8 @@ from orchestrator.engine.gateway import EXIT_TYPE
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal, RecordedCall
 from sandbox_runner.wire import values
-from statek.executors.views import CallView, ItemView, JobSummary, JobView
+from statek import inbox
+from statek.executors.views import CallView, InboxView, ItemView, JobSummary, JobView
 from statek.packing import join_pieces, pieces_of, unpack
 from statek.records import ChatItemRecord, JobRecord
 from statek.rendering import render_value
@@ -86,6 +87,7 @@ def job_summary(record: JobRecord) -> JobSummary:
         output_tokens=record.output_tokens,
         cost_microusd=record.cost_microusd,
         exit_status=exit_text(record),
+        num_completions=record.num_completions,
     )
 
 
@@ -154,7 +156,8 @@ def chat_page(jobs: JobRepository, record: JobRecord, start: int) -> ChatPage:
             break
     rest = None
     if position >= len(chat):
-        rest = JobView(job_summary(record), (), len(record.commits), record.image_digest)
+        waiting = tuple(InboxView(entry.kind, entry.text, entry.at_us) for entry in inbox.entries(record))
+        rest = JobView(job_summary(record), (), len(record.commits), record.image_digest, waiting)
     return ChatPage(found, rest)
 
 

@@ -16,6 +16,8 @@ from statek.job_status import JobStatus
 __all__ = [
     "CancelRequested",
     "Command",
+    "Deliver",
+    "Delivered",
     "Event",
     "Execute",
     "ExecuteAgain",
@@ -68,6 +70,7 @@ class JobView:
         exited: exit(...) was called; the job's end itself may not have been written.
         warmup_failure: why the newest warmup block failed, empty for none; likewise.
         completions: how often a user message made it go on after it was done.
+        inbox: entries that wait to be told to the job.
         limits: harness limits, before their extension by completions.
     """
 
@@ -86,6 +89,7 @@ class JobView:
     exited: bool = False
     warmup_failure: str = ""
     completions: int = 0
+    inbox: int = 0
     limits: LLM_Harness = field(default_factory=LLM_Harness)
 
 
@@ -151,13 +155,18 @@ class InDoubt:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """What waited in the inbox is in the chat log now."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Somebody asked to end the job."""
 
     reason: str
 
 
-Event = Resumed | ReplyReceived | ModelFailed | StepEnded | StepDied | StepLost | InDoubt | CancelRequested
+Event = Resumed | ReplyReceived | ModelFailed | StepEnded | StepDied | StepLost | InDoubt | Delivered | CancelRequested
 
 
 # ----------------------------------------------------------------------------------------- commands
@@ -195,6 +204,11 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Deliver:
+    """Move what waits in the inbox into the chat log; a job that called exit(...) goes on with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """End the job.
 
@@ -202,14 +216,16 @@ class Finish:
         failure: None when it ended as it should.
         message: why, for a failure.
         drop_current: whether a step in flight is given up (recorded as died).
+        keeps_inbox: it ends although something waits for it, because a limit forbids a further turn.
     """
 
     failure: FailureKind | None = None
     message: str = ""
     drop_current: bool = False
+    keeps_inbox: bool = False
 
 
-Command = Think | Execute | ExecuteAgain | RecordDeath | Wait | Finish
+Command = Think | Execute | ExecuteAgain | RecordDeath | Wait | Deliver | Finish
 
 
 def decide(job: JobView, event: Event) -> Command | None:
@@ -240,7 +256,7 @@ def decide(job: JobView, event: Event) -> Command | None:
             return RecordDeath(f"its runner was lost {job.attempts} times, the last time: {reason}")
         case StepDied(reason, warmup=True):
             return Finish(FailureKind.WARMUP, reason, drop_current=job.has_current)
-        case StepEnded(exited=True):
+        case StepEnded(exited=True) if not job.inbox:
             return Finish(drop_current=job.has_current)
         case StepEnded(error=error, warmup=True) if error:
             return Finish(FailureKind.WARMUP, error, drop_current=job.has_current)
@@ -267,8 +283,10 @@ def _next_step(job: JobView) -> Command:
 
     A crash between the end of the last step and the end of the job leaves only the facts to tell of it.
     """
+    if job.exited and job.inbox and not _exceeded(job):
+        return Deliver()
     if job.exited:
-        return Finish()
+        return Finish(keeps_inbox=job.inbox > 0)
     if job.warmup_failure:
         return Finish(FailureKind.WARMUP, job.warmup_failure)
     if job.warmup_next < job.warmup_blocks:
@@ -276,7 +294,7 @@ def _next_step(job: JobView) -> Command:
     exceeded = _exceeded(job)
     if exceeded:
         return Finish(FailureKind.LIMIT, exceeded)
-    return Think()
+    return Deliver() if job.inbox else Think()
 
 
 def _exceeded(job: JobView) -> str:

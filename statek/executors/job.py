@@ -7,6 +7,7 @@ from typing import Protocol
 
 from statek.artifacts import FileSource, JobFiles
 from statek.executors.views import ItemView, JobView, VariableView
+from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
 from statek.pyenv import PyEnv
@@ -26,6 +27,10 @@ class JobSource(FileSource, Protocol):
 
     def variables_sync(self, id_: str) -> list[VariableView]:
         """Its variables as of its newest commit."""
+        ...
+
+    def push_sync(self, id_: str, text: str, request_id: str = "") -> Pushed:
+        """Tell it something on behalf of its user; durable on return."""
         ...
 
 
@@ -94,6 +99,35 @@ class Job:
     def chat_log(self) -> tuple[ItemView, ...]:
         """User messages, replies and warmup blocks with their code, console and calls."""
         return self._source.job_sync(self.id).items
+
+    def push_user_message(self, message: str, *, request_id: str = "") -> bool:
+        """Tell the job something on behalf of its user; it hears it before its next model request.
+
+        A job that is done goes on; one that waits hears it when it goes on by itself.
+
+        Args:
+            message: what the user says.
+            request_id: the same for a repeated push, so that it is not told twice; empty for none.
+
+        Returns:
+            Whether the job will hear it. False: it ended by a failure that no message mends, and keeps the message.
+
+        Raises:
+            InvalidRequest: an empty message.
+            LimitExceeded: it is too long, or too much waits for the job already.
+        """
+        text = message if isinstance(message, str) else str(message)
+        return self._source.push_sync(self.id, text, request_id).delivered
+
+    @property
+    def inbox(self) -> tuple[str, ...]:
+        """What waits to be told to the job."""
+        return tuple(entry.text for entry in self._source.job_sync(self.id).inbox)
+
+    @property
+    def num_completions(self) -> int:
+        """How often a user's message made it go on after it was done."""
+        return self._source.job_sync(self.id).summary.num_completions
 
     @property
     def error(self) -> JobError | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CallView", "FileView", "ItemView", "JobSummary", "JobView", "VariableView"]
+__all__ = ["CallView", "FileView", "InboxView", "ItemView", "JobSummary", "JobView", "VariableView"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +95,27 @@ class JobSummary:
     output_tokens: int
     cost_microusd: int
     exit_status: str
+    num_completions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InboxView:
+    """What waits to be told to a job."""
+
+    kind: str
+    text: str
+    at_us: int
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job with its whole chat log."""
+    """A job with its whole chat log, and what waits in its inbox."""
 
     summary: JobSummary
     items: tuple[ItemView, ...]
     commits: int
     image_digest: str
+    inbox: tuple[InboxView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,16 @@ class CancelJobRequest(_message.Message):
     reason_text: bytes
     def __init__(self, id: _Optional[str] = ..., reason_text: _Optional[bytes] = ...) -> None: ...
 
+class PushMessageRequest(_message.Message):
+    __slots__ = ("id", "message_text", "request_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    message_text: bytes
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., message_text: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
+
 class ListCallsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -131,14 +141,26 @@ class GetJobResponse(_message.Message):
     def __init__(self, head: _Optional[_Union[JobHead, _Mapping]] = ..., items: _Optional[_Iterable[_Union[ItemPart, _Mapping]]] = ...) -> None: ...
 
 class JobHead(_message.Message):
-    __slots__ = ("summary", "commits", "image_digest")
+    __slots__ = ("summary", "commits", "image_digest", "inbox")
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     COMMITS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    INBOX_FIELD_NUMBER: _ClassVar[int]
     summary: JobSummary
     commits: int
     image_digest: str
-    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ..., commits: _Optional[int] = ..., image_digest: _Optional[str] = ...) -> None: ...
+    inbox: _containers.RepeatedCompositeFieldContainer[InboxEntry]
+    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ..., commits: _Optional[int] = ..., image_digest: _Optional[str] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ...) -> None: ...
+
+class InboxEntry(_message.Message):
+    __slots__ = ("kind", "text", "at_us")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    text: bytes
+    at_us: int
+    def __init__(self, kind: _Optional[str] = ..., text: _Optional[bytes] = ..., at_us: _Optional[int] = ...) -> None: ...
 
 class GetVariablesResponse(_message.Message):
     __slots__ = ("variables",)
@@ -178,6 +200,14 @@ class CancelJobResponse(_message.Message):
     summary: JobSummary
     def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ...) -> None: ...
 
+class PushMessageResponse(_message.Message):
+    __slots__ = ("delivered", "repeated")
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    delivered: bool
+    repeated: bool
+    def __init__(self, delivered: _Optional[bool] = ..., repeated: _Optional[bool] = ...) -> None: ...
+
 class ListCallsResponse(_message.Message):
     __slots__ = ("calls",)
     CALLS_FIELD_NUMBER: _ClassVar[int]
@@ -203,7 +233,7 @@ class GetStatusResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_us: _Optional[int] = ..., statistics_json: _Optional[bytes] = ...) -> None: ...
 
 class JobSummary(_message.Message):
-    __slots__ = ("id", "role_text", "tenant_text", "principal_text", "status", "reason_text", "failure", "steps", "turns", "tier", "created_us", "changed_us", "input_tokens", "output_tokens", "cost_microusd", "exit_text")
+    __slots__ = ("id", "role_text", "tenant_text", "principal_text", "status", "reason_text", "failure", "steps", "turns", "tier", "created_us", "changed_us", "input_tokens", "output_tokens", "cost_microusd", "exit_text", "num_completions")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_TEXT_FIELD_NUMBER: _ClassVar[int]
     TENANT_TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +250,7 @@ class JobSummary(_message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     COST_MICROUSD_FIELD_NUMBER: _ClassVar[int]
     EXIT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    NUM_COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
     id: str
     role_text: bytes
     tenant_text: bytes
@@ -236,7 +267,8 @@ class JobSummary(_message.Message):
     output_tokens: int
     cost_microusd: int
     exit_text: bytes
-    def __init__(self, id: _Optional[str] = ..., role_text: _Optional[bytes] = ..., tenant_text: _Optional[bytes] = ..., principal_text: _Optional[bytes] = ..., status: _Optional[str] = ..., reason_text: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[int] = ..., turns: _Optional[int] = ..., tier: _Optional[str] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., exit_text: _Optional[bytes] = ...) -> None: ...
+    num_completions: int
+    def __init__(self, id: _Optional[str] = ..., role_text: _Optional[bytes] = ..., tenant_text: _Optional[bytes] = ..., principal_text: _Optional[bytes] = ..., status: _Optional[str] = ..., reason_text: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[int] = ..., turns: _Optional[int] = ..., tier: _Optional[str] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., exit_text: _Optional[bytes] = ..., num_completions: _Optional[int] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("kind_text", "type_text", "message_text")

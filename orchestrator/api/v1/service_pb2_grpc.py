@@ -80,6 +80,11 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.PushMessage = channel.unary_unary(
+                '/orchestrator.api.v1.StatekService/PushMessage',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageResponse.FromString,
+                _registered_method=True)
         self.ListCalls = channel.unary_stream(
                 '/orchestrator.api.v1.StatekService/ListCalls',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListCallsRequest.SerializeToString,
@@ -164,6 +169,13 @@ class StatekServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PushMessage(self, request, context):
+        """Tells a job something on behalf of its user. Once answered, it is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCalls(self, request, context):
         """Every call whose outcome is not known.
         """
@@ -232,6 +244,11 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.CancelJobRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'PushMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.PushMessage,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageResponse.SerializeToString,
             ),
             'ListCalls': grpc.unary_stream_rpc_method_handler(
                     servicer.ListCalls,
@@ -493,6 +510,33 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/CancelJob',
             orchestrator_dot_api_dot_v1_dot_service__pb2.CancelJobRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/PushMessage',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,4 +1,4 @@
-"""Commands that change something: submit, cancel, calls."""
+"""Commands that change something: submit, push, cancel, calls."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def dispatch(options: argparse.Namespace, settings: StatekSettings, terminal: Te
     with Progress(terminal.err, "asking the service or opening the store", always=always) as progress:
         if options.command == "submit":
             _submit(options, settings, terminal, progress)
+        elif options.command == "push":
+            _push(options, settings, terminal, progress)
         elif options.command == "cancel":
             with open_desk(settings) as desk:
                 _tell(desk.cancel(options.id, options.reason), terminal, progress, ending=True)
@@ -63,6 +65,19 @@ def _submit(options: argparse.Namespace, settings: StatekSettings, terminal: Ter
         terminal.value({"id": id_})
     else:
         terminal.line(id_)
+
+
+def _push(options: argparse.Namespace, settings: StatekSettings, terminal: Terminal, progress: Progress) -> None:
+    """``statek push``."""
+    with open_desk(settings) as desk:
+        delivered = desk.push(options.id, options.text, request_id=options.request_id)
+    progress.clear()
+    if terminal.json:
+        terminal.value({"id": options.id, "delivered": delivered})
+    elif delivered:
+        terminal.note(f"job {options.id} hears it before its next model request")
+    else:
+        terminal.note(f"job {options.id} ended by a failure that no message mends; it keeps the message (statek show)")
 
 
 def _list_calls(settings: StatekSettings, terminal: Terminal, progress: Progress) -> None:

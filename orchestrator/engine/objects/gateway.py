@@ -147,6 +147,10 @@ class ObjectGateway:
         self._sent.clear()
         self._met.clear()
 
+    def reopen(self) -> None:
+        """Take the grants of a job that goes on after its end up again; nothing happens when it has not ended."""
+        self._grants.reopen()
+
     def proxy(self, value: Any, store: StoreDoor) -> Any:
         """Give a value for a tool that runs off the store thread: durable objects become host proxies.
 
@@ -167,7 +171,7 @@ class ObjectGateway:
         self._met.clear()
         wanted: dict[int, None] = {}
         for handle in ids:
-            if type(handle) is int and 0 < handle <= len(self._grants):
+            if type(handle) is int and self._grants.holds(handle):
                 wanted[handle] = None
         full = list(wanted)[: self._limits.start_states]
         states = [self._snapshots.state(handle) for handle in full]
@@ -175,7 +179,7 @@ class ObjectGateway:
 
     def label(self, handle: int) -> str:
         """Name what a handle stands for, for people: its class; empty when this job has no such handle."""
-        if not 0 < handle <= len(self._grants):
+        if not self._grants.holds(handle):
             return ""
         target = self._grants.resolve(handle).target
         kind = kind_of(target)

@@ -4,7 +4,7 @@ A handle's id is the position of the object in the job's table, plus one. Ids ar
 the job lives, the same object always has the same id, and an id that is not in *this* table stands
 for nothing, whatever a runner says. The table holds strong references, so an object that a job can
 name cannot vanish under it; ``close`` drops them when the job ends and keeps names, for people who look at
-its variables later. A deletion of a granted object by
+its variables later and for a job that goes on after its end (``reopen``). A deletion of a granted object by
 the application is refused by dbzero for the same reason.
 
 Collections have no uuid of their own, but they can be referenced like objects and keep their identity
@@ -28,6 +28,9 @@ EXPLICIT = ""
 """Origin of an object that a startup variable, a tool or a method gave."""
 
 
+_GONE = "gone"
+
+
 def reached(parent: int, name: str) -> str:
     """Give the origin of what was found in attribute ``name`` of handle ``parent`` ("" for an element)."""
     return f"{parent}.{name}"
@@ -39,9 +42,12 @@ class GrantTable:
 
     Attributes:
         objects: strong references; the object of handle n is at index n - 1.
-        origins: for each of them where it came from: empty (explicit) or ``"<parent id>.<attribute>"``.
+        origins: for each of them where it came from: empty (explicit) or ``"<parent id>.<attribute>"``; a closed table
+            keeps them.
         closed: true once the job has ended; a closed table grants nothing.
         names: of a closed table: the uuid of each object, empty for collections, which have none.
+
+    In a table that was closed and opened again, None stands for an object that is gone.
     """
 
     names: Any = ()
@@ -59,8 +65,20 @@ def find_granted(table: Any, handle: int) -> Any:
     """
     if 0 < handle <= len(table.objects):
         return table.objects[handle - 1]
+    return _found(table.names[handle - 1]) if 0 < handle <= len(table.names) and table.names[handle - 1] else None
+
+
+def _name_of(target: Any) -> str:
+    """What a closed table keeps of an object; what was gone before stays gone."""
+    if target is None:
+        return _GONE
+    return uuid_of(target) if is_memo(target) else ""
+
+
+def _found(name: str) -> Any:
+    """The object of that name; None where it is gone."""
     try:
-        return fetch(table.names[handle - 1]) if 0 < handle <= len(table.names) else None
+        return fetch(name)
     except NotFound:
         return None
 
@@ -149,16 +167,47 @@ class Grants:
             raise AccessDenied(f"this job has no handle {str(handle)[:40]}", rule="not granted")
         origin = self._table.origins[handle - 1]
         parent, _, attribute = origin.partition(".")
-        return Grant(handle, objects[handle - 1], origin == EXPLICIT, int(parent or 0), attribute)
+        target = objects[handle - 1]
+        if target is None:
+            raise AccessDenied(
+                f"what handle {handle} stood for went away when the job had ended; reach it again", rule="gone"
+            )
+        return Grant(handle, target, origin == EXPLICIT, int(parent or 0), attribute)
+
+    def holds(self, handle: int) -> bool:
+        """Whether an id stands for something."""
+        return 0 < handle <= len(self._table.objects) and self._table.objects[handle - 1] is not None
 
     def close(self) -> None:
         """Drop every grant; the job has ended."""
         if not self._table.closed:
-            self._table.names = [uuid_of(target) if is_memo(target) else "" for target in self._table.objects]
+            self._table.names = [_name_of(target) for target in self._table.objects]
         self._table.objects.clear()
-        self._table.origins.clear()
         self._table.closed = True
         self._forget_from(0)
+
+    def reopen(self) -> None:
+        """Take up again what the job had before it ended, as far as the application has kept it.
+
+        Objects come back by name, collections through the attribute that they were reached by. An id whose object
+        is gone, or whose collection was given by itself, stands for nothing any more and is not given anew.
+        """
+        table = self._table
+        if not table.closed:
+            return
+        names, table.names, table.closed = list(table.names), [], False
+        for position, name in enumerate(names):
+            origin = table.origins[position] if position < len(table.origins) else EXPLICIT
+            table.objects.append(_found(name) if name else self._found_in(origin))
+        self._forget_from(0)
+
+    def _found_in(self, origin: str) -> Any:
+        """The collection in an attribute of an object that is there again; None where there is none."""
+        parent, _, attribute = origin.partition(".")
+        if not attribute or not self.holds(int(parent)):
+            return None
+        owner = self._table.objects[int(parent) - 1]
+        return vars(owner).get(attribute) if is_memo(owner) else None
 
     def _catch_up(self) -> None:
         """Bring the index to the table's length: drop what was rolled back, add what it has not seen."""

@@ -8,6 +8,8 @@ import pytest
 
 from statek.executors.decision import (
     CancelRequested,
+    Deliver,
+    Delivered,
     Execute,
     ExecuteAgain,
     FailureKind,
@@ -51,6 +53,25 @@ def test_reply_is_executed_and_a_step_that_ended_leads_to_the_next_thought() -> 
 def test_exit_finishes_without_failure() -> None:
     assert decide(job(), StepEnded(exited=True)) == Finish()
     assert decide(job(JobStatus.WARMING_UP), StepEnded(exited=True, warmup=True)) == Finish()
+
+
+def test_what_waits_is_told_before_the_next_thought_and_after_the_warmup() -> None:
+    assert decide(job(inbox=2), StepEnded()) == Deliver()
+    assert decide(job(), Delivered()) == Think()
+    assert decide(job(JobStatus.READY, inbox=1, warmup_blocks=1), Resumed()) == Execute(warmup=0)
+
+
+def test_job_that_would_end_goes_on_when_something_waits_for_it() -> None:
+    assert decide(job(inbox=1, exited=True), StepEnded(exited=True)) == Deliver()
+    assert decide(job(inbox=1, exited=True), Resumed()) == Deliver()
+
+
+def test_limit_does_not_turn_a_good_end_into_a_failure_because_something_waits() -> None:
+    limits = LLM_Harness(1, None, None, None)
+    assert decide(job(inbox=1, exited=True, turns=1, limits=limits), Resumed()) == Finish(keeps_inbox=True)
+    command = decide(job(inbox=1, turns=1, limits=limits), Resumed())
+    assert isinstance(command, Finish)
+    assert command.failure is FailureKind.LIMIT
 
 
 def test_done_job_has_nothing_to_do() -> None:

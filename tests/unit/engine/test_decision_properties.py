@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from statek.executors.decision import (
     MAX_ENVIRONMENT_RERUNS,
     CancelRequested,
+    Deliver,
+    Delivered,
     Event,
     Execute,
     ExecuteAgain,
@@ -52,11 +54,13 @@ VIEWS = st.builds(
     exited=st.booleans(),
     warmup_failure=TEXTS,
     completions=COUNTS,
+    inbox=COUNTS,
     limits=LIMITS,
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.just(Resumed()),
     st.just(ReplyReceived()),
+    st.just(Delivered()),
     st.builds(ModelFailed, TEXTS),
     st.builds(StepEnded, st.booleans(), TEXTS, st.booleans()),
     st.builds(StepDied, TEXTS, st.booleans()),
@@ -78,11 +82,18 @@ def test_every_command_fits_the_facts(view: JobView, event: Event) -> None:
             assert not view.has_current
             assert view.warmup_next >= view.warmup_blocks
             assert not view.exited
+            assert not view.inbox
+        case Deliver():
+            assert not view.has_current
+            assert view.inbox
         case Execute(warmup=int(block)):
             assert not view.has_current
             assert block == view.warmup_next < view.warmup_blocks
         case Execute() | ExecuteAgain() | RecordDeath() | Wait():
             assert view.has_current
+        case Finish(drop_current=dropped, failure=None, keeps_inbox=keeps):
+            assert dropped is view.has_current
+            assert keeps is (view.inbox > 0)
         case Finish(drop_current=dropped):
             assert dropped is view.has_current
 
