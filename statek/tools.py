@@ -77,7 +77,7 @@ class ToolContext:
         job_id: id of the job.
         tenant, principal: who owns the job, on whose behalf it runs.
         idempotency_key: the same for every attempt of the same call, new for every other call.
-        deadline: when the caller gives up, in seconds of ``time.monotonic``; None for no limit.
+        deadline: when this attempt is given up, in seconds of ``time.monotonic``; None for no limit (effect ``store``).
         progress: shows a line to whoever watches the job.
         store: runs a function on the store thread in one atomic block and gives its result.
         job: what the tool may do with its own job; None where it serves none (tests, reconcile by hand).

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import dataclasses
 import inspect
 import logging
 import random
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from typing import Any
 
 from statek.exceptions import JobExit, ToolError
@@ -32,6 +35,9 @@ DEFAULT_TIMEOUT_SECONDS = 60.0
 
 MAX_HUNG_CALLS = 64
 """Given-up calls of blocking tools whose threads still run, at which no further one is begun."""
+
+SLOW_SECONDS = 0.010
+"""An async tool that keeps the event loop longer is named in the log: every other job waits for it."""
 
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 10.0
@@ -61,6 +67,43 @@ class _Slot:
         return slots is not None
 
 
+class _Timed:
+    """A tool's coroutine, each of whose turns on the event loop is timed; tasks that it starts are not.
+
+    asyncio's own measure of slow callbacks needs debug mode, which costs every callback a stack.
+    """
+
+    def __init__(self, tool: ToolDef, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._tool = tool
+        self._coroutine = coroutine
+        self._longest = 0.0
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Run the coroutine; names the tool once, with its longest turn."""
+        turn: Callable[[], Any] = partial(self._coroutine.send, None)
+        try:
+            while True:
+                started = time.perf_counter()
+                try:
+                    awaited = turn()
+                except StopIteration as end:
+                    return end.value
+                finally:
+                    self._longest = max(self._longest, time.perf_counter() - started)
+                try:
+                    sent = yield awaited
+                except BaseException as error:  # noqa: BLE001 -- cancellation and the like are the coroutine's to take
+                    turn = partial(self._coroutine.throw, error)
+                else:
+                    turn = partial(self._coroutine.send, sent)
+        finally:
+            if self._longest > SLOW_SECONDS:
+                held = self._longest * 1000
+                _log.warning(
+                    "tool %s kept the event loop for %.0f ms; a plain function runs in a thread", self._tool.name, held
+                )
+
+
 class ToolRunner:
     """Runs external and effect-free tools under their time limits, with their declared retries.
 
@@ -79,7 +122,7 @@ class ToolRunner:
         Args:
             tool: its declaration (time limit, retries).
             call: the bound call; may return an awaitable.
-            context: what ``current_tool_context`` gives during the call.
+            context: what ``current_tool_context`` gives during the call; its deadline is set for each attempt.
 
         Raises:
             ToolTimeout: no answer in time (after the declared retries).
@@ -107,7 +150,7 @@ class ToolRunner:
         slot = None
         if not inspect.iscoroutinefunction(call):
             slot = await self._slot(tool, limit)
-        with tool_context(context):
+        with tool_context(dataclasses.replace(context, deadline=time.monotonic() + limit)):
             work = asyncio.ensure_future(self._outcome(tool, call, slot))
         self._tasks.add(work)
         work.add_done_callback(self._tasks.discard)
@@ -151,10 +194,12 @@ class ToolRunner:
         """What became of a call, as data: an exception that ends tasks or loops must not travel as one."""
         try:
             if slot is None:
-                return await call(), None
+                return await _Timed(tool, call()), None
             result, failure = await self._in_thread(tool, call, slot)
             if failure is not None:
                 return None, _contained(tool, failure)
+            if inspect.iscoroutine(result):
+                result = _Timed(tool, result)
             return (await result if inspect.isawaitable(result) else result), None
         except asyncio.CancelledError as error:
             task = asyncio.current_task()

@@ -94,6 +94,7 @@ class Executor:
         self._received: dict[int, bytes] = {}
         self._saved_files: list[File] = []
         self._reported: dict[str, str] = {}
+        self._undated: set[str] = set()  # not restored, and no step has begun since
         if os.path.isdir(work_dir):  # noqa: PTH112 -- pathlib is not needed before user code
             os.chdir(work_dir)
 
@@ -111,6 +112,7 @@ class Executor:
             restorer = Restorer(self.namespace, self.handles, self.pickles, self.blocks, self.files)
             lost = restorer.restore(message, self._received)
             self._received = {}
+            self._undated = {item.name for item in lost} & self.namespace.lost.keys()
             self._reported = dict(self.namespace.lost)
             self.link.send(Restored([Lost(printable(item.name), printable(item.reason)) for item in lost]))
         elif isinstance(message, RunStep):
@@ -133,6 +135,7 @@ class Executor:
         self.handles.apply(run.handles)
         self.namespace.renew()
         self.namespace.set_tools(run.tools)
+        self._date_losses(run.step)
         _seed(run.seed)
         self.console.begin(run.step)
         self.caller.begin(run.step, run.max_calls)
@@ -180,6 +183,12 @@ class Executor:
             ending.failure = Failure("TypeError", f"exit(): {error}", 0, "")
             return b""
 
+    def _date_losses(self, step: int) -> None:
+        """Name the step before which variables could not be restored."""
+        for name in self._undated:
+            self._reported[name] = self.namespace.lost[name] = f"before step {step}: {self.namespace.lost[name]}"
+        self._undated.clear()
+
     def _save(self, step: int) -> Checkpoint:
         saved = self.checkpointer.take()
         self._saved_files, lost_files = self.files.save()
@@ -211,7 +220,7 @@ class Executor:
         while finished.components and len(encode_message(finished)) > limit:
             largest = max(finished.components, key=lambda component: len(encode_message(component)))
             finished.components.remove(largest)
-            reason = "limit frame_bytes: the list of its blocks does not fit in one message"
+            reason = f"step {finished.step}: limit frame_bytes: the list of its blocks does not fit in one message"
             finished.lost += [Lost(name, reason) for name in largest.names[:20]]
         return finished
 

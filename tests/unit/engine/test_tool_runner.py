@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -141,3 +142,67 @@ async def test_too_many_hung_calls_refuse_further_ones(monkeypatch: pytest.Monke
     release.set()
     while runner.statistics()["hung"]:
         await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_each_attempt_has_a_deadline_of_its_own(blocking: bool) -> None:
+    deadlines: list[float | None] = []
+
+    def attempt() -> None:
+        deadlines.append(current_tool_context().deadline)
+        if len(deadlines) == 1:
+            raise ValueError("again")
+
+    def sync(**kwargs: object) -> None:
+        attempt()
+
+    async def coroutine(**kwargs: object) -> None:
+        attempt()
+
+    before = time.monotonic()
+    await run(ToolRunner(), declared(sync if blocking else coroutine, timeout=7, retries=1, effect="none"))
+    after = time.monotonic()
+    first, second = deadlines
+    assert first is not None
+    assert second is not None
+    assert before + 7 <= first < second <= after + 7
+
+
+async def test_an_async_tool_that_keeps_the_loop_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    async def inner() -> str:
+        await asyncio.sleep(0)
+        time.sleep(0.02)  # noqa: ASYNC251 -- the fault that is to be named
+        return "x"
+
+    async def greedy(**kwargs: object) -> list[str]:
+        return [await inner(), await asyncio.create_task(asyncio.sleep(0, "y"))]
+
+    async def polite(**kwargs: object) -> str:
+        await asyncio.sleep(0.02)
+        return "z"
+
+    def late(**kwargs: object) -> Any:
+        return inner()
+
+    runner = ToolRunner()
+    assert await run(runner, declared(greedy)) == ["x", "y"]
+    assert await run(runner, declared(late)) == "x"
+    assert await run(runner, declared(polite)) == "z"
+    told = [(record.args[0], record.args[1] >= 20) for record in caplog.records]  # type: ignore[index, operator]
+    assert told == [("greedy", True), ("late", True)]
+    assert caplog.messages[0].startswith("tool greedy kept the event loop for ")
+
+
+async def test_a_timed_tool_sees_its_cancellation() -> None:
+    seen: list[str] = []
+
+    async def slow(**kwargs: object) -> None:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    with pytest.raises(ToolTimeout):
+        await run(ToolRunner(), declared(slow, timeout=0.05))
+    assert seen == ["cancelled"]

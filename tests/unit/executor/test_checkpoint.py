@@ -232,7 +232,14 @@ def test_an_unreadable_component_is_reported_and_the_rest_restored(host, start):
     assert lost["c"].startswith("cannot be restored: ")
     output = other.run("x\nf()").output
     assert output[0] == ("ECHO", "[1]")
-    assert output[1][1].startswith("LostVariableError: variable 'c' could not be kept: cannot be restored: ")
+    expected = "LostVariableError: variable 'c' could not be kept: before step 1: cannot be restored: "
+    assert output[1][1].startswith(expected)
+    # The next sandbox knows the step from the commit.
+    step = other.run("x = 2", echo=False)
+    assert [step.lost[name].partition(": cannot")[0] for name in ("C", "c")] == ["before step 1"] * 2
+    third = start()
+    third.restore(other.commit(step))
+    assert third.run("c").output[0][1].startswith(expected)
 
 
 def test_small_change_in_a_large_list_sends_little(host):
