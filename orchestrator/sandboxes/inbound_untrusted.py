@@ -244,7 +244,8 @@ def _output(output: pb.Output, limits: InboundLimits) -> OutputMessage:
     # NUL is legal console text; the size is bounded by the frame and, over a step, by the sandbox.
     return OutputMessage(
         step=_positive(output.step, "step"),
-        item=OutputItem(_member(OutputKind, output.kind, "output kind"), output.text),
+        # Whether the step has that many actions is checked by the sandbox, which knows the step.
+        item=OutputItem(_member(OutputKind, output.kind, "output kind"), output.text, output.action),
         size_bytes=len(output.text.encode()),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator.sandboxes.step import CallAnswer, CallRequest, StepInput, Workspace
+from orchestrator.sandboxes.step import Action, CallAnswer, CallRequest, StepInput, Workspace
 from sandbox_runner.wire.v1 import runner_pb2 as pb
 
 __all__ = ["block_frame", "restore_frame", "result_frame", "run_frame"]
@@ -49,12 +49,27 @@ def run_frame(step: StepInput) -> bytes:
         code=step.code,
         time_us=step.time_us,
         seed=step.seed,
-        tools=[pb.ToolSpec(name=tool.name, signature=tool.signature, doc=tool.doc) for tool in step.tools],
+        tools=[
+            pb.ToolSpec(name=tool.name, signature=tool.signature, doc=tool.doc, objects=tool.objects)
+            for tool in step.tools
+        ],
         handles=step.handles,
         echo=step.echo,
         max_calls=step.max_calls,
+        actions=[_action(action) for action in step.actions],
     )
     return pb.ToExecutor(run=run).SerializeToString()
+
+
+def _action(action: Action) -> pb.Action:
+    return pb.Action(
+        kind=pb.ActionKind.Name(action.kind.value),
+        code=action.code,
+        tool=action.tool,
+        args=action.args,
+        error_type=action.error_type,
+        error_message=action.error_message,
+    )
 
 
 def result_frame(request: CallRequest, answer: CallAnswer, max_bytes: int) -> bytes:

@@ -58,6 +58,9 @@ _RESULT_ON_LOOP_ITEMS = 1000
 _BLOCK_TAG = pb.FromExecutor.BLOCK_FIELD_NUMBER << 3 | 2
 # Notes and the final error come on top of what the code itself printed.
 _OUTPUT_ALLOWANCE_BYTES = 256 << 10
+_ACTION_ALLOWANCE_BYTES = 32 << 10
+"""The error, notes and counts of one action, which an executor shows whatever was printed before."""
+
 _MAX_OUTPUT_ITEMS = 200_000
 
 
@@ -85,6 +88,7 @@ class _Step:
     max_calls: int
     output_bytes_left: float
     output_items_left: int
+    actions: int
     end: asyncio.Future[FinishedMessage | Death]
     started: bool = False
     calls: int = 0
@@ -230,8 +234,9 @@ class Sandbox:
             number=step.step,
             handler=handler,
             max_calls=step.max_calls,
-            output_bytes_left=_output_allowance(self._limits),
+            output_bytes_left=_output_allowance(self._limits) + len(step.actions) * _ACTION_ALLOWANCE_BYTES,
             output_items_left=_MAX_OUTPUT_ITEMS,
+            actions=len(step.actions),
             end=asyncio.get_running_loop().create_future(),
         )
         try:
@@ -417,6 +422,8 @@ class Sandbox:
                     raise RunnerViolation("size: more output than output_head_bytes and output_tail_bytes allow")
                 if step.output_items_left < 0:
                     raise RunnerViolation(f"count: more than {_MAX_OUTPUT_ITEMS} console elements")
+                if message.item.action > step.actions:
+                    raise RunnerViolation(f"number: output of action {message.item.action} of {step.actions}")
                 step.handler.output(message.item)
             case CallRequest():
                 if step.answering:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 __all__ = [
+    "Action",
+    "ActionKind",
     "CallAnswer",
     "CallHandler",
     "CallKind",
@@ -46,6 +48,14 @@ class OutputKind(enum.Enum):
     ERROR = 3
     STREAM = 4
     NOTE = 5
+
+
+class ActionKind(enum.Enum):
+    """What an action of a step is; see the proto enum."""
+
+    CODE = 1
+    TOOL = 2
+    REFUSED = 3
 
 
 class CallKind(enum.Enum):
@@ -103,11 +113,37 @@ class StepLimits:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A Python tool as the workspace sees it."""
+    """A Python tool as the workspace sees it.
+
+    Attributes:
+        name, signature, doc: for help and errors.
+        objects: parameters for which a text that is the name of a variable stands for the variable.
+    """
 
     name: str
     signature: str
     doc: str
+    objects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that runs before the step's own code, with an output of its own.
+
+    Attributes:
+        kind: which of the rest is used.
+        code: Python source.
+        tool: name of a tool.
+        args: graph form of its ``[positional list, keyword dict]``.
+        error_type, error_message: why the host refused it.
+    """
+
+    kind: ActionKind
+    code: str = ""
+    tool: str = ""
+    args: bytes = b""
+    error_type: str = ""
+    error_message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +206,7 @@ class StepInput:
         echo: whether expression statements echo their value.
         deadline_seconds: wall time of the step; time spent in host calls does not count.
         max_calls: host calls that the step may make.
+        actions: run in order before the code.
     """
 
     step: int
@@ -181,14 +218,16 @@ class StepInput:
     echo: bool = True
     deadline_seconds: float = 30.0
     max_calls: int = 10_000
+    actions: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OutputItem:
-    """One console element."""
+    """One console element; ``action`` 0 is the step's own code, n the n-th action."""
 
     kind: OutputKind
     text: str
+    action: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import inspect
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox_runner.executor.errors import LimitExceeded, StepExit, make_error
@@ -43,6 +43,7 @@ class Caller:
         self._step: int | None = None
         self._number = 0
         self._max_calls = 0
+        self.variables: Mapping[str, Any] = {}
         self.to_handle: ToHandle = lambda _: None
         self.from_answer: Callable[[bytes, bytes], Any] = lambda value, handles: None
 
@@ -121,6 +122,7 @@ class ToolCallable:
     def __init__(self, caller: Caller, spec: ToolSpec) -> None:
         self._caller = caller
         self._signature_text = spec.signature
+        self._objects = frozenset(spec.objects)
         self.__name__ = self.__qualname__ = spec.name
         self.__doc__ = spec.doc or None
         self.__module__ = "tools"
@@ -132,7 +134,32 @@ class ToolCallable:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Ask the host."""
-        return self._caller.call_with(TOOL, 0, self.__name__, list(args), kwargs)
+        given = list(args)
+        if self._objects:
+            self._resolve(given, kwargs)
+        return self._caller.call_with(TOOL, 0, self.__name__, given, kwargs)
+
+    def _resolve(self, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Put variables in the place of their names, in parameters that take no text.
+
+        Only the workspace's own variables: what such a name means outside of it is for the host to say.
+        """
+        names = [name for name, value in kwargs.items() if name in self._objects and type(value) is str]
+        for name in names:
+            kwargs[name] = self._variable(kwargs[name])
+        if any(type(value) is str for value in args):
+            positional = [
+                parameter.name
+                for parameter in self.__signature__.parameters.values()
+                if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}
+            ]
+            for index, (name, value) in enumerate(zip(positional, args, strict=False)):
+                if name in self._objects and type(value) is str:
+                    args[index] = self._variable(value)
+
+    def _variable(self, text: str) -> Any:
+        hidden = text.startswith("__") and text.endswith("__")
+        return text if hidden else self._caller.variables.get(text, text)
 
     def __repr__(self) -> str:
         return f"<tool {self.__name__}{self._signature_text}>"

@@ -1,5 +1,7 @@
 """Bounded console of one step: head streamed as it comes, tail kept, the middle counted.
 
+A step's actions and its own code are *slots*, one after the other. What is left of the step's bounds is shared evenly
+between the slots that are still to come, so that a noisy one leaves room for the rest.
 Writes come from any thread. Text is cut at character boundaries and lone surrogates are escaped.
 """
 
@@ -50,18 +52,42 @@ class Console:
         self._head_bytes = head_bytes
         self._tail_bytes = tail_bytes
         self._lock = threading.RLock()
+        self._head_limit, self._tail_limit = head_bytes, tail_bytes
+        self._head_elements, self._tail_elements = _HEAD_ELEMENTS, _TAIL_ELEMENTS
+        self._head_left, self._tail_left = head_bytes, tail_bytes
+        self._head_elements_left, self._tail_elements_left = _HEAD_ELEMENTS, _TAIL_ELEMENTS
+        self._slots_left = 1
         self._step: int | None = None
+        self._slot = 0
         self._used = self._sent = 0
         self._tail: deque[tuple[int, str]] = deque()
         self._tail_used = 0
         self._line: list[str] = []
+        self._dropped = 0
         self.dropped_bytes = 0
 
-    def begin(self, step: int) -> None:
-        """Start a step; until then, and after ``end``, output goes nowhere."""
+    def begin(self, step: int, slots: int = 1) -> None:
+        """Start a step of that many slots; ``slot`` begins each. Until then, and after ``end``, output goes nowhere."""
         with self._lock:
             self._step = step
-            self._used = self._sent = self._tail_used = self.dropped_bytes = 0
+            self._head_left, self._tail_left = self._head_bytes, self._tail_bytes
+            self._head_elements_left, self._tail_elements_left = _HEAD_ELEMENTS, _TAIL_ELEMENTS
+            self.dropped_bytes = 0
+            self.slot(0)
+            self._slots_left = slots
+
+    def slot(self, number: int) -> None:
+        """Go on in a slot, after ``end`` of the one before: 0 for the step's own code, n for its n-th action."""
+        with self._lock:
+            self._slot = number
+            share = max(self._slots_left, 1)
+            self._slots_left -= 1
+            # A bound of 0 bytes is none; a slot's share of a bound must not become that.
+            self._head_limit = max(self._head_left // share, 1) if self._head_bytes else 0
+            self._tail_limit = self._tail_left // share
+            self._head_elements = self._head_elements_left // share
+            self._tail_elements = self._tail_elements_left // share
+            self._used = self._sent = self._tail_used = self._dropped = 0
             self._tail.clear()
             self._line.clear()
 
@@ -91,13 +117,19 @@ class Console:
                     self._line.append(rest)
 
     def end(self) -> None:
-        """Send what is kept of the end, with one note about what is not."""
+        """Send what is kept of the end of the slot, with one note about what is not."""
         with self._lock:
             self._flush_line()
-            if self.dropped_bytes:
-                self._send(NOTE, f"({self.dropped_bytes} bytes of output left out)")
+            if self._dropped:
+                self._send(NOTE, f"({self._dropped} bytes of output left out)")
             for kind, text in self._tail:
                 self._send(kind, text)
+            self._head_left -= self._used
+            self._head_elements_left -= self._sent
+            self._tail_left -= self._tail_used
+            self._tail_elements_left -= len(self._tail)
+            self.dropped_bytes += self._dropped
+            self._used = self._sent = self._tail_used = self._dropped = 0
             self._tail.clear()
 
     def final(self, kind: int, text: str) -> None:
@@ -120,15 +152,15 @@ class Console:
 
     def _take(self, kind: int, text: str) -> None:
         size = _size(text)
-        room = self._head_bytes - self._used
-        if not self._head_bytes or (size <= room and self._sent < _HEAD_ELEMENTS):
+        room = self._head_limit - self._used
+        if not self._head_bytes or (size <= room and self._sent < self._head_elements):
             self._used += size
             self._sent += 1
             self._send(kind, text)
             return
-        if self._sent >= _HEAD_ELEMENTS:
+        if self._sent >= self._head_elements:
             room = 0
-        self._used, self._sent = self._head_bytes, _HEAD_ELEMENTS
+        self._used, self._sent = self._head_limit, self._head_elements
         if room > 0:
             head = _first(text, room)
             if head:
@@ -138,19 +170,19 @@ class Console:
         self._keep(kind, text, size)
 
     def _keep(self, kind: int, text: str, size: int) -> None:
-        if size > self._tail_bytes:
-            kept = _last(text, self._tail_bytes)
+        if size > self._tail_limit:
+            kept = _last(text, self._tail_limit)
             kept_size = _size(kept)
-            self.dropped_bytes += size - kept_size
+            self._dropped += size - kept_size
             text, size = kept, kept_size
         self._tail.append((kind, text))
         self._tail_used += size
         # An element also costs a frame: many empty ones are bounded like bytes.
-        while self._tail_used > self._tail_bytes or len(self._tail) > _TAIL_ELEMENTS:
+        while self._tail_used > self._tail_limit or len(self._tail) > self._tail_elements:
             _, old = self._tail.popleft()
             old_size = _size(old)
             self._tail_used -= old_size
-            self.dropped_bytes += old_size or 1  # an empty line is its line end
+            self._dropped += old_size or 1  # an empty line is its line end
 
     def _send(self, kind: int, text: str) -> None:
         step = self._step
@@ -158,10 +190,10 @@ class Console:
             return
         text = printable(text)
         if len(text) <= _PIECE:
-            self._link.send(Output(step, kind, text))
+            self._link.send(Output(step, kind, text, self._slot))
             return
         for at in range(0, len(text), _PIECE):
-            self._link.send(Output(step, kind, text[at : at + _PIECE]))
+            self._link.send(Output(step, kind, text[at : at + _PIECE], self._slot))
 
 
 def _first(text: str, room: int) -> str:

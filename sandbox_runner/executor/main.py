@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from sandbox_runner.executor.actions import run_actions, show_failure
 from sandbox_runner.executor.blocks import BlockTable
 from sandbox_runner.executor.calls import Caller
 from sandbox_runner.executor.checkpoint import Checkpoint, Checkpointer
-from sandbox_runner.executor.console import ECHO, ERROR, NOTE, PRINT, Console, ConsoleStream, printable
+from sandbox_runner.executor.console import ECHO, NOTE, PRINT, Console, ConsoleStream, printable
 from sandbox_runner.executor.errors import StepExit, install_module
 from sandbox_runner.executor.handle_collections import KINDS
 from sandbox_runner.executor.handles import Handles
@@ -137,17 +138,18 @@ class Executor:
         self.namespace.set_tools(run.tools)
         self._date_losses(run.step)
         _seed(run.seed)
-        self.console.begin(run.step)
+        self.console.begin(run.step, 1 + len(run.actions))
         self.caller.begin(run.step, run.max_calls)
-        ending = run_code(run.code, run.step, self.namespace.variables, self._echo if run.echo else None)
+        ending = run_actions(run.actions, run.step, self.namespace, self.console, self._echo)
+        if ending is None:
+            echo = self._echo if run.echo else None
+            ending = run_code(run.code, f"step {run.step}", self.namespace.variables, echo)
         self.caller.end()
         self.console.end()
         exit_value = self._exit_value(ending)
         failure = ending.failure
         if failure is not None:
-            self.console.final(ERROR, failure.text)
-            if failure.line:
-                self.console.final(NOTE, f"(line {failure.line}: {failure.source[:200]})")
+            show_failure(self.console, failure)
         before = time.monotonic()
         saved = self._save(run.step)
         now = time.monotonic()

@@ -47,6 +47,7 @@ class Namespace:
         self._caller = caller
         self.module = types.ModuleType("__main__")
         self.variables: dict[str, Any] = self.module.__dict__
+        caller.variables = self.variables
         self.layer: dict[str, Any] = {}
         self.lost: dict[str, str] = {}
         self._tools: dict[str, ToolCallable] = {}

@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox_runner.executor.errors import StepExit
 
-__all__ = ["Ending", "Failure", "run_code"]
+__all__ = ["Ending", "Failure", "run_call", "run_code"]
 
 OK, ERROR, EXIT = 1, 2, 3
 
@@ -49,16 +49,16 @@ class Ending:
     exit_value: object = None
 
 
-def run_code(code: str, step: int, namespace: dict[str, Any], echo: Callable[[object], None] | None) -> Ending:
+def run_code(code: str, label: str, namespace: dict[str, Any], echo: Callable[[object], None] | None) -> Ending:
     """Run the code. Every exception of it is a result.
 
     Args:
         code: Python source.
-        step: names the source in tracebacks.
+        label: names the source in tracebacks, as ``step 3``.
         namespace: globals and locals of the code.
         echo: takes the value of each expression statement but direct print and exit calls; None for no echo.
     """
-    filename = f"<step {step}>"
+    filename = f"<{label}>"
     lines = code.splitlines(keepends=True)
     # Without a modification time linecache never drops the entry: tracebacks and inspect.getsource find it.
     linecache.cache[filename] = (len(code), None, lines, filename)
@@ -70,13 +70,28 @@ def run_code(code: str, step: int, namespace: dict[str, Any], echo: Callable[[ob
                 echo(eval(compiled, namespace))  # noqa: S307 -- running this code is the purpose
             else:
                 exec(compiled, namespace)
-    except StepExit as stop:
-        return Ending(EXIT, index, exit_value=stop.value)
-    except SystemExit as stop:
-        return Ending(EXIT, index, exit_value=stop.code)
     except BaseException as error:
-        return Ending(ERROR, index, failure=_failure(error, filename, lines))
+        return _ending(error, index, filename, lines)
     return Ending(OK, index)
+
+
+def run_call(call: Callable[[], object], show: Callable[[object], None]) -> Ending:
+    """Make one call and show its result unless it is None. Every exception of it is a result."""
+    try:
+        value = call()
+        if value is not None:
+            show(value)
+    except BaseException as error:
+        return _ending(error, 0, "", [])
+    return Ending(OK)
+
+
+def _ending(error: BaseException, index: int, filename: str, lines: list[str]) -> Ending:
+    if isinstance(error, StepExit):
+        return Ending(EXIT, index, exit_value=error.value)
+    if isinstance(error, SystemExit):
+        return Ending(EXIT, index, exit_value=error.code)
+    return Ending(ERROR, index, failure=_failure(error, filename, lines))
 
 
 def _compile(code: str, filename: str, echo: bool) -> list[tuple[types.CodeType, bool]]:

@@ -15,6 +15,7 @@ from sandbox_runner.wire.messages import (
     FROM_KINDS,
     TO_EXECUTOR,
     TO_KINDS,
+    Action,
     Block,
     CallResult,
     Component,
@@ -40,6 +41,7 @@ from sandbox_runner.wire.messages import (
 __all__ = [
     "FROM_EXECUTOR",
     "TO_EXECUTOR",
+    "Action",
     "Block",
     "CallResult",
     "Component",

@@ -17,6 +17,7 @@ __all__ = [
     "FROM_KINDS",
     "TO_EXECUTOR",
     "TO_KINDS",
+    "Action",
     "Block",
     "CallResult",
     "Component",
@@ -95,6 +96,7 @@ class Output(Message):
     step: int = _f(1, "uint")
     kind: int = _f(2, "uint")
     text: str = _f(3, "string")
+    action: int = _f(4, "uint")
 
 
 @dataclass(slots=True)
@@ -183,6 +185,19 @@ class ToolSpec(Message):
     name: str = _f(1, "string")
     signature: str = _f(2, "string")
     doc: str = _f(3, "string")
+    objects: list[str] = _many(4, "string")
+
+
+@dataclass(slots=True)
+class Action(Message):
+    """Something that runs before the step's own code."""
+
+    kind: int = _f(1, "uint")
+    code: str = _f(2, "string")
+    tool: str = _f(3, "string")
+    args: bytes = _f(4, "bytes")
+    error_type: str = _f(5, "string")
+    error_message: str = _f(6, "string")
 
 
 @dataclass(slots=True)
@@ -197,6 +212,7 @@ class RunStep(Message):
     handles: bytes = _f(6, "bytes")
     echo: bool = _f(7, "bool")
     max_calls: int = _f(8, "uint")
+    actions: list[Action] = _many(9, Action)
 
 
 @dataclass(slots=True)
@@ -268,7 +284,7 @@ def _table(message: type[Message]) -> dict[int, _Field]:
 
 
 _TABLES: dict[type[Message], dict[int, _Field]] = {
-    message: _table(message) for message in {*FROM_KINDS, *TO_KINDS, Component, File, Lost, ToolSpec, Usage}
+    message: _table(message) for message in {*FROM_KINDS, *TO_KINDS, Action, Component, File, Lost, ToolSpec, Usage}
 }
 
 

@@ -47,6 +47,13 @@ class Form(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FORM_UNSPECIFIED: _ClassVar[Form]
     FORM_GRAPH: _ClassVar[Form]
     FORM_OPAQUE: _ClassVar[Form]
+
+class ActionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACTION_KIND_UNSPECIFIED: _ClassVar[ActionKind]
+    ACTION_KIND_CODE: _ClassVar[ActionKind]
+    ACTION_KIND_TOOL: _ClassVar[ActionKind]
+    ACTION_KIND_REFUSED: _ClassVar[ActionKind]
 CAUSE_UNSPECIFIED: Cause
 CAUSE_FINISHED: Cause
 CAUSE_DEADLINE: Cause
@@ -73,6 +80,10 @@ OUTCOME_EXIT: Outcome
 FORM_UNSPECIFIED: Form
 FORM_GRAPH: Form
 FORM_OPAQUE: Form
+ACTION_KIND_UNSPECIFIED: ActionKind
+ACTION_KIND_CODE: ActionKind
+ACTION_KIND_TOOL: ActionKind
+ACTION_KIND_REFUSED: ActionKind
 
 class FromRunner(_message.Message):
     __slots__ = ("seq", "hello", "pong", "ready", "executor", "death")
@@ -233,14 +244,16 @@ class StepStarted(_message.Message):
     def __init__(self, step: _Optional[int] = ...) -> None: ...
 
 class Output(_message.Message):
-    __slots__ = ("step", "kind", "text")
+    __slots__ = ("step", "kind", "text", "action")
     STEP_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
     step: int
     kind: OutputKind
     text: str
-    def __init__(self, step: _Optional[int] = ..., kind: _Optional[_Union[OutputKind, str]] = ..., text: _Optional[str] = ...) -> None: ...
+    action: int
+    def __init__(self, step: _Optional[int] = ..., kind: _Optional[_Union[OutputKind, str]] = ..., text: _Optional[str] = ..., action: _Optional[int] = ...) -> None: ...
 
 class HostCall(_message.Message):
     __slots__ = ("step", "call", "kind", "handle", "name", "args", "version")
@@ -365,17 +378,35 @@ class Restore(_message.Message):
     def __init__(self, components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ...) -> None: ...
 
 class ToolSpec(_message.Message):
-    __slots__ = ("name", "signature", "doc")
+    __slots__ = ("name", "signature", "doc", "objects")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     DOC_FIELD_NUMBER: _ClassVar[int]
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     signature: str
     doc: str
-    def __init__(self, name: _Optional[str] = ..., signature: _Optional[str] = ..., doc: _Optional[str] = ...) -> None: ...
+    objects: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., signature: _Optional[str] = ..., doc: _Optional[str] = ..., objects: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Action(_message.Message):
+    __slots__ = ("kind", "code", "tool", "args", "error_type", "error_message")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    ARGS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    kind: ActionKind
+    code: str
+    tool: str
+    args: bytes
+    error_type: str
+    error_message: str
+    def __init__(self, kind: _Optional[_Union[ActionKind, str]] = ..., code: _Optional[str] = ..., tool: _Optional[str] = ..., args: _Optional[bytes] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ...) -> None: ...
 
 class RunStep(_message.Message):
-    __slots__ = ("step", "code", "time_us", "seed", "tools", "handles", "echo", "max_calls")
+    __slots__ = ("step", "code", "time_us", "seed", "tools", "handles", "echo", "max_calls", "actions")
     STEP_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     TIME_US_FIELD_NUMBER: _ClassVar[int]
@@ -384,6 +415,7 @@ class RunStep(_message.Message):
     HANDLES_FIELD_NUMBER: _ClassVar[int]
     ECHO_FIELD_NUMBER: _ClassVar[int]
     MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
     step: int
     code: str
     time_us: int
@@ -392,7 +424,8 @@ class RunStep(_message.Message):
     handles: bytes
     echo: bool
     max_calls: int
-    def __init__(self, step: _Optional[int] = ..., code: _Optional[str] = ..., time_us: _Optional[int] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[ToolSpec, _Mapping]]] = ..., handles: _Optional[bytes] = ..., echo: _Optional[bool] = ..., max_calls: _Optional[int] = ...) -> None: ...
+    actions: _containers.RepeatedCompositeFieldContainer[Action]
+    def __init__(self, step: _Optional[int] = ..., code: _Optional[str] = ..., time_us: _Optional[int] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[ToolSpec, _Mapping]]] = ..., handles: _Optional[bytes] = ..., echo: _Optional[bool] = ..., max_calls: _Optional[int] = ..., actions: _Optional[_Iterable[_Union[Action, _Mapping]]] = ...) -> None: ...
 
 class CallResult(_message.Message):
     __slots__ = ("step", "call", "value", "error_type", "error_message", "handles")

@@ -33,6 +33,7 @@ class Step:
     finished: frames.StepFinished
     sent: dict
     calls: list
+    slots: dict
 
     @property
     def sent_bytes(self):
@@ -93,16 +94,17 @@ class Host:
         assert frame is not None, "the executor died"
         return frames.unpack_payload(frame[1], frames.FROM_EXECUTOR)
 
-    def run(self, code, *, tools=(), answer=None, handles=b"", echo=True, seed=1, max_calls=0):
+    def run(self, code, *, tools=(), answer=None, handles=b"", echo=True, seed=1, max_calls=0, actions=()):
         self.step += 1
-        self.send(frames.RunStep(self.step, code, 0, seed, list(tools), handles, echo, max_calls))
+        self.send(frames.RunStep(self.step, code, 0, seed, list(tools), handles, echo, max_calls, list(actions)))
         assert self.receive() == frames.StepStarted(self.step)
         output, sent, calls = [], {}, []
+        slots = {number: [] for number in range(1, len(actions) + 1)} | {0: output}
         while True:
             message = self.receive()
             if isinstance(message, frames.Output):
                 assert message.step == self.step
-                output.append((KINDS[message.kind], message.text))
+                slots[message.action].append((KINDS[message.kind], message.text))
             elif isinstance(message, frames.Block):
                 assert message.id % 2 == 1
                 assert message.id not in self.blocks
@@ -121,7 +123,8 @@ class Host:
                 for component in message.components:
                     assert component.names == sorted(component.names)
                     assert sum(len(self.blocks[number]) for number in component.blocks) == component.size_bytes
-                return Step(output, message, sent, calls)
+                del slots[0]
+                return Step(output, message, sent, calls, slots)
 
     def commit(self, step):
         used = {number for item in [*step.finished.components, *step.finished.files] for number in item.blocks}

@@ -12,6 +12,7 @@ from sandbox_runner.wire import frames
 from sandbox_runner.wire.v1 import runner_pb2
 
 MESSAGES = [
+    frames.Action,
     frames.Block,
     frames.CallResult,
     frames.Component,
@@ -36,7 +37,7 @@ SCALARS = {
     "string": TEXT,
     "bytes": st.binary(max_size=40),
 }
-SMALL = {"mode", "deadline_ms", "max_calls", "statement", "kind", "outcome", "form"}
+SMALL = {"mode", "deadline_ms", "max_calls", "statement", "kind", "outcome", "form", "action"}
 
 
 def messages(kind):
