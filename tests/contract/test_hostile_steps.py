@@ -212,11 +212,6 @@ COMPONENT = {"names": ["x"], "form": pb.FORM_GRAPH, "previews": ["p"]}
             id="output-budget",
         ),
         pytest.param(
-            [saying(output=pb.Output(step=1, kind=1, text="x", action=1))],
-            "number: output of action 1 of 0",
-            id="output-of-no-action",
-        ),
-        pytest.param(
             [lambda runner: runner.send(executor=b"x" * 65_537)],
             "size: a frame of 65537 bytes, at most 65536",
             id="frame-too-large",
