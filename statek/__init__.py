@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from statek.runtime import close, init, open_prefix
     from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
     from statek.statek_client_api import StatekClientAPI
-    from statek.system import tool
+    from statek.system import docs_style, find_tools, tool
+    from statek.system_tools.documentation import docstr
     from statek.tools import ToolContext, current_tool_context
 
 __all__ = [
@@ -35,6 +36,9 @@ __all__ = [
     "ToolContext",
     "close",
     "current_tool_context",
+    "docs_style",
+    "docstr",
+    "find_tools",
     "get_llm_harness",
     "get_statek_settings",
     "init",
@@ -59,6 +63,9 @@ _HOMES = {
     "close": "statek.runtime",
     "current_tool_context": "statek.tools",
     "get_llm_harness": "statek.harness",
+    "docs_style": "statek.system",
+    "docstr": "statek.system_tools.documentation",
+    "find_tools": "statek.system",
     "get_statek_settings": "statek.settings",
     "init": "statek.runtime",
     "make_system_prompt": "statek.prompt_config",

@@ -12,14 +12,20 @@ from statek.docstring import ParsedDoc
 if TYPE_CHECKING:
     from statek.tools import ToolDef
 
-__all__ = ["format_body", "format_brief", "format_detailed", "format_signature"]
+__all__ = ["SourceText", "format_body", "format_brief", "format_detailed", "format_signature"]
 
 _MAX_DEFAULT_CHARACTERS = 60
 
 
+class SourceText(str):
+    """Source of a default value: shown as it is."""
+
+    __slots__ = ()
+
+
 def format_brief(tool: ToolDef) -> str:
     """``name(a, b="x")``, the brief and the result, each on an indented line where documented."""
-    lines = [f"{tool.name}{format_signature(tool.visible, annotations=False)}"]
+    lines = [f"{tool.name}{format_signature(tool.visible, annotations=tool.brief_types)}"]
     if tool.brief:
         lines.append(f"    {tool.brief}")
     if tool.returns is not None and tool.returns.text:
@@ -97,7 +103,9 @@ def _parameter(parameter: inspect.Parameter, *, annotations: bool) -> str:
 
 def _default(value: object) -> str:
     """A default as source; ``...`` where it has no short source form."""
-    if isinstance(value, str):
+    if isinstance(value, SourceText):
+        text = str(value)
+    elif isinstance(value, str):
         text = json.dumps(value, ensure_ascii=False)
     elif value is None or isinstance(value, bool | int | float | bytes | tuple | list | dict):
         text = repr(value)

@@ -7,10 +7,14 @@ block, elsewhere it is a block of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from statek.access import Policy, Reach
+    from statek.agents.agent import Agent
+    from statek.chat_style import ChatStyle
     from statek.difficulty import TaskDifficulty
+    from statek.tools import ToolDef
 
 __all__ = ["JobControl"]
 
@@ -33,5 +37,40 @@ class JobControl(Protocol):
 
         Raises:
             RuntimeError: one level more was asked for, and it is the highest already.
+        """
+        ...
+
+    @property
+    def agent(self) -> Agent:
+        """The agent of the job's role."""
+        ...
+
+    @property
+    def chat_style(self) -> ChatStyle:
+        """The chat style of the job."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """For whom access is decided, under which settings."""
+        ...
+
+    def tool(self, name: str) -> ToolDef | None:
+        """The tool of that name that the running step may call; None without one."""
+        ...
+
+    def class_of(self, value: object) -> tuple[type, Reach] | None:
+        """Class of a durable object that the job was granted, and how it came to it; None for a plain value."""
+        ...
+
+    def memory_get(self, key: str, default: Any = None) -> Any:
+        """What the job remembers under a key (``last_example_id``, ``last_topic_id`` ...)."""
+        ...
+
+    def memory_set(self, key: str, value: Any) -> None:
+        """Remember a JSON value for the rest of the job.
+
+        Raises:
+            InvalidRequest: the value is no JSON value, or the memory is full.
         """
         ...

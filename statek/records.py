@@ -63,12 +63,14 @@ class JobRecord:
         num_completions: how often a user message made it go on after it was done.
         inbox: entries that wait for a safe moment (statek.inbox), or None before the first.
         request_ids: JSON list of the newest request ids that pushed something.
+        memory: JSON object of what its tools remember (``ToolContext.job.memory_set``); empty while there is nothing.
     """
 
     difficulty = ""
     inbox: Any = None
     request_ids = ""
     num_completions = 0
+    memory = ""
 
     def __init__(
         self, number: int, tenant: str, role: str, principal: str, definition: str, created_us: int, grants: Any
@@ -106,6 +108,7 @@ class JobRecord:
         self.inbox = None
         self.request_ids = ""
         self.num_completions = 0
+        self.memory = ""
 
 
 @memo(id="statek.ChatItemRecord")

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from statek.annotations import convert_argument
 from statek.chat_style import ChatStyle
 from statek.doc_format import format_body, format_signature
-from statek.docstring import DocItem, parse_docstring
+from statek.docstring import DocItem, ParsedDoc, parse_docstring
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.job_control import JobControl
 
@@ -45,6 +45,9 @@ CONTEXT_PARAMETER = "ctx"
 
 OPTIONS_ATTRIBUTE = "__statek_tool__"
 
+BRIEF_TYPES_ATTRIBUTE = "__statek_brief_types__"
+"""Set by ``statek.docs_style`` on a function whose brief form shows annotations."""
+
 
 class NotHappened(Exception):
     """Raised by a tool's ``reconcile``: the call certainly took no effect; it is made again with the same key."""
@@ -67,6 +70,7 @@ class ToolOptions:
     reconcile: Callable[[str], Any] | None = None
     timeout_seconds: float | None = None
     retries: int = 0
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class ToolContext:
         deadline: when this attempt is given up, in seconds of ``time.monotonic``; None for no limit (effect ``store``).
         progress: shows a line to whoever watches the job.
         store: runs a function on the store thread in one atomic block and gives its result.
+        show: prints a text on the console of the step, exactly where the call stands in its code.
         job: what the tool may do with its own job; None where it serves none (tests, reconcile by hand).
     """
 
@@ -90,6 +95,7 @@ class ToolContext:
     deadline: float | None = None
     progress: Callable[[str], None] = field(default=lambda _text: None)
     store: Callable[[Callable[[], Any]], Any] = field(default=lambda function: function())
+    show: Callable[[str], None] = field(default=lambda _text: None)
     job: JobControl | None = None
 
 
@@ -125,6 +131,7 @@ class ToolDef:
     Attributes:
         name: what job code calls.
         function: the callable; it gets the current ``ToolContext`` in its ``ctx`` parameter by itself.
+        declared: the callable as it was declared, with ``ctx`` for its caller to give.
         signature: all parameters.
         visible: the parameters that the model may give: not ``ctx``, not ``_x``.
         hints: resolved annotations by parameter; unresolvable ones are missing.
@@ -132,6 +139,7 @@ class ToolDef:
         brief: first paragraph of the docstring.
         returns: what the docstring says of the result, or None.
         doc: the docstring for agents: its chosen variants, without the STATEK-ACL section.
+        parsed: the docstring taken apart.
         effect: what it changes.
         idempotent: an unfinished call may be made again with the same key.
         reconcile: tells by idempotency key what became of an unfinished call: gives its result, or raises
@@ -144,10 +152,13 @@ class ToolDef:
         system: a tool of the framework, present in every job.
         targets: chat styles that offer it as a provider tool; empty for every style.
         error_handler: called when a critical error ends the job after this tool succeeded.
+        subject: the parameter that takes code of the sandbox as a description; empty for none.
+        brief_types: whether its brief form shows annotations.
     """
 
     name: str
     function: Callable[..., Any]
+    declared: Callable[..., Any]
     signature: inspect.Signature
     visible: inspect.Signature
     hints: Mapping[str, Any]
@@ -166,6 +177,9 @@ class ToolDef:
     system: bool
     targets: frozenset[ChatStyle]
     error_handler: Callable[..., Any] | None
+    parsed: ParsedDoc = field(default_factory=ParsedDoc)
+    subject: str = ""
+    brief_types: bool = False
 
     @classmethod
     def of(cls, function: Any, *, name: str | None = None) -> ToolDef:
@@ -197,6 +211,7 @@ class ToolDef:
         return cls(
             name=chosen,
             function=_with_context(function) if wants_context else function,
+            declared=function,
             signature=signature,
             visible=visible,
             hints=types.MappingProxyType(_resolve_hints(function, signature)),
@@ -215,6 +230,9 @@ class ToolDef:
             system=options.system,
             targets=options.targets,
             error_handler=options.error_handler,
+            parsed=parsed,
+            subject=options.subject,
+            brief_types=getattr(inspect.unwrap(function), BRIEF_TYPES_ATTRIBUTE, False) is True,
         )
 
     def as_internal(self) -> ToolDef:

@@ -27,6 +27,7 @@ from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import PIECE_BYTES, CallKey, Journal, RecordedCall
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.objects.failures import ApplicationFailure, failure_answer, run_application
+from orchestrator.engine.shown import Shown
 from orchestrator.engine.tool_runner import ToolNotStarted, ToolRunner, ToolTimeout
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
 from statek.access import AccessRequest, Decision, Policy, ResourceKind, decide
@@ -247,15 +248,17 @@ class StepGateway:
     def _call_on_store(self, tool: ToolDef, args: bytes) -> CallAnswer:
         """Run a store-effect tool with the raw objects (store thread, inside the atomic block)."""
         positional, keywords = self._scope.objects.decode_args(args)
+        shown = Shown()
         try:
             bound = bind_arguments(tool, positional, keywords)
-            with tool_context(self._context("")):
+            with tool_context(self._context("", shown)):
                 value = run_application(partial(_value_or_exit, tool.function, bound.args, bound.kwargs))
-            return self._answer(value)
+            answer = self._answer(value)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 -- a tool's exception is an answer
-            return _error_answer(error)
+            answer = _error_answer(error)
+        return replace(answer, shown=shown.texts())
 
     async def _call_external(self, tool: ToolDef, call: Callable[[], Any], recorded: RecordedCall) -> CallAnswer:
         """Make an external call whose intent is durable, and make its outcome durable."""
@@ -273,7 +276,7 @@ class StepGateway:
         await self._flush_journal()
         return answer
 
-    def _context(self, key: str) -> ToolContext:
+    def _context(self, key: str, shown: Shown) -> ToolContext:
         """What a tool may know about the call that it serves."""
         scope = self._scope
         return ToolContext(
@@ -283,6 +286,7 @@ class StepGateway:
             idempotency_key=key,
             progress=self._console.progress,
             store=self._store.write_sync,
+            show=shown.add,
             job=scope.control,
         )
 
@@ -296,11 +300,19 @@ class StepGateway:
         self, tool: ToolDef, call: Callable[[], Any], key: str, *, reconciles: bool = False
     ) -> CallAnswer:
         """Run a tool, or its reconcile, outside the store and turn what it gives or raises into an answer."""
+        shown = Shown()
+        answer = await self._plain_answer(tool, call, self._context(key, shown), reconciles=reconciles)
+        return replace(answer, shown=shown.texts())
+
+    async def _plain_answer(
+        self, tool: ToolDef, call: Callable[[], Any], context: ToolContext, *, reconciles: bool
+    ) -> CallAnswer:
+        """The answer without what the tool shows."""
         value: Any
         try:
-            value = await self._tool_runner.run(tool, call, self._context(key))
+            value = await self._tool_runner.run(tool, call, context)
         except ToolTimeout as error:
-            if key:
+            if context.idempotency_key:
                 raise
             return _timeout_answer(error)
         except ToolNotStarted as error:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from orchestrator.engine.objects import ObjectGateway
+from orchestrator.engine.objects.host_proxy import unwrap
 from orchestrator.store.store import Store
+from statek.access import Policy, Reach
+from statek.agents.agent import Agent
+from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
+from statek.exceptions import InvalidRequest
 from statek.job_definition import JobDefinition
+from statek.packing import pack, unpack
 from statek.records import JobRecord
+from statek.tools import ToolDef
 
-__all__ = ["EngineJobControl", "current_difficulty"]
+__all__ = ["MAX_MEMORY_CHARS", "EngineJobControl", "current_difficulty"]
 
 T = TypeVar("T")
+
+MAX_MEMORY_CHARS = 16_000
+"""Length of everything that a job remembers, as JSON; it is written anew with every change."""
 
 
 def current_difficulty(record: JobRecord, definition: JobDefinition) -> TaskDifficulty:
@@ -26,13 +38,31 @@ class EngineJobControl:
     Args:
         record: the job (store thread only).
         definition: of the job.
+        agent, policy: of the job.
+        tools: the tools that the running step may call.
+        objects: the job's durable objects.
         store: the store.
     """
 
-    def __init__(self, record: JobRecord, *, definition: JobDefinition, store: Store) -> None:
+    def __init__(
+        self,
+        record: JobRecord,
+        *,
+        definition: JobDefinition,
+        agent: Agent,
+        policy: Policy,
+        tools: Mapping[str, ToolDef],
+        objects: ObjectGateway,
+        store: Store,
+    ) -> None:
         self._record = record
         self._definition = definition
+        self._tools = tools
+        self._objects = objects
         self._store = store
+        self.agent = agent
+        self.chat_style: ChatStyle = definition.chat_style
+        self.policy = policy
 
     def _on_store(self, change: Callable[[], T]) -> T:
         """Run on the store thread: in the atomic block that is open there, or in one of its own."""
@@ -61,3 +91,33 @@ class EngineJobControl:
             return wanted
 
         return self._on_store(change)
+
+    def tool(self, name: str) -> ToolDef | None:
+        """The tool of that name that the running step may call."""
+        return self._tools.get(name)
+
+    def class_of(self, value: object) -> tuple[type, Reach] | None:
+        """Class of a durable object that the job was granted, and how it came to it."""
+        return self._on_store(lambda: self._objects.class_of(unwrap(value)))
+
+    def memory_get(self, key: str, default: Any = None) -> Any:
+        """What the job remembers under a key."""
+        memory = self._on_store(lambda: unpack(self._record.memory)) or {}
+        return memory.get(key, default)
+
+    def memory_set(self, key: str, value: Any) -> None:
+        """Remember a JSON value."""
+        try:
+            text = json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidRequest(f"what a job remembers must be a JSON value, {key!r} is not: {error}") from None
+
+        def change() -> None:
+            memory = unpack(self._record.memory) or {}
+            memory[key] = json.loads(text)
+            packed = pack(memory)
+            if len(packed) > MAX_MEMORY_CHARS:
+                raise InvalidRequest(f"a job remembers at most {MAX_MEMORY_CHARS} characters, {key!r} is too much")
+            self._record.memory = packed
+
+        self._on_store(change)

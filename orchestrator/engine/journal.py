@@ -16,6 +16,7 @@ Entry forms (lists, in graph form, tag first):
     an external call that is about to be made, with all of its arguments.
 ``["outcome", n, value, error_type, error_message, handles]``
     its answer; an intent without one is in doubt.
+    Answers that show texts have them as one more element at the end: a list of strings.
 ``["void", n]``
     an operator found that the call of intent n did not happen and lets it be made again.
 """
@@ -168,18 +169,18 @@ class Journal:
             case ["start", int(time_us), int(seed), bytes(handles)]:
                 self.start = StartEntry(time_us, seed, handles)
             case ["call", int(n), int(kind), int(handle), str(name), str(digest), *rest]:
-                target, args, value, error_type, error_message, states, effect = rest
+                target, args, value, error_type, error_message, states, effect, *shown = rest
                 key = CallKey(CallKind(kind), handle, name, digest)
-                answer = CallAnswer(_b(value), str(error_type), str(error_message), _b(states))
+                answer = CallAnswer(_b(value), str(error_type), str(error_message), _b(states), _texts(shown))
                 self.calls.append(RecordedCall(n, key, str(effect), "", _b(args), str(target), answer))
             case ["intent", int(n), int(kind), int(handle), str(name), str(digest), str(idem), bytes(args)]:
                 call = RecordedCall(n, CallKey(CallKind(kind), handle, name, digest), "external", idem, args)
                 by_number[n] = call
                 self.calls.append(call)
-            case ["outcome", int(n), bytes(value), str(error_type), str(error_message), bytes(handles)]:
+            case ["outcome", int(n), bytes(value), str(error_type), str(error_message), bytes(handles), *shown]:
                 if n not in by_number:
                     raise StoreDamaged(f"a journal has an outcome of call {n} without its intent")
-                by_number[n].answer = CallAnswer(value, error_type, error_message, handles)
+                by_number[n].answer = CallAnswer(value, error_type, error_message, handles, _texts(shown))
             case ["void", int(n)] if n in by_number:
                 self.calls.remove(by_number.pop(n))
             case _:
@@ -222,12 +223,12 @@ class Journal:
         self, key: CallKey, answer: CallAnswer, effect: str, *, args: bytes = b"", target: str = ""
     ) -> RecordedCall:
         """Note a call whose answer is known."""
-        self._add_size(len(answer.value) + len(answer.handles))
+        self._add_size(_size(answer))
         kept = args if len(args) <= MAX_KEPT_ARGUMENT_BYTES else b""
         call = RecordedCall(self._next_number(), key, effect, "", kept, target, answer)
         self.calls.append(call)
         row: list[object] = ["call", call.number, key.kind.value, key.handle, key.name, key.digest, target, kept]
-        row += [answer.value, answer.error_type, answer.error_message, answer.handles, effect]
+        row += [answer.value, answer.error_type, answer.error_message, answer.handles, effect, *_shown(answer)]
         self._buffer.append(row)
         return call
 
@@ -244,7 +245,7 @@ class Journal:
     def record_outcome(self, call: RecordedCall, answer: CallAnswer) -> None:
         """Note the answer of a call whose intent was noted."""
         call.answer = answer
-        self._add_size(len(answer.value) + len(answer.handles))
+        self._add_size(_size(answer))
         self._buffer.append(_outcome_entry(call, answer))
 
     def _add_size(self, size: int) -> None:
@@ -288,7 +289,24 @@ def void_blob(call: RecordedCall) -> bytes:
 
 def _outcome_entry(call: RecordedCall, answer: CallAnswer) -> list[object]:
     row: list[object] = ["outcome", call.number, answer.value, answer.error_type, answer.error_message]
-    return [*row, answer.handles]
+    return [*row, answer.handles, *_shown(answer)]
+
+
+def _size(answer: CallAnswer) -> int:
+    return len(answer.value) + len(answer.handles) + sum(map(len, answer.shown))
+
+
+def _shown(answer: CallAnswer) -> list[object]:
+    """The texts that an answer shows as the last element of its entry; nothing where it shows none."""
+    return [list(answer.shown)] if answer.shown else []
+
+
+def _texts(rest: list[object]) -> tuple[str, ...]:
+    """Undo ``_shown``."""
+    texts = rest[0] if rest else []
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts) or len(rest) > 1:
+        raise StoreDamaged("a journal entry shows something that is no text")
+    return tuple(texts)
 
 
 def _entries(pieces: Iterable[bytes]) -> Iterator[list[object]]:

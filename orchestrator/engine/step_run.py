@@ -146,6 +146,16 @@ class StepRunner:
         return 2 * (self._settings.output_head_bytes + self._settings.output_tail_bytes)
 
     def _gateway(self, job: ActiveJob, source: StepSource, journal: Journal, console: Console) -> StepGateway:
+        tools = job.visible_tools(source)
+        control = EngineJobControl(
+            job.record,
+            definition=job.definition,
+            agent=job.agent,
+            policy=job.policy,
+            tools=tools,
+            objects=job.objects,
+            store=self._store,
+        )
         scope = StepScope(
             record=job.record,
             item=source.item,
@@ -153,11 +163,11 @@ class StepRunner:
             step=source.step,
             tenant=job.tenant,
             principal=job.principal,
-            tools=job.visible_tools(source),
+            tools=tools,
             policy=job.policy,
             hidden_block=source.hidden,
             objects=job.objects,
-            control=EngineJobControl(job.record, definition=job.definition, store=self._store),
+            control=control,
         )
         return StepGateway(
             scope, journal, console, durability=self._durability, jobs=self._jobs, tool_runner=self._tool_runner
@@ -173,7 +183,7 @@ class StepRunner:
             code=source.code,
             time_us=start.time_us,
             seed=start.seed,
-            tools=tuple(ToolSpec(tool.name, tool.signature_text, tool.doc) for tool in tools),
+            tools=tuple(ToolSpec(tool.name, tool.signature_text, tool.doc, subject=tool.subject) for tool in tools),
             handles=start.handles,
             deadline_seconds=self._settings.step_deadline_seconds,
             max_calls=self._settings.max_calls_per_step,

@@ -50,7 +50,9 @@ def run_frame(step: StepInput) -> bytes:
         time_us=step.time_us,
         seed=step.seed,
         tools=[
-            pb.ToolSpec(name=tool.name, signature=tool.signature, doc=tool.doc, objects=tool.objects)
+            pb.ToolSpec(
+                name=tool.name, signature=tool.signature, doc=tool.doc, objects=tool.objects, subject=tool.subject
+            )
             for tool in step.tools
         ],
         handles=step.handles,
@@ -89,5 +91,6 @@ def _result(request: CallRequest, answer: CallAnswer) -> bytes:
         error_type=answer.error_type,
         error_message=answer.error_message,
         handles=answer.handles,
+        shown=[text.encode("utf-8", "backslashreplace").decode() for text in answer.shown],
     )
     return pb.ToExecutor(result=result).SerializeToString()

@@ -118,12 +118,14 @@ class ToolSpec:
     Attributes:
         name, signature, doc: for help and errors.
         objects: parameters for which a text that is the name of a variable stands for the variable.
+        subject: a parameter that takes code, which is sent as a description; empty for none.
     """
 
     name: str
     signature: str
     doc: str
     objects: tuple[str, ...] = ()
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +254,14 @@ class CallAnswer:
         error_type: exception type name to raise in the sandbox; empty on success.
         error_message: its text.
         handles: graph form of handle states that are new or changed.
+        shown: texts that the sandbox prints before the call returns or raises.
     """
 
     value: bytes = b""
     error_type: str = ""
     error_message: str = ""
     handles: bytes = b""
+    shown: tuple[str, ...] = ()
 
 
 class CallHandler(Protocol):

@@ -26,6 +26,7 @@ _HEADROOM = 8 << 10  # of a frame, for everything that is not the arguments
 _PLACE = re.compile(r"value\[(0|1)\]\[((?:[^\[\]'\"]|'[^']*'|\"[^\"]*\")*)\](.*)", re.DOTALL)
 
 ToHandle = Callable[[object], Handle | None]
+Describe = Callable[[Any, bool], Any]
 
 
 class Caller:
@@ -46,6 +47,8 @@ class Caller:
         self.variables: Mapping[str, Any] = {}
         self.to_handle: ToHandle = lambda _: None
         self.from_answer: Callable[[bytes, bytes], Any] = lambda value, handles: None
+        self.show: Callable[[str], None] = lambda text: None
+        self.describe: Describe = lambda value, look_up: value
 
     def begin(self, step: int, max_calls: int) -> None:
         """Allow the calls of a step; ``max_calls`` 0 is no limit."""
@@ -100,6 +103,8 @@ class Caller:
             answer = self._link.receive()
             if not isinstance(answer, CallResult) or (answer.step, answer.call) != (step, self._number):
                 os._exit(70)  # the two sides no longer agree: nothing sensible can follow
+            for text in answer.shown:
+                self.show(text)
             value = self.from_answer(answer.value, answer.handles)
         if answer.error_type == EXIT_TYPE:
             raise StepExit(value)
@@ -121,7 +126,8 @@ class ToolCallable:
 
     def __init__(self, caller: Caller, spec: ToolSpec) -> None:
         self._caller = caller
-        self._signature_text = spec.signature
+        self.signature_text = spec.signature
+        self._subject = spec.subject
         self._objects = frozenset(spec.objects)
         self.__name__ = self.__qualname__ = spec.name
         self.__doc__ = spec.doc or None
@@ -130,11 +136,13 @@ class ToolCallable:
     @property
     def __signature__(self) -> inspect.Signature:
         """What ``inspect.signature`` shows."""
-        return parse_signature(self._signature_text)
+        return parse_signature(self.signature_text)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Ask the host."""
         given = list(args)
+        if self._subject:
+            given, kwargs = self._described(given, kwargs)
         if self._objects:
             self._resolve(given, kwargs)
         return self._caller.call_with(TOOL, 0, self.__name__, given, kwargs)
@@ -161,8 +169,15 @@ class ToolCallable:
         hidden = text.startswith("__") and text.endswith("__")
         return text if hidden else self._caller.variables.get(text, text)
 
+    def _described(self, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Code among the arguments as descriptions; a string for the subject may name it."""
+        names = list(parse_signature(self.signature_text).parameters)
+        describe, subject = self._caller.describe, self._subject
+        shown = [describe(value, names[index : index + 1] == [subject]) for index, value in enumerate(args)]
+        return shown, {name: describe(value, name == subject) for name, value in kwargs.items()}
+
     def __repr__(self) -> str:
-        return f"<tool {self.__name__}{self._signature_text}>"
+        return f"<tool {self.__name__}{self.signature_text}>"
 
 
 class _Shown:

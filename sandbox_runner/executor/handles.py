@@ -215,6 +215,10 @@ class Handles:
         """Id and type key of a proxy."""
         return proxy._number, self._type_names[proxy._number]
 
+    def example_of(self, kind: type) -> DurableObject | None:
+        """Some proxy of this class, so that the host can be asked about it."""
+        return next((proxy for proxy in self._proxies.values() if type(proxy) is kind), None)
+
     def to_handle(self, value: object) -> Handle | None:
         """Encoder hook."""
         return Handle(*self.identity(value)) if isinstance(value, DurableObject) else None

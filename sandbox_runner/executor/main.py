@@ -16,6 +16,7 @@ from sandbox_runner.executor.blocks import BlockTable
 from sandbox_runner.executor.calls import Caller
 from sandbox_runner.executor.checkpoint import Checkpoint, Checkpointer
 from sandbox_runner.executor.console import ECHO, NOTE, PRINT, Console, ConsoleStream, printable
+from sandbox_runner.executor.describing import Describer
 from sandbox_runner.executor.errors import StepExit, install_module
 from sandbox_runner.executor.handle_collections import KINDS
 from sandbox_runner.executor.handles import Handles
@@ -85,6 +86,8 @@ class Executor:
         self.namespace = Namespace(self.caller)
         own: dict[str, Callable[..., Any]] = {"print": self._print, "exit": _exit, "quit": _exit}
         self.namespace.define(own)
+        self.caller.describe = Describer(self.namespace, self.handles)
+        self.caller.show = self._show
         self.pickles = Pickles(self.namespace, self.handles)
         self.pickles.own_names = {id(value): name for name, value in own.items()}
         self.blocks = BlockTable(self.link, self._frame_bytes)
@@ -125,6 +128,10 @@ class Executor:
         """Show values: text as it is, everything else rendered. One console element per call."""
         text = (" " if sep is None else sep).join([render(value) for value in values])
         self.console.emit(PRINT, (text + ("\n" if end is None else end)).rstrip("\n"))
+
+    def _show(self, text: str) -> None:
+        """Print what a tool of the host shows."""
+        self.console.emit(PRINT, text)
 
     def _echo(self, value: object) -> None:
         self.console.emit(ECHO, render(value))

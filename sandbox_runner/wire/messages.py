@@ -186,6 +186,7 @@ class ToolSpec(Message):
     signature: str = _f(2, "string")
     doc: str = _f(3, "string")
     objects: list[str] = _many(4, "string")
+    subject: str = _f(5, "string")
 
 
 @dataclass(slots=True)
@@ -225,6 +226,7 @@ class CallResult(Message):
     error_type: str = _f(4, "string")
     error_message: str = _f(5, "string")
     handles: bytes = _f(6, "bytes")
+    shown: list[str] = _many(7, "string")
 
 
 FROM_EXECUTOR: dict[int, type[Message]] = {

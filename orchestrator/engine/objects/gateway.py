@@ -32,7 +32,7 @@ from orchestrator.engine.objects.outbound import type_key
 from orchestrator.engine.objects.snapshot import REFUSED, Snapshots, State, blank_state, collection_type
 from orchestrator.sandboxes.step import CallAnswer, CallKind
 from sandbox_runner.wire.values import GraphError, GraphLimits, Handle, UnsupportedValue, decode, encode
-from statek.access import Policy
+from statek.access import Policy, Reach
 from statek.durable import StoreDoor
 from statek.exceptions import AccessDenied, InternalError, InvalidRequest, LimitExceeded, StaleObjectError
 
@@ -195,6 +195,17 @@ class ObjectGateway:
             outline = self._snapshots.outline(entry["id"], entry["version"])
             self._sent[entry["id"]] = _Sent(replace(outline, computed=True))
             self._met.add(entry["id"])
+
+    def class_of(self, target: Any) -> tuple[type, Reach] | None:
+        """Class of a durable object and how the job came to it; None for a plain value."""
+        kind = kind_of(target)
+        if kind is None:
+            return None
+        if kind is not Kind.OBJECT:
+            return {Kind.LIST: list, Kind.DICT: dict, Kind.SET: set}[kind], Reach.EXPLICIT
+        found = self._grants.find(target)
+        explicit = found is None or self._grants.resolve(found).explicit
+        return type(target), Reach.EXPLICIT if explicit else Reach.ATTRIBUTE
 
     def changed_states(self, ids: Iterable[int]) -> bytes:
         """Give the states among these handles that differ from what was sent; empty bytes if none does."""

@@ -378,16 +378,18 @@ class Restore(_message.Message):
     def __init__(self, components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ...) -> None: ...
 
 class ToolSpec(_message.Message):
-    __slots__ = ("name", "signature", "doc", "objects")
+    __slots__ = ("name", "signature", "doc", "objects", "subject")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     DOC_FIELD_NUMBER: _ClassVar[int]
     OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
     name: str
     signature: str
     doc: str
     objects: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., signature: _Optional[str] = ..., doc: _Optional[str] = ..., objects: _Optional[_Iterable[str]] = ...) -> None: ...
+    subject: str
+    def __init__(self, name: _Optional[str] = ..., signature: _Optional[str] = ..., doc: _Optional[str] = ..., objects: _Optional[_Iterable[str]] = ..., subject: _Optional[str] = ...) -> None: ...
 
 class Action(_message.Message):
     __slots__ = ("kind", "code", "tool", "args", "error_type", "error_message")
@@ -428,17 +430,19 @@ class RunStep(_message.Message):
     def __init__(self, step: _Optional[int] = ..., code: _Optional[str] = ..., time_us: _Optional[int] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[ToolSpec, _Mapping]]] = ..., handles: _Optional[bytes] = ..., echo: _Optional[bool] = ..., max_calls: _Optional[int] = ..., actions: _Optional[_Iterable[_Union[Action, _Mapping]]] = ...) -> None: ...
 
 class CallResult(_message.Message):
-    __slots__ = ("step", "call", "value", "error_type", "error_message", "handles")
+    __slots__ = ("step", "call", "value", "error_type", "error_message", "handles", "shown")
     STEP_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     ERROR_TYPE_FIELD_NUMBER: _ClassVar[int]
     ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     HANDLES_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_FIELD_NUMBER: _ClassVar[int]
     step: int
     call: int
     value: bytes
     error_type: str
     error_message: str
     handles: bytes
-    def __init__(self, step: _Optional[int] = ..., call: _Optional[int] = ..., value: _Optional[bytes] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., handles: _Optional[bytes] = ...) -> None: ...
+    shown: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, step: _Optional[int] = ..., call: _Optional[int] = ..., value: _Optional[bytes] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., handles: _Optional[bytes] = ..., shown: _Optional[_Iterable[str]] = ...) -> None: ...
