@@ -16,6 +16,7 @@ from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty, parse_model
 from statek.exceptions import InvalidRequest
 from statek.harness import HARNESS_KEYS
+from statek.locale import get_language_hint, get_language_rule, resolve_locale
 from statek.prompt_config import check_metadata, format_system_prompt, make_system_prompt, parse_temperature
 from statek.static_policy import StaticPolicy
 from statek.warmup import WarmupBlock, WarmupCall
@@ -70,7 +71,8 @@ class JobDefinition:
         """Check and copy, so that nothing given can change it later.
 
         Raises:
-            InvalidRequest: no MODEL, a value that cannot be understood, or a job parameter that is no JSON value.
+            InvalidRequest: no MODEL, a value that cannot be understood, an unknown locale, or a job parameter that is
+                no JSON value.
         """
         metadata = {key.upper(): value for key, value in self.metadata.items()}
         if not metadata.get("MODEL", "").strip():
@@ -81,6 +83,8 @@ class JobDefinition:
             except InvalidRequest as error:
                 raise InvalidRequest(f"agent {self.role!r}: {error}") from error
         params = {name: _json_copy(f"job parameter {name!r}", value) for name, value in self.job_params.items()}
+        if self.locale is not None:
+            object.__setattr__(self, "locale", str(resolve_locale(self.locale)))
         object.__setattr__(self, "metadata", MappingProxyType(metadata))
         object.__setattr__(self, "job_params", MappingProxyType(params))
 
@@ -121,14 +125,25 @@ class JobDefinition:
         return [tool for tool in agent.tool_defs() if tool.name in allowed or tool.system]
 
     def system_prompt(self, agent: Agent, difficulty: TaskDifficulty | None = None) -> str:
-        """The prompt as the model gets it."""
-        return format_system_prompt(
+        """The prompt as the model gets it, with the rule of its language."""
+        prompt = format_system_prompt(
             make_system_prompt(self.prompt),
             difficulty=difficulty or self.difficulty,
             tools=[tool for tool in self.resolve_tools(agent) if not tool.system],
             shared_var_names=self.shared_var_names,
             params=self.job_params,
         )
+        rule = get_language_rule(self.locale) if self._automatic("AUTO_LANG_RULE") else ""
+        return "\n\n".join(part for part in (prompt, rule) if part)
+
+    def user_text(self, text: str) -> str:
+        """A message of the user as the model gets it: with the hint of its language."""
+        hint = get_language_hint(self.locale) if self._automatic("AUTO_LANG_HINT") else ""
+        return f"{text} ({hint})" if hint else text
+
+    def _automatic(self, key: str) -> bool:
+        """Whether metadata leaves something switched on."""
+        return self.metadata.get(key, "TRUE").strip().upper() != "FALSE"
 
     def to_json(self) -> str:
         """Its one text form; equal definitions give equal texts."""

@@ -233,6 +233,9 @@ def check_metadata(key: str, value: str) -> None:
         TaskDifficulty.parse(value)
     elif key == "STATIC_POLICY":
         StaticPolicy.parse(value)
+    elif key in {"AUTO_LANG_RULE", "AUTO_LANG_HINT"}:
+        if value.strip().upper() not in {"TRUE", "FALSE"}:
+            raise InvalidRequest(f"{key} {value!r} must be TRUE or FALSE")
     elif key in HARNESS_KEYS:
         parse_harness_value(key, value)
 

@@ -30,7 +30,7 @@ from statek.settings import StatekSettings
 from statek.styles import Style, style_for
 from statek.tools import ToolDef
 
-__all__ = ["PAGE_SECONDS", "ActiveJob", "StepSource", "load_active_job"]
+__all__ = ["PAGE_SECONDS", "ActiveJob", "StepSource", "load_active_job", "shown_text"]
 
 PAGE_SECONDS = 0.004
 """How long one visit to the store thread may read a chat log."""
@@ -148,9 +148,8 @@ class ActiveJob:
             self.unread += 1
             if item.state in {"none", "committed", "died"} and not unpack(item.usage).get("hidden", False):
                 console = unpack(item.console)
-                self.messages += item_messages(
-                    self.style, item.kind, unpack(item.text), unpack(item.code) or "", console
-                )
+                text = shown_text(self.definition, item.kind, unpack(item.text))
+                self.messages += item_messages(self.style, item.kind, text, unpack(item.code) or "", console)
             if time.perf_counter() - started > PAGE_SECONDS:
                 break
         return self.unread < len(chat)
@@ -165,6 +164,11 @@ class ActiveJob:
         if source.hidden:
             return dict(self.tools)
         return {name: tool for name, tool in self.tools.items() if not (tool.hidden or tool.internal)}
+
+
+def shown_text(definition: JobDefinition, kind: str, text: str) -> str:
+    """The text of a chat item as the model gets it: what the user says has the hint of its language."""
+    return definition.user_text(text) if kind == "user" else text
 
 
 def _warmup_failure(record: JobRecord) -> str:
@@ -196,7 +200,7 @@ def load_active_job(
     tools = {tool.name: tool for tool in definition.resolve_tools(agent)}
     chat, first_step, opening = record.chat, 0, []
     while first_step < len(chat) and chat[first_step].kind == "user" and not unpack(chat[first_step].usage):
-        opening.append(unpack(chat[first_step].text))
+        opening.append(shown_text(definition, "user", unpack(chat[first_step].text)))
         first_step += 1
     difficulty = current_difficulty(record, definition)
     messages = opening_messages(definition.system_prompt(agent, difficulty), opening)

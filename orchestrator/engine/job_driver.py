@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from orchestrator.engine.active_job import ActiveJob
+from orchestrator.engine.active_job import ActiveJob, shown_text
 from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.jobs import JobRepository, job_id
@@ -314,7 +314,8 @@ class JobDriver:
             job.objects.reopen()  # of a job that was done
             messages: list[dict[str, Any]] = []
             for item in self._jobs.deliver(job.record):
-                text, code, console = unpack(item.text), unpack(item.code) or "", unpack(item.console)
+                text = shown_text(job.definition, item.kind, unpack(item.text))
+                code, console = unpack(item.code) or "", unpack(item.console)
                 messages += item_messages(job.style, item.kind, text, code, console)
             job.refresh()
             return messages

@@ -389,8 +389,8 @@ class JobRepository:
 
     def record_harness_error(self, record: JobRecord, message: str, now_us: int) -> None:
         """Say on the console, in the chat log and as exit status that a limit of the harness ends the job."""
-        item = self.add_message(record, "system", f"{LLM_HarnessError.__name__}: {message}", now_us)
-        item.console = pack([["error", f"{LLM_HarnessError.__name__}: {message}"]])
+        line = f"{LLM_HarnessError.__name__}: {message}"
+        item = self.add_message(record, "system", line, now_us, console=[("error", line)])
         item.outcome = pack({"outcome": "error", "type": LLM_HarnessError.__name__, "message": message})
         record.exit_status = packed_pieces(split_pieces(values.encode(f"Error: {message}")))
 

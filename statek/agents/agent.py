@@ -15,6 +15,7 @@ from statek.difficulty import TaskDifficulty
 from statek.exceptions import InvalidRequest
 from statek.harness import LLM_Harness, get_llm_harness
 from statek.job_definition import JobDefinition
+from statek.locale import StatekLocale, resolve_locale
 from statek.prompt_config import PromptDef, SystemPrompt, check_metadata, format_system_prompt, make_system_prompt
 from statek.prompt_config import parse_prompt_file as _parse_prompt_file
 from statek.settings import StatekSettings, get_statek_settings
@@ -232,7 +233,7 @@ class Agent:
         tools: Sequence[Tool] | None = None,
         warmup_code: WarmupSource = None,
         shared_vars: Mapping[str, Any] | Sequence[str] | None = None,
-        locale: str | None = None,
+        locale: str | StatekLocale | None = None,
         chat_style: ChatStyle | str | None = None,
         **job_params: Any,
     ) -> JobDefinition:
@@ -266,7 +267,7 @@ class Agent:
             tool_names=self._names_of(tools),
             warmup=parse_warmup(warmup_code, self._own_warmup()),
             chat_style=_choose_style(chat_style, metadata.get("CHAT_STYLE"), settings),
-            locale=locale,
+            locale=None if locale is None else str(resolve_locale(locale)),
             job_params=job_params,
             shared_var_names=tuple(shared_vars or ()),
             difficulty=TaskDifficulty.parse(metadata.get("DEFAULT_DIFFICULTY") or settings.default_difficulty),
