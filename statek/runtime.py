@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statek.exceptions import ConfigurationError, InvalidRequest
+from statek.installation import without_service
 from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
 
 if TYPE_CHECKING:
@@ -41,10 +42,14 @@ def init(data_dir: str | Path | None = None, *, settings: StatekSettings | None 
         The service object; its ``store.commit_sync(fn)`` makes an application's durable objects.
 
     Raises:
-        ConfigurationError: it was called before, the application has a dbzero prefix open, or two folders are named.
+        ConfigurationError: it was called before, the application has a dbzero prefix open, two folders are named, or
+            only the client is installed.
     """
     global _embedded
-    from orchestrator.embedded import Embedded
+    try:
+        from orchestrator.embedded import Embedded
+    except ModuleNotFoundError as error:
+        raise without_service(error) or error from error
 
     with _lock:
         if _embedded is not None:

@@ -13,6 +13,7 @@ from orchestrator.cli import exit_codes
 from orchestrator.cli.parser import UsageError, build_parser, explicit_settings
 from orchestrator.cli.terminal import Terminal
 from statek.exceptions import ConfigurationError, StatekError
+from statek.installation import without_service
 from statek.settings import StatekSettings, set_statek_settings
 
 __all__ = ["main"]
@@ -99,6 +100,7 @@ def _report(error: Exception, options: argparse.Namespace, terminal: Terminal) -
     if getattr(options, "debug", False):
         for line in traceback.format_exception(error):
             terminal.note(line.rstrip("\n"))
+    error = without_service(error) or error
     if isinstance(error, StatekError):
         terminal.error(error.code, str(error))
     elif isinstance(error, TimeoutError):

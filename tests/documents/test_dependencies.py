@@ -14,7 +14,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 def names(requirements: Iterable[str]) -> list[str]:
     """The packages that requirement lines name, sorted."""
     found = [re.match(r"[A-Za-z0-9+._-]+", line.strip()) for line in requirements]
-    return sorted(match.group() for match in found if match)
+    return sorted((match.group() for match in found if match), key=str.lower)
 
 
 def section(title: str) -> str:
@@ -28,11 +28,16 @@ def rows(title: str) -> list[str]:
     lines = [line for line in section(title).splitlines() if line.startswith("| `")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [row for row in cells if not (row[1] and row[2])] == []
-    return sorted(row[0].strip("`") for row in cells)
+    return sorted((row[0].strip("`") for row in cells), key=str.lower)
 
 
-def test_runtime_dependencies() -> None:
-    assert rows("Runtime") == names(PROJECT["project"]["dependencies"])
+def test_dependencies_of_the_client() -> None:
+    assert rows("Client") == names(PROJECT["project"]["dependencies"])
+    assert PROJECT["project"]["optional-dependencies"]["client"] == []
+
+
+def test_dependencies_of_the_service() -> None:
+    assert rows("Service") == names(PROJECT["project"]["optional-dependencies"]["service"])
 
 
 def test_dependencies_of_the_example() -> None:
@@ -51,4 +56,6 @@ def test_debian_packages_of_the_image() -> None:
 def test_wheels_of_the_image() -> None:
     lines = (ROOT / "images" / "base" / "requirements.in").read_text(encoding="utf-8").splitlines()
     [listed] = re.findall(r"^Wheels: (.*),", section("In the runner's image"), re.MULTILINE)
-    assert sorted(re.findall(r"`([^`]+)`", listed)) == names(line for line in lines if not line.startswith("#"))
+    assert sorted(re.findall(r"`([^`]+)`", listed), key=str.lower) == names(
+        line for line in lines if not line.startswith("#")
+    )
