@@ -96,6 +96,6 @@ def _find(jobs: JobRepository, number: int, path: str) -> _Content:
 def _known(files: tuple[WorkFile, ...]) -> str:
     """What there is instead, for an error."""
     shown = 5
-    names = ", ".join(repr(file.path) for file in files[:shown])
+    names = ", ".join(repr(path) for path in sorted(file.path for file in files)[:shown])
     more = f" and {len(files) - shown} more" if len(files) > shown else ""
     return f"it has {names}{more}" if files else "nothing was kept in /work"
