@@ -22,10 +22,10 @@ run: sandbox ## run the calendar assistant (ICS=calendar.ics MODEL=provider/name
 	@$(PY) -m examples.calendar_assistant $(if $(ICS),--ics "$(ICS)") $(if $(MODEL),--model "$(MODEL)")
 
 test: environment ## all tests, the Docker ones included (TESTS=path narrows)
-	@$(PY) -m tests.support.run_tests -m "not chaos" $(TESTS)
+	@$(PY) -m tests.support.run_tests -m "not chaos and not data" $(TESTS)
 
 test-local: environment ## the tests that need no Docker engine
-	@$(PY) -m tests.support.run_tests --local -m "not docker and not chaos" $(TESTS)
+	@$(PY) -m tests.support.run_tests --local -m "not docker and not chaos and not data" $(TESTS)
 
 chaos: environment ## kill processes on purpose, KILLS times (100)
 	@STATEK_TEST_KILLS=$(KILLS) $(PY) -m tests.support.run_tests $(if $(TESTS),$(TESTS),tests/chaos)

@@ -29,7 +29,7 @@ Uids are switched only when the process may (it needs CAP_SETUID and CAP_SETGID,
 what it started); without them and without ``--no-uid-switch`` the start ends with status 4.
 
 The environment is not inherited: the process replaces itself once with a fixed one (PYTHONHASHSEED=0,
-single-threaded BLAS, HOME and TMPDIR as given, and of the caller's only PATH, PYTHONPATH, LANG, LC_ALL,
+single-threaded BLAS, plots without a display, HOME and TMPDIR as given, and of the caller's only PATH, PYTHONPATH, LANG, LC_ALL,
 LC_CTYPE and TZ). Standard input is not read; standard error carries start-up errors only, one line
 each; the executor has /dev/null for all three.
 
@@ -64,6 +64,9 @@ def _environment(options: RunnerOptions) -> dict[str, str]:
         OPENBLAS_NUM_THREADS="1",
         OMP_NUM_THREADS="1",
         MKL_NUM_THREADS="1",
+        # Plots go to files; the library's caches are no part of the job's own files.
+        MPLBACKEND="Agg",
+        MPLCONFIGDIR=str(options.tmp_dir / "matplotlib"),
         GRPC_ENABLE_FORK_SUPPORT="0",
         GRPC_VERBOSITY="NONE",
     )

@@ -320,6 +320,8 @@ def _shared_libraries(interpreter: Path, stdlib: Path, site: Path) -> tuple[tupl
     objects = [str(path) for path in (interpreter, *sorted(modules), *sorted(site.rglob("*.so")))]
     done = subprocess.run(["ldd", *objects], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     paths = {match.group(1) for line in done.stdout.splitlines() if (match := _LDD_LINE.match(line))}
+    # What a wheel brings along is found beside the wheel, inside as outside.
+    paths = {path for path in paths if not Path(path).is_relative_to(site)}
     if not paths:
         raise ConfigurationError(f"ldd does not tell the interpreter's libraries: {done.stderr.strip()[:200]}")
     if Path("/etc/ld.so.cache").is_file():

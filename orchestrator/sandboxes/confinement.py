@@ -48,6 +48,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "HOME": "/work",
     "LANG": "C.UTF-8",
     "MKL_NUM_THREADS": "1",
+    "MPLBACKEND": "Agg",
+    "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108 - its caches are no part of the job's /work
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",  # a thread pool in the zygote would make its forks unsafe
     "PATH": "/usr/local/bin:/usr/bin",
@@ -284,6 +286,7 @@ def _plain(spec: RunnerSpec, facts: ProcessFacts) -> ArgumentList:
     environment = {
         **ENVIRONMENT,
         "HOME": facts.work,
+        "MPLCONFIGDIR": f"{facts.tmp}/matplotlib",
         "TMPDIR": facts.tmp,
         "PYTHONPATH": f"{facts.site}:{facts.code_parent}",
     }

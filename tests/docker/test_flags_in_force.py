@@ -98,7 +98,16 @@ async def test_environment_holds_nothing_of_the_host(pool: Pool, driver: Driver)
     pid = await pid_1_of(driver, sandbox.runner.runner_id, pool)
     names = {item.split(b"=")[0].decode() for item in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if item}
     allowed = {
-        *("GRPC_ENABLE_FORK_SUPPORT", "GRPC_VERBOSITY", "HOME", "LANG", "MKL_NUM_THREADS", "OMP_NUM_THREADS"),
+        *(
+            "GRPC_ENABLE_FORK_SUPPORT",
+            "GRPC_VERBOSITY",
+            "HOME",
+            "LANG",
+            "MKL_NUM_THREADS",
+            "MPLBACKEND",
+            "MPLCONFIGDIR",
+            "OMP_NUM_THREADS",
+        ),
         *("OPENBLAS_NUM_THREADS", "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONNOUSERSITE"),
         *("PYTHONPATH", "TMPDIR", "TZ", "PWD"),
     }

@@ -53,9 +53,23 @@ def test_debian_packages_of_the_image() -> None:
     assert rows("In the runner's image") == names(line for line in lines if not line.startswith("#"))
 
 
+def wheels(flavour: str) -> list[str]:
+    lines = (ROOT / "images" / flavour / "requirements.in").read_text(encoding="utf-8").splitlines()
+    return names(line for line in lines if not line.startswith("#"))
+
+
 def test_wheels_of_the_image() -> None:
-    lines = (ROOT / "images" / "base" / "requirements.in").read_text(encoding="utf-8").splitlines()
     [listed] = re.findall(r"^Wheels: (.*),", section("In the runner's image"), re.MULTILINE)
-    assert sorted(re.findall(r"`([^`]+)`", listed), key=str.lower) == names(
-        line for line in lines if not line.startswith("#")
-    )
+    assert sorted(re.findall(r"`([^`]+)`", listed), key=str.lower) == wheels("base")
+
+
+def test_wheels_of_the_flavour_data() -> None:
+    listed = re.findall(r"`([^`]+)` \(", section("In the flavour `data`"))
+    assert sorted([*wheels("base"), *listed]) == wheels("data")
+
+
+def test_flavours_differ_in_their_wheels_only() -> None:
+    folders = [path.parent for path in (ROOT / "images").glob("*/requirements.in")]
+    assert sorted(folder.name for folder in folders) == ["base", "data"]
+    for name in ("packages.txt", "seccomp.json"):
+        assert len({(folder / name).read_bytes() for folder in folders}) == 1
