@@ -29,9 +29,9 @@ Uids are switched only when the process may (it needs CAP_SETUID and CAP_SETGID,
 what it started); without them and without ``--no-uid-switch`` the start ends with status 4.
 
 The environment is not inherited: the process replaces itself once with a fixed one (PYTHONHASHSEED=0,
-single-threaded BLAS, plots without a display, HOME and TMPDIR as given, and of the caller's only PATH, PYTHONPATH, LANG, LC_ALL,
-LC_CTYPE and TZ). Standard input is not read; standard error carries start-up errors only, one line
-each; the executor has /dev/null for all three.
+single-threaded BLAS, plots without a display, HOME and TMPDIR as given, and of the caller's only PATH,
+PYTHONPATH, LANG, LC_ALL, LC_CTYPE and TZ). Standard input is not read; standard error carries start-up
+errors only, one line each; the executor has /dev/null for all three.
 
 Exit status: 0 after an orderly end, 2 wrong options, 3 a module to preload is missing or started a
 thread, 4 the machine cannot confine an executor, 5 the host cannot be reached, because nobody listens or because the

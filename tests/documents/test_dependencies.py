@@ -64,7 +64,7 @@ def test_wheels_of_the_image() -> None:
 
 
 def test_wheels_of_the_flavour_data() -> None:
-    listed = re.findall(r"`([^`]+)` \(", section("In the flavour `data`"))
+    listed = re.findall(r"`([^`]+)`\s\(", section("In the flavour `data`"))
     assert sorted([*wheels("base"), *listed]) == wheels("data")
 
 

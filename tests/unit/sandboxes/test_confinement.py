@@ -170,6 +170,7 @@ def test_plain_process_gets_a_complete_environment_and_its_own_folders() -> None
     assert dict(actual.environment) == {
         **expected,
         "HOME": "/x/work",
+        "MPLCONFIGDIR": "/x/tmp/matplotlib",
         "TMPDIR": "/x/tmp",
         "PYTHONPATH": "/cache/site:/src",
     }
