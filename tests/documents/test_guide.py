@@ -13,6 +13,7 @@ import pytest
 from tests.documents.blocks import ROOT, code_blocks
 
 _EXPECTED = re.compile(r"^ +print\(.*\)  # (.+)$", re.MULTILINE)
+_SLOW = re.compile(r" held the store thread for [\d.]+ ms$")
 
 
 @pytest.mark.timeout(120)
@@ -24,7 +25,9 @@ def test_the_guide_s_program_prints_what_it_says(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "guide.py"], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=100
     )
-    assert (ran.returncode, ran.stderr) == (0, "")
+    # A busy machine may say that the store thread was held; everything else on standard error is a fault.
+    errors = [line for line in ran.stderr.splitlines() if not _SLOW.search(line)]
+    assert (ran.returncode, errors) == (0, [])
     expected = _EXPECTED.findall(program)
     assert len(expected) >= 15
     assert ran.stdout.splitlines() == expected
