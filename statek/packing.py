@@ -7,10 +7,21 @@ ASCII JSON (every other character escaped) has none of these; long bytes become 
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["MAX_PIECE_BYTES", "join_pieces", "pack", "packed_pieces", "pieces_of", "split_pieces", "unpack"]
+__all__ = [
+    "MAX_PIECE_BYTES",
+    "join_parts",
+    "join_pieces",
+    "pack",
+    "packed_pieces",
+    "pieces_of",
+    "split_parts",
+    "split_pieces",
+    "unpack",
+]
 
 MAX_PIECE_BYTES = 60_000
 """Below dbzero's 64 KB element limit (measured: larger bytes elements are refused)."""
@@ -50,3 +61,30 @@ def pieces_of(field: bytes | Iterable[bytes]) -> Iterable[bytes]:
 def join_pieces(pieces: Iterable[bytes]) -> bytes:
     """Undo ``split_pieces``."""
     return b"".join(pieces)
+
+
+def join_parts(parts: Sequence[bytes]) -> bytes:
+    """Write several byte strings as one: their number and lengths (little-endian, 32 bits each), then they."""
+    return struct.pack(f"<{len(parts) + 1}I", len(parts), *map(len, parts)) + b"".join(parts)
+
+
+def split_parts(data: bytes) -> list[bytes]:
+    """Undo ``join_parts``.
+
+    Raises:
+        ValueError: these bytes are not what ``join_parts`` writes.
+    """
+    if len(data) < 4:
+        raise ValueError("no number of parts")
+    count = int.from_bytes(data[:4], "little")
+    at = 4 + 4 * count
+    if len(data) < at:
+        raise ValueError("the lengths of the parts are cut off")
+    lengths = struct.unpack_from(f"<{count}I", data, 4)
+    if at + sum(lengths) != len(data):
+        raise ValueError(f"parts of {sum(lengths)} bytes in {len(data) - at}")
+    parts = []
+    for length in lengths:
+        parts.append(data[at : at + length])
+        at += length
+    return parts

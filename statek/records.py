@@ -4,9 +4,14 @@ Plain dbzero memo classes without behaviour. They are created, read and changed 
 only (design: one store thread); ``statek.executors.job`` gives applications a view of them, the
 orchestrator's engine drives them.
 
+What a job collects as it works (chat log, ends of steps, commits, journals) is kept as packed bytes elements in lists
+of the job, and no memo object is made for it: each flush of dbzero writes more pages, and each write of an attribute
+takes longer, the more memo objects a prefix has (measured: docs/performance.md). ``orchestrator.engine.jobs`` alone
+reads and writes these lists; ``orchestrator.engine.elements`` says what an element holds.
+
 Texts that come from models, users or sandboxes may hold NUL or lone surrogates, which dbzero cuts or
-refuses; they are kept as ASCII JSON (``statek.packing``). Bytes longer than dbzero's 64 KB element
-limit are kept as lists of pieces. Every field is set in ``__init__``; fields added later get a class
+refuses; they are kept as ASCII JSON or as bytes (``statek.packing``). Bytes longer than dbzero's 64 KB element
+limit are kept as several pieces. Every field is set in ``__init__``; fields added later get a class
 attribute as default, so old objects still read.
 """
 
@@ -16,7 +21,10 @@ from typing import Any
 
 from statek.durable import memo
 
-__all__ = ["ChatItemRecord", "CommitRecord", "JobRecord", "ServiceRecord"]
+__all__ = ["RECORD_FORMAT", "JobRecord", "ServiceRecord"]
+
+RECORD_FORMAT = 2
+"""Form of the records below. 1 kept chat items and commits as memo objects; a store of another form is refused."""
 
 
 @memo(id="statek.ServiceRecord")
@@ -24,11 +32,15 @@ class ServiceRecord:
     """The root of a prefix: every job, by number and by id.
 
     Attributes:
+        record_format: the form in which this store's jobs are kept.
         jobs: JobRecords in order of creation; number n is at index n - 1.
         application: the application's own named roots (for example its calendar).
     """
 
+    record_format = 1
+
     def __init__(self) -> None:
+        self.record_format = RECORD_FORMAT
         self.jobs: Any = []
         self.application: Any = {}
 
@@ -45,9 +57,13 @@ class JobRecord:
         reason: why it waits or how it ended; empty while all is well.
         failure: JSON ``{"kind", "type", "message"}`` of a job that ended by failure, else empty.
         created_us, changed_us: microseconds UTC.
-        chat: ChatItemRecords in order.
-        current: the chat item whose code is in flight (begun, not committed), or None.
-        commits: CommitRecords; commit n is at index n.
+        chat: packed chat items in order, as they were when they were added.
+        ends: packed ends of steps; that of step n is at index n - 1.
+        commits: packed commits; commit n is at index n.
+        journal: pieces of the journals that were written while their steps ran, one after the other; None while there
+            are none. An end of a step, or ``flight``, says which are its.
+        overflow: pieces of elements that are too long for one; None while there are none.
+        flight: the step in flight (its code is durable, its end is not) as a packed text; empty while there is none.
         grants: what the job's handles stand for (orchestrator.engine.objects).
         warmup_next: index of the next warmup block.
         next_step: number of the next step, from 1.
@@ -86,8 +102,11 @@ class JobRecord:
         self.created_us = created_us
         self.changed_us = created_us
         self.chat: Any = []
-        self.current: Any = None
+        self.ends: Any = []
         self.commits: Any = []
+        self.journal: Any = None
+        self.overflow: Any = None
+        self.flight = ""
         self.grants = grants
         self.warmup_next = 0
         self.next_step = 1
@@ -109,90 +128,3 @@ class JobRecord:
         self.request_ids = ""
         self.num_completions = 0
         self.memory = ""
-
-
-@memo(id="statek.ChatItemRecord")
-class ChatItemRecord:
-    """One entry of the chat log; for a warmup block or a model reply also the step that ran it.
-
-    Attributes:
-        kind: ``user``, ``warmup``, ``reply``, ``system`` or ``notification``.
-        at_us: when it became durable, microseconds UTC.
-        text: JSON text: the message, or the reply as stored for history.
-        step: number of its step; 0 where nothing is to be run.
-        code: JSON text of the Python source.
-        state: ``none`` | ``waiting`` (not begun) | ``begun`` | ``committed`` | ``died``.
-        attempts: how often the step was begun.
-        crashes: orchestrator starts that found it begun.
-        put_downs: runs that were ended in good order without an end of the step (a planned stop, a call in doubt).
-        start_commit, end_commit: number of the commit it saw and of the one it made (-1: none yet).
-        journal: pieces of the journal, in order: bytes while there is one, then a list (orchestrator.engine.journal).
-        console: JSON list of ``[kind, text]``.
-        outcome: JSON ``{"outcome", "type", "message", "detail"}`` once the step ended.
-        usage: JSON of model usage (replies) and sandbox usage (steps).
-    """
-
-    put_downs = 0
-
-    def __init__(self, kind: str, at_us: int, text: str, step: int, code: str, state: str, start_commit: int) -> None:
-        self.kind = kind
-        self.at_us = at_us
-        self.text = text
-        self.step = step
-        self.code = code
-        self.state = state
-        self.attempts = 0
-        self.crashes = 0
-        self.put_downs = 0
-        self.start_commit = start_commit
-        self.end_commit = -1
-        self.journal: Any = b""
-        self.console = "[]"
-        self.outcome = ""
-        self.usage = "{}"
-
-
-@memo(id="statek.CommitRecord")
-class CommitRecord:
-    """The durable end of a step: the whole workspace as references.
-
-    Attributes:
-        seq: index in the job's commits.
-        parent: seq it was made from; -1 for the first.
-        kind: ``start`` or ``step``.
-        step: the step that made it; 0 for the start.
-        at_us: microseconds UTC.
-        changed: JSON list of the names of variables and files that differ from the parent.
-        manifest: graph form of the workspace: bytes, or a list of pieces (orchestrator.engine.manifest).
-        inline: small blocks that travel in the commit: graph form of their list, or the list itself where they are more
-            than an element holds (the start commit).
-        image_digest: of the runner that made it; empty for the start.
-        state_num: number of the prefix state it was written in.
-        usage: JSON of the step's sandbox usage.
-    """
-
-    def __init__(
-        self,
-        seq: int,
-        parent: int,
-        kind: str,
-        step: int,
-        at_us: int,
-        changed: str,
-        manifest: Any,
-        inline: Any,
-        image_digest: str,
-        state_num: int,
-        usage: str,
-    ) -> None:
-        self.seq = seq
-        self.parent = parent
-        self.kind = kind
-        self.step = step
-        self.at_us = at_us
-        self.changed = changed
-        self.manifest = manifest
-        self.inline = inline
-        self.image_digest = image_digest
-        self.state_num = state_num
-        self.usage = usage

@@ -1,7 +1,7 @@
 """A job in the hands of a worker: what is kept in memory while it is active.
 
-Everything here can be built again from the records; nothing here is the truth. ``record`` and
-``item`` are durable objects and are touched on the store thread only.
+Everything here can be built again from the records; nothing here is the truth. ``record`` is a durable object and is
+touched on the store thread only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.job_control import current_difficulty
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.journal import Journal
@@ -24,8 +25,7 @@ from statek.executors.decision import JobView
 from statek.harness import LLM_Harness, harness_from_metadata
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
-from statek.packing import unpack
-from statek.records import ChatItemRecord, JobRecord
+from statek.records import JobRecord
 from statek.settings import StatekSettings
 from statek.styles import Style, style_for
 from statek.tools import ToolDef
@@ -41,14 +41,12 @@ class StepSource:
     """The step in flight.
 
     Attributes:
-        item: its chat item (store thread only).
         step: its number.
         kind: ``reply`` or ``warmup``.
         code: Python source.
         hidden: whether it is kept out of the model's history (a hidden warmup block).
     """
 
-    item: ChatItemRecord
     step: int
     kind: str
     code: str
@@ -62,6 +60,7 @@ class ActiveJob:
     Attributes:
         number, tenant, principal: of the record.
         record: the durable record.
+        jobs: what reads it.
         agent: the registered agent of its role.
         definition: the frozen definition.
         style: its chat style.
@@ -84,6 +83,7 @@ class ActiveJob:
     tenant: str
     principal: str
     record: JobRecord
+    jobs: JobRepository
     agent: Agent
     definition: JobDefinition
     style: Style
@@ -107,22 +107,22 @@ class ActiveJob:
     def refresh(self) -> JobView:
         """Read the facts of the decision again (store thread)."""
         record = self.record
-        item = record.current
+        flight = self.jobs.in_flight(record)
         self.view = JobView(
             status=JobStatus[record.status],
             warmup_next=record.warmup_next,
             warmup_blocks=len(self.definition.warmup),
-            has_current=item is not None,
-            current_is_warmup=item is not None and item.kind == "warmup",
-            attempts=item.attempts - item.put_downs if item is not None else 0,
-            crashes=item.crashes if item is not None else 0,
+            has_current=flight is not None,
+            current_is_warmup=flight is not None and flight.kind == "warmup",
+            attempts=flight.attempts - flight.put_downs if flight is not None else 0,
+            crashes=flight.crashes if flight is not None else 0,
             turns=record.turns,
             exceptions=record.exceptions,
             consecutive_exceptions=record.consecutive_exceptions,
             tokens=record.input_tokens + record.output_tokens,
             cancel_requested=record.cancel_requested,
             exited=record.exit_status is not None,
-            warmup_failure=_warmup_failure(record) if item is None else "",
+            warmup_failure=_warmup_failure(self.jobs, record) if flight is None else "",
             completions=record.num_completions,
             inbox=len(record.inbox or ()),
             limits=self.limits,
@@ -142,22 +142,20 @@ class ActiveJob:
 
         A page takes a few milliseconds: a job with thousands of steps must not hold the store thread.
         """
-        chat, started = self.record.chat, time.perf_counter()
-        while self.unread < len(chat):
-            item = chat[self.unread]
+        started, count = time.perf_counter(), self.jobs.item_count(self.record)
+        while self.unread < count:
+            item = self.jobs.item(self.record, self.unread)
             self.unread += 1
-            if item.state in {"none", "committed", "died"} and not unpack(item.usage).get("hidden", False):
-                console = unpack(item.console)
-                text = shown_text(self.definition, item.kind, unpack(item.text))
-                self.messages += item_messages(self.style, item.kind, text, unpack(item.code) or "", console)
+            if item.state in {"none", "committed", "died"} and not item.hidden:
+                text = shown_text(self.definition, item.kind, item.text)
+                self.messages += item_messages(self.style, item.kind, text, item.code, item.console)
             if time.perf_counter() - started > PAGE_SECONDS:
                 break
-        return self.unread < len(chat)
+        return self.unread < count
 
-    def source_of(self, item: ChatItemRecord) -> StepSource:
-        """The step of a chat item (store thread)."""
-        hidden = unpack(item.usage).get("hidden", False) is True
-        return StepSource(item, item.step, item.kind, unpack(item.code), hidden)
+    def source_of(self, item: ChatItem) -> StepSource:
+        """The step of a chat item."""
+        return StepSource(item.step, item.kind, item.code, item.hidden)
 
     def visible_tools(self, source: StepSource) -> dict[str, ToolDef]:
         """The tools that exist while this step runs; hidden ones for a hidden warmup block only."""
@@ -171,17 +169,17 @@ def shown_text(definition: JobDefinition, kind: str, text: str) -> str:
     return definition.user_text(text) if kind == "user" else text
 
 
-def _warmup_failure(record: JobRecord) -> str:
+def _warmup_failure(jobs: JobRepository, record: JobRecord) -> str:
     """Why the newest step failed if it was a warmup block; empty otherwise."""
-    last = record.chat[-1] if len(record.chat) else None
+    # After the first reply the newest step is no warmup block; the chat log need not be read to know it.
+    last = jobs.last_item(record) if not record.turns else None
     if last is None or last.kind != "warmup":
         return ""
-    outcome = unpack(last.outcome) or {}
-    match last.state, outcome.get("outcome"):
+    match last.state, last.outcome.get("outcome"):
         case "died", _:
-            return str(outcome.get("message"))
+            return str(last.outcome.get("message"))
         case "committed", "error":
-            return f"{outcome.get('type')}: {outcome.get('message')}"
+            return f"{last.outcome.get('type')}: {last.outcome.get('message')}"
     return ""
 
 
@@ -198,18 +196,22 @@ def load_active_job(
     definition = JobDefinition.from_json(record.definition)
     style = style_for(definition.chat_style, xml_box_console=settings.xml_box_console)
     tools = {tool.name: tool for tool in definition.resolve_tools(agent)}
-    chat, first_step, opening = record.chat, 0, []
-    while first_step < len(chat) and chat[first_step].kind == "user" and not unpack(chat[first_step].usage):
-        opening.append(shown_text(definition, "user", unpack(chat[first_step].text)))
+    first_step, opening = 0, []
+    while first_step < jobs.item_count(record):
+        item = jobs.item(record, first_step)
+        if item.kind != "user" or item.usage:
+            break
+        opening.append(shown_text(definition, "user", item.text))
         first_step += 1
     difficulty = current_difficulty(record, definition)
     messages = opening_messages(definition.system_prompt(agent, difficulty), opening)
-    head_seq = len(record.commits) - 1
+    head_seq = jobs.commit_count(record) - 1
     job = ActiveJob(
         number=record.number,
         tenant=record.tenant,
         principal=record.principal,
         record=record,
+        jobs=jobs,
         agent=agent,
         definition=definition,
         style=style,
@@ -224,7 +226,8 @@ def load_active_job(
         unread=first_step,
         prompted=difficulty,
     )
-    if record.current is not None:
-        job.current = job.source_of(record.current)
+    flight = jobs.in_flight(record)
+    if flight is not None:
+        job.current = job.source_of(jobs.item(record, flight.item))
     job.refresh()
     return job

@@ -77,20 +77,20 @@ def read_file_sync(store: Store, jobs: JobRepository, number: int, path: str) ->
 def _list(jobs: JobRepository, number: int) -> list[FileView]:
     """The files (store thread)."""
     record = jobs.get(number)
-    files = jobs.workspace(record, len(record.commits) - 1).workspace.files
+    files = jobs.workspace(record, jobs.commit_count(record) - 1).workspace.files
     return sorted((FileView(file.path, file.size_bytes, file.mode) for file in files), key=lambda file: file.path)
 
 
 def _find(jobs: JobRepository, number: int, path: str) -> _Content:
     """The blocks of a file (store thread)."""
     record = jobs.get(number)
-    placed = jobs.workspace(record, len(record.commits) - 1)
+    placed = jobs.workspace(record, jobs.commit_count(record) - 1)
     wanted = path.removeprefix(_WORK)
     file = next((file for file in placed.workspace.files if file.path == wanted), None)
     if file is None:
         raise NotFound(f"job {job_id(number)} has no file {wanted!r}; {_known(placed.workspace.files)}")
     places = {digest: placed.places[digest] for digest in file.blocks}
-    return _Content(file.blocks, {d: jobs.inline_block(record, p) for d, p in places.items() if p.commit >= 0})
+    return _Content(file.blocks, jobs.inline_blocks(record, places))
 
 
 def _known(files: tuple[WorkFile, ...]) -> str:

@@ -33,7 +33,7 @@ from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, Outpu
 from statek.access import AccessRequest, Decision, Policy, ResourceKind, decide
 from statek.exceptions import JobExit, LimitExceeded, StoreError
 from statek.job_control import JobControl
-from statek.records import ChatItemRecord, JobRecord
+from statek.records import JobRecord
 from statek.tools import NotHappened, ToolContext, ToolDef, bind_arguments, tool_context
 
 __all__ = ["EXIT_TYPE", "CallInDoubt", "Diverged", "StepAborted", "StepGateway", "StepScope"]
@@ -81,7 +81,7 @@ class StepScope:
     """What one step's calls act upon.
 
     Attributes:
-        record, item: the job and the chat item of the step.
+        record: the job, whose step in flight this is.
         number, step: the job's number and the step's.
         tenant, principal: on whose behalf.
         tools: every Python tool of the job by name.
@@ -92,7 +92,6 @@ class StepScope:
     """
 
     record: JobRecord
-    item: ChatItemRecord
     number: int
     step: int
     tenant: str
@@ -179,7 +178,7 @@ class StepGateway:
                 raise _RolledBack(answer, target)
             self._journal.record_call(key, answer, effect, args=request.args, target=target)
             if effect == "store":
-                self._jobs.add_journal(self._scope.item, self._journal.drain())
+                self._jobs.add_journal(self._scope.record, self._journal.drain())
             return answer
 
         try:
@@ -336,12 +335,12 @@ class StepGateway:
         """Write what waits for the next effect when it is long; order is kept, only the piece is bounded."""
         if self._journal.buffered_bytes > PIECE_BYTES:
             blob = self._journal.drain()
-            await self._store.write(partial(self._jobs.add_journal, self._scope.item, blob))
+            await self._store.write(partial(self._jobs.add_journal, self._scope.record, blob))
 
     async def _flush_journal(self) -> None:
         """Make everything noted so far durable."""
         blob = self._journal.drain()
-        await self._durability.commit(partial(self._jobs.add_journal, self._scope.item, blob))
+        await self._durability.commit(partial(self._jobs.add_journal, self._scope.record, blob))
 
     # -------------------------------------------------------------------------------------- doubt
 

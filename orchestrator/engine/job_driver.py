@@ -39,7 +39,6 @@ from statek.executors.decision import (
 )
 from statek.job_status import JobStatus
 from statek.model import Model, ModelReply, ModelRequest
-from statek.packing import unpack
 from statek.warmup import WarmupBlock
 
 __all__ = ["JobDriver"]
@@ -271,9 +270,9 @@ class JobDriver:
         """Note durably that the step is being run (store thread)."""
         record = self.job.record
         if record.status == JobStatus.SUSPENDED.value:
-            running = JobStatus.WARMING_UP if record.current.kind == "warmup" else JobStatus.STARTED
-            self._jobs.set_status(record, running, now_us())
-        record.reason = ""
+            self._jobs.set_status(record, self._jobs.running_status(record), now_us())
+        if record.reason:
+            record.reason = ""
         self._jobs.begin(record)
         self.job.refresh()
         self._steps.prepare(self.job)
@@ -314,9 +313,8 @@ class JobDriver:
             job.objects.reopen()  # of a job that was done
             messages: list[dict[str, Any]] = []
             for item in self._jobs.deliver(job.record):
-                text = shown_text(job.definition, item.kind, unpack(item.text))
-                code, console = unpack(item.code) or "", unpack(item.console)
-                messages += item_messages(job.style, item.kind, text, code, console)
+                text = shown_text(job.definition, item.kind, item.text)
+                messages += item_messages(job.style, item.kind, text, item.code, item.console)
             job.refresh()
             return messages
 

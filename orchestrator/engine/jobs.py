@@ -7,48 +7,34 @@ They never decide what happens next (``statek.executors.decision``) and never wa
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.engine.manifest import (
-    MAX_INLINE_BYTES,
-    BlockPlace,
-    PlacedWorkspace,
-    decode_manifest,
-    encode_manifest,
+from orchestrator.engine.element_lists import extend, length_of, to_element
+from orchestrator.engine.elements import (
+    ChatItem,
+    Commit,
+    StepEnd,
+    StepInFlight,
+    encode_commit,
+    encode_end,
+    encode_flight,
+    encode_item,
+    with_flight,
 )
+from orchestrator.engine.job_reader import ROOT_TAG, JobReader, job_id, job_number
+from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, encode_manifest
 from orchestrator.engine.objects.grants import Grants
 from orchestrator.sandboxes.step import Workspace
 from sandbox_runner.wire import values
 from statek import durable, inbox
-from statek.exceptions import InvalidRequest, LLM_HarnessError, NotFound, StoreDamaged
+from statek.exceptions import InternalError, LLM_HarnessError
 from statek.job_status import ACTIVE_TAG, JobStatus, check_transition
-from statek.packing import join_pieces, pack, packed_pieces, pieces_of, split_pieces, unpack
-from statek.records import ChatItemRecord, CommitRecord, JobRecord, ServiceRecord
+from statek.packing import pack, packed_pieces, split_pieces
+from statek.records import JobRecord, ServiceRecord
 
 __all__ = ["JobRepository", "NewCommit", "StepOutcome", "job_id", "job_number"]
-
-_ROOT_TAG = "statek-root"
-_JOB_ID = re.compile(r"j([1-9][0-9]{0,11})")
-
-
-def job_id(number: int) -> str:
-    """The id that users see of job ``number``."""
-    return f"j{number}"
-
-
-def job_number(text: str) -> int:
-    """The number of a job id that a user typed.
-
-    Raises:
-        InvalidRequest: it does not look like ``j12``.
-    """
-    match = _JOB_ID.fullmatch(text.strip())
-    if match is None:
-        raise InvalidRequest(f"{text!r} is no job id; job ids look like j12 (statek jobs lists them)")
-    return int(match.group(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,77 +93,12 @@ class StepOutcome:
     usage: dict[str, Any] = field(default_factory=dict)
 
 
-class JobRepository:
+class JobRepository(JobReader):
     """The jobs of one prefix.
 
     Preconditions:
         every method: on the store thread; changing ones inside its atomic block.
     """
-
-    def __init__(self) -> None:
-        self._root: ServiceRecord | None = None
-
-    # ------------------------------------------------------------------------------------ reading
-
-    def root(self) -> ServiceRecord | None:
-        """The prefix's root; None before its first job."""
-        if self._root is None:
-            found = list(durable.find(ServiceRecord, _ROOT_TAG))
-            if len(found) > 1:
-                raise StoreDamaged(f"the prefix has {len(found)} roots")
-            self._root = found[0] if found else None
-        return self._root
-
-    def _jobs(self) -> Any:
-        """Every job record in order; empty before the first."""
-        root = self.root()
-        return root.jobs if root is not None else ()
-
-    def get(self, number: int) -> JobRecord:
-        """The job of that number.
-
-        Raises:
-            NotFound: there is none.
-        """
-        jobs = self._jobs()
-        if not 1 <= number <= len(jobs):
-            raise NotFound(f"job {job_id(number)} does not exist; this store has {len(jobs)} job(s)")
-        record: JobRecord = jobs[number - 1]
-        return record
-
-    def active(self) -> Iterator[JobRecord]:
-        """Every job that is not DONE, in no particular order."""
-        return iter(durable.find(JobRecord, ACTIVE_TAG))
-
-    def numbers(self, *, newest: int) -> range:
-        """The numbers of the ``newest`` latest jobs."""
-        last = len(self._jobs())
-        return range(max(1, last - newest + 1), last + 1)
-
-    def workspace(self, record: JobRecord, seq: int) -> PlacedWorkspace:
-        """The workspace of a commit."""
-        commit: CommitRecord = self.commit(record, seq)
-        return decode_manifest(join_pieces(pieces_of(commit.manifest)))
-
-    def commit(self, record: JobRecord, seq: int) -> CommitRecord:
-        """A commit of a job.
-
-        Raises:
-            NotFound: it has no such commit.
-        """
-        if not 0 <= seq < len(record.commits):
-            raise NotFound(f"job {job_id(record.number)} has no commit {seq}; it has 0 to {len(record.commits) - 1}")
-        found: CommitRecord = record.commits[seq]
-        return found
-
-    def inline_block(self, record: JobRecord, place: BlockPlace) -> bytes:
-        """The data of a block that travels in a commit (kept whole: inline sums stay below one element)."""
-        inline = record.commits[place.commit].inline
-        blocks = values.decode(inline) if isinstance(inline, bytes) else inline
-        data: bytes = blocks[place.index]  # type: ignore[index]
-        return data
-
-    # ----------------------------------------------------------------------------------- changing
 
     def create(
         self,
@@ -193,7 +114,7 @@ class JobRepository:
         root = self.root()
         if root is None:
             root = ServiceRecord()
-            durable.tag(root, _ROOT_TAG)
+            durable.tag(root, ROOT_TAG)
         record = JobRecord(len(root.jobs) + 1, tenant, role, principal, definition, now_us, grants)
         root.jobs.append(record)
         durable.tag(record, ACTIVE_TAG)
@@ -209,7 +130,8 @@ class JobRepository:
         code: str = "",
         console: Sequence[tuple[str, str]] = (),
         usage: dict[str, Any] | None = None,
-    ) -> ChatItemRecord:
+        outcome: dict[str, Any] | None = None,
+    ) -> ChatItem:
         """Append a message that runs nothing (``user``, ``system`` or ``notification``).
 
         Args:
@@ -220,13 +142,13 @@ class JobRepository:
             code: of a notification: what shows the result it tells of.
             console: what that prints.
             usage: JSON-able remarks.
+            outcome: how what it tells of ended, in the form of a step's.
         """
-        item = ChatItemRecord(kind, now_us, pack(text), 0, pack(code) if code else "", "none", len(record.commits) - 1)
-        if console:
-            item.console = pack([list(element) for element in console])
-        if usage:
-            item.usage = pack(usage)
-        record.chat.append(item)
+        at = len(record.commits) - 1
+        item = ChatItem(
+            len(record.chat), kind, now_us, text, 0, code, at, usage=usage or {}, console=console, outcome=outcome or {}
+        )
+        record.chat.append(to_element(record, encode_item(item)))
         return item
 
     def push(self, record: JobRecord, entry: inbox.InboxEntry, now_us: int) -> inbox.Pushed:
@@ -237,7 +159,7 @@ class JobRepository:
         """
         return inbox.push(record, entry, now_us)
 
-    def deliver(self, record: JobRecord) -> list[ChatItemRecord]:
+    def deliver(self, record: JobRecord) -> list[ChatItem]:
         """Move what waits in the inbox into the chat log; gives the new entries.
 
         A job that called exit(...) goes on with it.
@@ -257,25 +179,24 @@ class JobRepository:
 
     def add_step(
         self, record: JobRecord, *, kind: str, text: str, code: str, begun: bool, usage: dict[str, Any], now_us: int
-    ) -> ChatItemRecord:
+    ) -> ChatItem:
         """Append a reply or a warmup block and make it the step in flight."""
-        item = ChatItemRecord(
-            kind, now_us, pack(text), record.next_step, pack(code), "waiting", len(record.commits) - 1
-        )
-        item.usage = pack(usage)
-        record.chat.append(item)
-        record.current = item
-        record.next_step += 1
+        if record.flight:
+            raise InternalError(f"job {job_id(record.number)} has a step in flight already")
+        step, start_commit = record.next_step, len(record.commits) - 1
+        item = ChatItem(len(record.chat), kind, now_us, text, step, code, start_commit, usage=usage)
+        record.chat.append(to_element(record, encode_item(item)))
+        flight = StepInFlight(item.index, kind, step, begun, int(begun), 0, 0, start_commit, length_of(record.journal))
+        record.flight = encode_flight(flight)
+        record.next_step = step + 1
         if kind == "reply":
             record.turns += 1
-        if begun:
-            self.begin(record)
-        return item
+        return with_flight(item, flight)
 
     def begin(self, record: JobRecord) -> None:
         """Note that the step in flight is being run (again)."""
-        record.current.state = "begun"
-        record.current.attempts += 1
+        flight = self.require_flight(record)
+        record.flight = encode_flight(replace(flight, begun=True, attempts=flight.attempts + 1))
 
     def put_down(self, record: JobRecord, *, crashed: bool) -> None:
         """Note that the step in flight is not being run any more, without an end.
@@ -285,47 +206,32 @@ class JobRepository:
             crashed: whether a crash of the service is why (found at the next start); a step that two
                 crashes hit is quarantined.
         """
-        item = record.current
-        if item is not None and item.state == "begun":
-            item.state = "waiting"
-            if crashed:
-                item.crashes += 1
-            else:
-                item.put_downs += 1
+        flight = self.in_flight(record)
+        if flight is None or not flight.begun:
+            return
+        crashes, put_downs = flight.crashes + crashed, flight.put_downs + (not crashed)
+        record.flight = encode_flight(replace(flight, begun=False, crashes=crashes, put_downs=put_downs))
 
     def note_loss(self, record: JobRecord) -> None:
         """Note that the runner of the step in flight was lost: it counts as a run, but nothing runs now."""
-        item = record.current
-        if item is not None and item.state == "begun":
-            item.state = "waiting"
+        flight = self.in_flight(record)
+        if flight is not None and flight.begun:
+            record.flight = encode_flight(replace(flight, begun=False))
 
     def add_model_usage(self, record: JobRecord, usage: dict[str, Any]) -> None:
         """Add the usage of one reply to the job's totals."""
-        record.input_tokens += usage.get("input_tokens", 0)
-        record.cached_tokens += usage.get("cached_tokens", 0)
-        record.output_tokens += usage.get("output_tokens", 0)
-        record.cost_microusd += usage.get("cost_microusd") or 0
+        for name in ("input_tokens", "cached_tokens", "output_tokens", "cost_microusd"):
+            amount = usage.get(name) or 0
+            if amount:
+                setattr(record, name, getattr(record, name) + amount)
 
-    def add_journal(self, item: ChatItemRecord, blob: bytes) -> None:
-        """Append a piece of the step's journal (long ones as several elements, each marked)."""
+    def add_journal(self, record: JobRecord, blob: bytes) -> None:
+        """Append a piece to the journal of the step in flight (long ones as several elements, each marked)."""
+        self.require_flight(record)
         pieces = split_pieces(blob)
         last = len(pieces) - 1
         marked = [(b"." if index == last else b"+") + piece for index, piece in enumerate(pieces)]
-        if isinstance(item.journal, bytes):
-            item.journal = packed_pieces([*pieces_of(item.journal), *marked])
-        else:
-            item.journal.extend(marked)
-
-    def journal_blobs(self, item: ChatItemRecord) -> list[bytes]:
-        """The pieces of a step's journal as they were added."""
-        blobs: list[bytes] = []
-        parts: list[bytes] = []
-        for element in pieces_of(item.journal):
-            parts.append(element[1:])
-            if element[:1] == b".":
-                blobs.append(b"".join(parts))
-                parts = []
-        return blobs
+        extend(record, "journal", marked)
 
     def add_commit(self, record: JobRecord, kind: str, step: int, new: NewCommit, now_us: int, state_num: int) -> int:
         """Append a commit and give its number."""
@@ -333,65 +239,67 @@ class JobRepository:
         places = dict(new.places)
         for index, digest in enumerate(new.new_blocks):
             places[digest] = BlockPlace(seq, index) if new.inline else BlockPlace(-1, 0)
-        manifest = encode_manifest(PlacedWorkspace(new.workspace, places, new.held))
-        blocks = list(new.new_blocks.values()) if new.inline else []
-        together = sum(map(len, blocks)) <= MAX_INLINE_BYTES
-        inline = (values.encode(blocks) if blocks else b"") if together else blocks
-        record.commits.append(
-            CommitRecord(
-                seq,
-                seq - 1,
-                kind,
-                step,
-                now_us,
-                pack(new.changed),
-                packed_pieces(split_pieces(manifest)),
-                inline,
-                new.image_digest,
-                state_num,
-                pack(new.usage),
-            )
+        commit = Commit(
+            seq=seq,
+            parent=seq - 1,
+            kind=kind,
+            step=step,
+            at_us=now_us,
+            changed=tuple(new.changed),
+            image_digest=new.image_digest,
+            state_num=state_num,
+            usage=new.usage,
+            manifest=encode_manifest(PlacedWorkspace(new.workspace, places, new.held)),
+            blocks=tuple(new.new_blocks.values()) if new.inline else (),
         )
+        record.commits.append(to_element(record, encode_commit(commit)))
         return seq
 
     def end_step(self, record: JobRecord, outcome: StepOutcome, *, end_commit: int, now_us: int) -> None:
         """Write how the step in flight ended, and take it out of flight."""
-        item: ChatItemRecord = record.current
-        item.state = outcome.state
-        item.end_commit = end_commit
-        item.console = pack([list(element) for element in outcome.console])
-        item.outcome = pack({"outcome": outcome.outcome, "type": outcome.error_type, "message": outcome.error_message})
-        item.usage = pack({**unpack(item.usage), **outcome.usage})
-        if outcome.journal:
-            self.add_journal(item, outcome.journal)
+        flight = self.require_flight(record)
+        end = StepEnd(
+            state=outcome.state,
+            attempts=flight.attempts,
+            crashes=flight.crashes,
+            put_downs=flight.put_downs,
+            end_commit=end_commit,
+            outcome={"outcome": outcome.outcome, "type": outcome.error_type, "message": outcome.error_message},
+            usage=outcome.usage,
+            first_piece=flight.first_piece,
+            last_piece=length_of(record.journal),
+            console=outcome.console,
+            journal=outcome.journal,
+        )
+        record.ends.append(to_element(record, encode_end(end)))
+        record.flight = ""
         if outcome.exit_status is not None:
             record.exit_status = packed_pieces(split_pieces(outcome.exit_status))
+        consecutive = record.consecutive_exceptions + 1 if outcome.counts_as_exception else 0
         if outcome.counts_as_exception:
             record.exceptions += 1
-            record.consecutive_exceptions += 1
-        else:
-            record.consecutive_exceptions = 0
-        if item.kind == "warmup" and outcome.state == "committed":
+        if flight.kind == "warmup" and outcome.state == "committed":
             record.warmup_next += 1
         record.cpu_us += round(outcome.cpu_seconds * 1e6)
+        # Writing an attribute costs more than reading it, and most of these change seldom.
+        _set_changed(record, "consecutive_exceptions", consecutive)
         if outcome.tier:
-            record.tier = outcome.tier
-            record.image_digest = outcome.image_digest
-        record.current = None
+            _set_changed(record, "tier", outcome.tier)
+            _set_changed(record, "image_digest", outcome.image_digest)
         record.changed_us = now_us
 
     def set_status(self, record: JobRecord, status: JobStatus, now_us: int, reason: str = "") -> None:
         """Change the status by the table of legal transitions."""
         check_transition(JobStatus[record.status], status)
         record.status = status.value
-        record.reason = reason
+        _set_changed(record, "reason", reason)
         record.changed_us = now_us
 
     def record_harness_error(self, record: JobRecord, message: str, now_us: int) -> None:
         """Say on the console, in the chat log and as exit status that a limit of the harness ends the job."""
-        line = f"{LLM_HarnessError.__name__}: {message}"
-        item = self.add_message(record, "system", line, now_us, console=[("error", line)])
-        item.outcome = pack({"outcome": "error", "type": LLM_HarnessError.__name__, "message": message})
+        kind = LLM_HarnessError.__name__
+        text, outcome = f"{kind}: {message}", {"outcome": "error", "type": kind, "message": message}
+        self.add_message(record, "system", text, now_us, console=[("error", text)], outcome=outcome)
         record.exit_status = packed_pieces(split_pieces(values.encode(f"Error: {message}")))
 
     def finish(self, record: JobRecord, now_us: int, *, failure: dict[str, str] | None, reason: str = "") -> None:
@@ -402,7 +310,7 @@ class JobRepository:
 
     def abandon(self, record: JobRecord, now_us: int, *, kind: str, message: str) -> None:
         """End a job that nobody can drive: its step in flight dies with it, its grants end."""
-        if record.current is not None:
+        if record.flight:
             outcome = StepOutcome(
                 state="died",
                 outcome="died",
@@ -414,3 +322,9 @@ class JobRepository:
             self.end_step(record, outcome, end_commit=len(record.commits) - 1, now_us=now_us)
         self.finish(record, now_us, failure={"kind": kind, "message": message}, reason=kind)
         Grants(record.grants, max_grants=0).close()
+
+
+def _set_changed(record: JobRecord, name: str, value: object) -> None:
+    """Write an attribute that has another value."""
+    if getattr(record, name) != value:
+        setattr(record, name, value)

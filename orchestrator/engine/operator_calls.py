@@ -46,9 +46,9 @@ class Resolution:
 
 def _doubtful(jobs: JobRepository, record: JobRecord) -> list[RecordedCall]:
     """The calls of the step in flight whose outcome is not recorded."""
-    if record.current is None:
+    if jobs.in_flight(record) is None:
         return []
-    return [call for call in Journal.load(jobs.journal_blobs(record.current)).calls if call.in_doubt]
+    return [call for call in Journal.load(jobs.journal_in_flight(record)).calls if call.in_doubt]
 
 
 def calls_in_doubt(jobs: JobRepository) -> list[CallView]:
@@ -56,7 +56,8 @@ def calls_in_doubt(jobs: JobRepository) -> list[CallView]:
     views = []
     for record in jobs.active():
         if record.status == JobStatus.SUSPENDED.value:
-            step = record.current.step if record.current is not None else 0
+            flight = jobs.in_flight(record)
+            step = flight.step if flight is not None else 0
             views += [call_view(job_id(record.number), step, call) for call in _doubtful(jobs, record)]
     return views
 
@@ -83,7 +84,6 @@ def resolve_call(jobs: JobRepository, record: JobRecord, number: int, resolution
             blob = outcome_blob(call, CallAnswer(error_type="ToolError", error_message=message))
         case Verdict.RETRY:
             blob = void_blob(call)
-    jobs.add_journal(record.current, blob)
+    jobs.add_journal(record, blob)
     if len(doubtful) == 1:
-        running = JobStatus.WARMING_UP if record.current.kind == "warmup" else JobStatus.STARTED
-        jobs.set_status(record, running, now_us())
+        jobs.set_status(record, jobs.running_status(record), now_us())

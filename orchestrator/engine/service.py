@@ -97,7 +97,7 @@ class Service(Inspection):
         self.recovered = self._jobs.numbers(newest=1).stop - 1
         for record in sorted(self._jobs.active(), key=lambda record: record.number):
             self._jobs.put_down(record, crashed=True)
-            if record.current is None and record.status == JobStatus.STARTED.value:
+            if not self._jobs.in_flight(record) and record.status == JobStatus.STARTED.value:
                 record.repeated_replies += 1  # the model may have been asked; its reply was not durable
             if record.status != JobStatus.SUSPENDED.value:
                 runnable.append((record.number, record.tenant))

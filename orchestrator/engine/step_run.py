@@ -74,14 +74,12 @@ class StepRunner:
     async def restore(self, job: ActiveJob, sandbox: Sandbox) -> None:
         """Put the job's newest commit into a fresh sandbox."""
         job.places = dict(job.head.places)
-        await sandbox.restore(job.head.workspace, partial(self._fetch, job))
+        inline = await self._store.read(partial(self._jobs.inline_blocks, job.record, job.head.places))
 
-    async def _fetch(self, job: ActiveJob, digest: str) -> bytes:
-        """The data of a block that the head names."""
-        place = job.head.places[digest]
-        if place.commit < 0:
-            return await self._store.blocks.get(digest)
-        return await self._store.read(partial(self._jobs.inline_block, job.record, place))
+        async def fetch(digest: str) -> bytes:
+            return inline[digest] if digest in inline else await self._store.blocks.get(digest)
+
+        await sandbox.restore(job.head.workspace, fetch)
 
     # ------------------------------------------------------------------------------------ running
 
@@ -121,7 +119,7 @@ class StepRunner:
         """Read what the step in flight has recorded; a long journal off the store thread and off the loop."""
         source = job.current
         assert source is not None
-        blobs = await self._store.read(lambda: self._jobs.journal_blobs(source.item))
+        blobs = await self._store.read(partial(self._jobs.journal_in_flight, job.record))
         if sum(map(len, blobs)) > PIECE_BYTES:
             return await asyncio.to_thread(Journal.load, blobs)
         return Journal.load(blobs)
@@ -133,7 +131,7 @@ class StepRunner:
         """
         source = job.current
         assert source is not None
-        journal = job.journal or Journal.load(self._jobs.journal_blobs(source.item))
+        journal = job.journal or Journal.load(self._jobs.journal_in_flight(job.record))
         if journal.start is None:
             states = job.objects.states(job.head.held)
             journal.record_start(StartEntry(now_us(), secrets.randbits(63), states))
@@ -158,7 +156,6 @@ class StepRunner:
         )
         scope = StepScope(
             record=job.record,
-            item=source.item,
             number=job.number,
             step=source.step,
             tenant=job.tenant,

@@ -57,8 +57,8 @@ def read_variables_sync(
 def _load(jobs: JobRepository, number: int) -> tuple[PlacedWorkspace, dict[str, bytes]]:
     """The newest workspace and its inline blocks (store thread)."""
     record = jobs.get(number)
-    placed = jobs.workspace(record, len(record.commits) - 1)
-    return placed, {d: jobs.inline_block(record, p) for d, p in placed.places.items() if p.commit >= 0}
+    placed = jobs.workspace(record, jobs.commit_count(record) - 1)
+    return placed, jobs.inline_blocks(record, placed.places)
 
 
 def _readable(component: Component) -> bool:

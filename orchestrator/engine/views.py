@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from orchestrator.engine.active_job import PAGE_SECONDS
+from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.gateway import EXIT_TYPE
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal, RecordedCall
@@ -13,7 +14,7 @@ from sandbox_runner.wire import values
 from statek import inbox
 from statek.executors.views import CallView, InboxView, ItemView, JobSummary, JobView
 from statek.packing import join_pieces, pieces_of, unpack
-from statek.records import ChatItemRecord, JobRecord
+from statek.records import JobRecord
 from statek.rendering import render_value
 
 __all__ = ["CallView", "ChatPage", "ItemView", "JobSummary", "JobView", "RawItem", "chat_page", "job_summary"]
@@ -148,38 +149,38 @@ class ChatPage:
 def chat_page(jobs: JobRepository, record: JobRecord, start: int) -> ChatPage:
     """Read the chat items from index ``start`` on for a few milliseconds (store thread)."""
     started, position, found = time.perf_counter(), start, []
-    chat = record.chat
-    while position < len(chat):
-        found.append(_raw_item(jobs, record, chat[position]))
+    count = jobs.item_count(record)
+    while position < count:
+        found.append(_raw_item(jobs, record, jobs.item(record, position)))
         position += 1
         if time.perf_counter() - started > PAGE_SECONDS:
             break
     rest = None
-    if position >= len(chat):
+    if position >= count:
         waiting = tuple(InboxView(entry.kind, entry.text, entry.at_us) for entry in inbox.entries(record))
-        rest = JobView(job_summary(record), (), len(record.commits), record.image_digest, waiting)
+        rest = JobView(job_summary(record), (), jobs.commit_count(record), record.image_digest, waiting)
     return ChatPage(found, rest)
 
 
-def _raw_item(jobs: JobRepository, record: JobRecord, item: ChatItemRecord) -> RawItem:
+def _raw_item(jobs: JobRepository, record: JobRecord, item: ChatItem) -> RawItem:
     """One chat item without its calls (store thread)."""
     changed: tuple[str, ...] = ()
     if item.end_commit > item.start_commit >= 0:
-        changed = tuple(unpack(record.commits[item.end_commit].changed))
+        changed = jobs.commit(record, item.end_commit).changed
     view = ItemView(
         kind=item.kind,
         at_us=item.at_us,
-        text=unpack(item.text),
+        text=item.text,
         step=item.step,
-        code=unpack(item.code) or "",
+        code=item.code,
         state=item.state,
         attempts=item.attempts,
-        console=tuple((kind, text) for kind, text in unpack(item.console)),
-        outcome=unpack(item.outcome) or {},
+        console=tuple((kind, text) for kind, text in item.console),
+        outcome=item.outcome,
         changed=changed,
         calls=(),
         start_commit=item.start_commit,
         end_commit=item.end_commit,
-        usage=unpack(item.usage),
+        usage=item.usage,
     )
-    return RawItem(view, job_id(record.number), jobs.journal_blobs(item))
+    return RawItem(view, job_id(record.number), jobs.journal_blobs(record, item) if item.step else [])

@@ -205,10 +205,10 @@ async def test_entries_are_kept_when_the_block_of_an_effect_fails(
     add = JobRepository.add_journal
     failures = [RuntimeError("dbzero refused")]
 
-    def failing(self: JobRepository, item: Any, blob: bytes) -> None:
+    def failing(self: JobRepository, record: Any, blob: bytes) -> None:
         if failures:
             raise failures.pop()
-        add(self, item, blob)
+        add(self, record, blob)
 
     reads: list[int] = []
 

@@ -128,9 +128,9 @@ async def test_given_up_job_leaves_no_step_in_flight_and_no_grants(
         await service.wait(id_)
         [step] = steps(await service.job(id_))
         record = service._jobs.get
-        in_flight, closed = await service._store.read(lambda: (record(1).current, record(1).grants.closed))
+        in_flight, closed = await service._store.read(lambda: (record(1).flight, record(1).grants.closed))
         items = [item async for item in service.follow(id_)]
-    assert (step.state, in_flight, closed) == ("died", None, True)
+    assert (step.state, in_flight, closed) == ("died", "", True)
     assert items[-1].step == 1
 
 

@@ -1,0 +1,191 @@
+"""The job records, read in one place; ``orchestrator.engine.jobs`` adds what changes them.
+
+Chat items, ends of steps and commits are packed elements in lists of the job (``orchestrator.engine.elements`` says
+what they hold, ``orchestrator.engine.element_lists`` how they are kept); nobody else touches these lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.engine.element_lists import length_of, read_element
+from orchestrator.engine.elements import (
+    ChatItem,
+    Commit,
+    StepInFlight,
+    decode_commit,
+    decode_end,
+    decode_flight,
+    decode_item,
+    with_end,
+    with_flight,
+)
+from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, decode_manifest
+from statek import durable
+from statek.exceptions import InternalError, InvalidRequest, NotFound, StoreDamaged, StoreError
+from statek.job_status import ACTIVE_TAG, JobStatus
+from statek.records import RECORD_FORMAT, JobRecord, ServiceRecord
+
+__all__ = ["ROOT_TAG", "JobReader", "job_id", "job_number"]
+
+ROOT_TAG = "statek-root"
+
+_JOB_ID = re.compile(r"j([1-9][0-9]{0,11})")
+
+
+def job_id(number: int) -> str:
+    """The id that users see of job ``number``."""
+    return f"j{number}"
+
+
+def job_number(text: str) -> int:
+    """The number of a job id that a user typed.
+
+    Raises:
+        InvalidRequest: it does not look like ``j12``.
+    """
+    match = _JOB_ID.fullmatch(text.strip())
+    if match is None:
+        raise InvalidRequest(f"{text!r} is no job id; job ids look like j12 (statek jobs lists them)")
+    return int(match.group(1))
+
+
+class JobReader:
+    """The jobs of one prefix, as they are.
+
+    Preconditions:
+        every method: on the store thread.
+    """
+
+    def __init__(self) -> None:
+        self._root: ServiceRecord | None = None
+
+    def root(self) -> ServiceRecord | None:
+        """The prefix's root; None before its first job.
+
+        Raises:
+            StoreError: another version of the service keeps its jobs in another form.
+        """
+        if self._root is None:
+            found = list(durable.find(ServiceRecord, ROOT_TAG))
+            if len(found) > 1:
+                raise StoreDamaged(f"the prefix has {len(found)} roots")
+            if found and found[0].record_format != RECORD_FORMAT:
+                raise StoreError(
+                    f"this store keeps its jobs in form {found[0].record_format}, this version of the service reads "
+                    f"form {RECORD_FORMAT}; use the version that wrote it, or begin with an empty data directory"
+                )
+            self._root = found[0] if found else None
+        return self._root
+
+    def _jobs(self) -> Any:
+        """Every job record in order; empty before the first."""
+        root = self.root()
+        return root.jobs if root is not None else ()
+
+    def get(self, number: int) -> JobRecord:
+        """The job of that number.
+
+        Raises:
+            NotFound: there is none.
+        """
+        jobs = self._jobs()
+        if not 1 <= number <= len(jobs):
+            raise NotFound(f"job {job_id(number)} does not exist; this store has {len(jobs)} job(s)")
+        record: JobRecord = jobs[number - 1]
+        return record
+
+    def active(self) -> Iterator[JobRecord]:
+        """Every job that is not DONE, in no particular order."""
+        self.root()
+        return iter(durable.find(JobRecord, ACTIVE_TAG))
+
+    def numbers(self, *, newest: int) -> range:
+        """The numbers of the ``newest`` latest jobs."""
+        last = len(self._jobs())
+        return range(max(1, last - newest + 1), last + 1)
+
+    # ------------------------------------------------------------------------------ reading one job
+
+    def item_count(self, record: JobRecord) -> int:
+        """How many chat items the job has, the one in flight included."""
+        return len(record.chat)
+
+    def item(self, record: JobRecord, index: int) -> ChatItem:
+        """A chat item as it is now; costs the same in a long chat log as in a short one."""
+        item = decode_item(index, read_element(record, record.chat[index]))
+        if not item.step:
+            return item
+        if item.step <= len(record.ends):
+            end = decode_end(item.step, read_element(record, record.ends[item.step - 1]))
+            return with_end(item, end)
+        flight = self.in_flight(record)
+        if flight is None:
+            raise StoreDamaged(f"step {item.step} of job {job_id(record.number)} has neither ended nor is it in flight")
+        return with_flight(item, flight)
+
+    def last_item(self, record: JobRecord) -> ChatItem | None:
+        """The newest chat item; None before the first."""
+        count = self.item_count(record)
+        return self.item(record, count - 1) if count else None
+
+    def in_flight(self, record: JobRecord) -> StepInFlight | None:
+        """The step in flight, or None; its chat item is ``item(record, found.item)``."""
+        return decode_flight(record.flight) if record.flight else None
+
+    def journal_blobs(self, record: JobRecord, item: ChatItem) -> list[bytes]:
+        """The pieces of a step's journal as they were added."""
+        if item.end is not None:
+            first, last, closing = item.end.first_piece, item.end.last_piece, item.end.journal
+        else:
+            flight = self.require_flight(record)
+            first, last, closing = flight.first_piece, length_of(record.journal), b""
+        blobs: list[bytes] = []
+        parts: list[bytes] = []
+        for index in range(first, last):
+            piece = record.journal[index]
+            parts.append(piece[1:])
+            if piece[:1] == b".":
+                blobs.append(b"".join(parts))
+                parts = []
+        return [*blobs, closing] if closing else blobs
+
+    def journal_in_flight(self, record: JobRecord) -> list[bytes]:
+        """The pieces of the journal of the step in flight."""
+        return self.journal_blobs(record, self.item(record, self.require_flight(record).item))
+
+    def require_flight(self, record: JobRecord) -> StepInFlight:
+        """The step in flight, which the caller knows to be there."""
+        flight = self.in_flight(record)
+        if flight is None:
+            raise InternalError(f"job {job_id(record.number)} has no step in flight")
+        return flight
+
+    def running_status(self, record: JobRecord) -> JobStatus:
+        """The status of the job while its step in flight runs."""
+        return JobStatus.WARMING_UP if self.require_flight(record).kind == "warmup" else JobStatus.STARTED
+
+    def commit_count(self, record: JobRecord) -> int:
+        """How many commits the job has, the start commit included."""
+        return len(record.commits)
+
+    def commit(self, record: JobRecord, seq: int) -> Commit:
+        """A commit of a job.
+
+        Raises:
+            NotFound: it has no such commit.
+        """
+        if not 0 <= seq < len(record.commits):
+            raise NotFound(f"job {job_id(record.number)} has no commit {seq}; it has 0 to {len(record.commits) - 1}")
+        return decode_commit(seq, read_element(record, record.commits[seq]))
+
+    def workspace(self, record: JobRecord, seq: int) -> PlacedWorkspace:
+        """The workspace of a commit."""
+        return decode_manifest(self.commit(record, seq).manifest)
+
+    def inline_blocks(self, record: JobRecord, places: Mapping[str, BlockPlace]) -> dict[str, bytes]:
+        """The data by digest of blocks that travel in commits; each commit is read once."""
+        commits = {place.commit: self.commit(record, place.commit) for place in places.values() if place.commit >= 0}
+        return {d: commits[place.commit].blocks[place.index] for d, place in places.items() if place.commit >= 0}
