@@ -13,7 +13,7 @@ from sandbox_runner.wire import values
 from statek.executors.views import VariableView
 from statek.records import JobRecord
 
-__all__ = ["read_variables", "read_variables_sync"]
+__all__ = ["plain_variable", "read_variables", "read_variables_sync"]
 
 FromHandle = Callable[[values.Handle], object]
 
@@ -70,9 +70,9 @@ def plain_variable(jobs: JobRepository, record: JobRecord, placed: PlacedWorkspa
     """
     for component in placed.workspace.components:
         if name in component.names and component.form is Form.GRAPH and component.size_bytes <= _SMALL_BYTES:
-            places = [placed.places[digest] for digest in component.blocks]
-            if all(place.commit >= 0 for place in places):
-                return _decode(b"".join(jobs.inline_block(record, place) for place in places), None).get(name, default)
+            blocks = jobs.inline_blocks(record, {digest: placed.places[digest] for digest in component.blocks})
+            if all(digest in blocks for digest in component.blocks):
+                return _decode(b"".join(blocks[digest] for digest in component.blocks), None).get(name, default)
     return default
 
 
