@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from statek.agents.agent import Agent
     from statek.chat_style import ChatStyle
     from statek.difficulty import TaskDifficulty
-    from statek.settings import StatekSettings
     from statek.tools import ToolDef
 
 __all__ = ["JobControl"]
@@ -54,18 +53,6 @@ class JobControl(Protocol):
     @property
     def policy(self) -> Policy:
         """For whom access is decided, under which settings."""
-        ...
-
-    @property
-    def settings(self) -> StatekSettings:
-        """The settings in force."""
-        ...
-
-    def variable(self, name: str, default: Any = None) -> Any:
-        """A variable of the job as the newest commit keeps it, where that is a plain value.
-
-        What the running step has assigned is not seen: it is not durable yet.
-        """
         ...
 
     def tool(self, name: str) -> ToolDef | None:

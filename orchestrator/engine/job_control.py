@@ -17,7 +17,6 @@ from statek.exceptions import InvalidRequest
 from statek.job_definition import JobDefinition
 from statek.packing import pack, unpack
 from statek.records import JobRecord
-from statek.settings import StatekSettings
 from statek.tools import ToolDef
 
 __all__ = ["MAX_MEMORY_CHARS", "EngineJobControl", "current_difficulty"]
@@ -42,8 +41,6 @@ class EngineJobControl:
         agent, policy: of the job.
         tools: the tools that the running step may call.
         objects: the job's durable objects.
-        settings: in force.
-        variable: reads a variable of the workspace that the step began with, or gives the default (store thread).
         store: the store.
     """
 
@@ -56,8 +53,6 @@ class EngineJobControl:
         policy: Policy,
         tools: Mapping[str, ToolDef],
         objects: ObjectGateway,
-        settings: StatekSettings,
-        variable: Callable[[str, Any], Any],
         store: Store,
     ) -> None:
         self._record = record
@@ -68,8 +63,6 @@ class EngineJobControl:
         self.agent = agent
         self.chat_style: ChatStyle = definition.chat_style
         self.policy = policy
-        self.settings = settings
-        self._variable = variable
 
     def _on_store(self, change: Callable[[], T]) -> T:
         """Run on the store thread: in the atomic block that is open there, or in one of its own."""
@@ -98,10 +91,6 @@ class EngineJobControl:
             return wanted
 
         return self._on_store(change)
-
-    def variable(self, name: str, default: Any = None) -> Any:
-        """A variable of the job as the newest commit keeps it, where that is a plain value."""
-        return self._on_store(lambda: self._variable(name, default))
 
     def tool(self, name: str) -> ToolDef | None:
         """The tool of that name that the running step may call."""

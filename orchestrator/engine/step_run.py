@@ -25,7 +25,6 @@ from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWor
 from orchestrator.engine.requests import item_messages
 from orchestrator.engine.static_advice import examine
 from orchestrator.engine.tool_runner import ToolRunner
-from orchestrator.engine.variables import plain_variable
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec, Workspace
 from statek import durable
@@ -153,8 +152,6 @@ class StepRunner:
             policy=job.policy,
             tools=tools,
             objects=job.objects,
-            settings=self._settings,
-            variable=partial(plain_variable, self._jobs, job.record, job.head),
             store=self._store,
         )
         scope = StepScope(

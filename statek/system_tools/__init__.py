@@ -7,6 +7,6 @@ output. A module that adds one is imported here.
 
 from __future__ import annotations
 
-from statek.system_tools import documentation, documents, examples
+from statek.system_tools import documentation
 
-__all__ = ["documentation", "documents", "examples"]
+__all__ = ["documentation"]
