@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from statek.agents.agent import Agent, SupervisedAgent
+    from statek.agents.dialog_agent import DialogAgent
     from statek.chat_style import ChatStyle
     from statek.exceptions import JobExit, LLM_HarnessError
     from statek.harness import LLM_Harness, get_llm_harness
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "ChatStyle",
+    "DialogAgent",
     "JobExit",
     "LLM_Harness",
     "LLM_HarnessError",
@@ -53,6 +55,7 @@ __all__ = [
 _HOMES = {
     "Agent": "statek.agents.agent",
     "ChatStyle": "statek.chat_style",
+    "DialogAgent": "statek.agents.dialog_agent",
     "JobExit": "statek.exceptions",
     "LLM_Harness": "statek.harness",
     "LLM_HarnessError": "statek.exceptions",

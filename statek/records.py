@@ -35,14 +35,17 @@ class ServiceRecord:
         record_format: the form in which this store's jobs are kept.
         jobs: JobRecords in order of creation; number n is at index n - 1.
         application: the application's own named roots (for example its calendar).
+        reminders: JSON of the stored forms of reminders by role (statek.reminders); empty before the first.
     """
 
     record_format = 1
+    reminders = ""
 
     def __init__(self) -> None:
         self.record_format = RECORD_FORMAT
         self.jobs: Any = []
         self.application: Any = {}
+        self.reminders = ""
 
 
 @memo(id="statek.JobRecord")
@@ -75,6 +78,8 @@ class JobRecord:
         exit_status: graph form of what was passed to exit(...), None while there is none.
         cancel_requested: reason given by whoever cancelled, empty otherwise.
         tier, image_digest: of the last runner that ran a step.
+        answered: its newest reply was a text that ends the job.
+        dialog_length: messages of its dialog, of both sides.
         difficulty: letter of the TaskDifficulty that it was raised to; empty while it has its first one.
         num_completions: how often a user message made it go on after it was done.
         inbox: entries that wait for a safe moment (statek.inbox), or None before the first.
@@ -123,6 +128,8 @@ class JobRecord:
         self.cancel_requested = ""
         self.tier = ""
         self.image_digest = ""
+        self.answered = False
+        self.dialog_length = 0
         self.difficulty = ""
         self.inbox = None
         self.request_ids = ""

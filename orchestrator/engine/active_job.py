@@ -45,12 +45,16 @@ class StepSource:
         kind: ``reply`` or ``warmup``.
         code: Python source.
         hidden: whether it is kept out of the model's history (a hidden warmup block).
+        prose: what is said to the user before the code runs; empty for nothing.
+        text_only: there is nothing to run, saying it is all.
     """
 
     step: int
     kind: str
     code: str
     hidden: bool = False
+    prose: str = ""
+    text_only: bool = False
 
 
 @dataclass(slots=True)
@@ -123,6 +127,7 @@ class ActiveJob:
             cancel_requested=record.cancel_requested,
             exited=record.exit_status is not None,
             warmup_failure=_warmup_failure(self.jobs, record) if flight is None else "",
+            answered=record.answered,
             completions=record.num_completions,
             inbox=len(record.inbox or ()),
             limits=self.limits,
@@ -155,7 +160,10 @@ class ActiveJob:
 
     def source_of(self, item: ChatItem) -> StepSource:
         """The step of a chat item."""
-        return StepSource(item.step, item.kind, item.code, item.hidden)
+        notes = item.usage
+        return StepSource(
+            item.step, item.kind, item.code, item.hidden, notes.get("prose", ""), notes.get("text_only", False) is True
+        )
 
     def visible_tools(self, source: StepSource) -> dict[str, ToolDef]:
         """The tools that exist while this step runs; hidden ones for a hidden warmup block only."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,8 @@ from orchestrator.engine.objects.failures import ApplicationFailure, failure_ans
 from orchestrator.engine.shown import Shown
 from orchestrator.engine.tool_runner import ToolNotStarted, ToolRunner, ToolTimeout
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
-from statek.access import AccessRequest, Decision, Policy, ResourceKind, decide
+from sandbox_runner.wire import values
+from statek.access import AccessRequest, Policy, ResourceKind, decide
 from statek.exceptions import JobExit, LimitExceeded, StoreError
 from statek.job_control import JobControl
 from statek.records import JobRecord
@@ -89,6 +90,7 @@ class StepScope:
         hidden_block: whether the step is a hidden warmup block.
         objects: the job's durable objects.
         control: what tools may do with the job.
+        host_tools: tools that the service itself calls in the step (``call_by_host``); code cannot.
     """
 
     record: JobRecord
@@ -101,6 +103,7 @@ class StepScope:
     hidden_block: bool
     objects: ObjectGateway
     control: JobControl
+    host_tools: Mapping[str, ToolDef] = field(default_factory=dict)
 
 
 class StepGateway:
@@ -143,7 +146,7 @@ class StepGateway:
             used = self._journal.size_bytes
             return _error_answer(LimitExceeded("journal_bytes", MAX_JOURNAL_BYTES, used, "end the step and go on"))
         if request.kind is CallKind.TOOL:
-            return await self._tool(request, key)
+            return await self._tool(self._scope.tools.get(request.name), request, key)
         reads = request.kind is CallKind.GET_ATTRIBUTE or (
             request.kind is CallKind.ITEM and request.name in _READ_OPERATIONS
         )
@@ -151,6 +154,24 @@ class StepGateway:
             self._scope.objects.perform, request.kind, request.handle, request.name, request.args, request.version
         )
         return await self._on_store(request, key, perform, "none" if reads else "store")
+
+    async def call_by_host(self, name: str, arguments: Mapping[str, Any]) -> CallAnswer:
+        """Call one of the step's host tools as the step's code would: decided by nobody, recorded all the same.
+
+        Preconditions:
+            before the code runs, so that what a re-run's code asks for cannot be answered by its record.
+
+        Raises:
+            StepAborted: the call is in doubt, or the re-run diverged.
+            StoreError: the store refused; nothing was acknowledged.
+        """
+        args = values.encode([[], dict(arguments)])
+        request = CallRequest(self._scope.step, 0, CallKind.TOOL, 0, name, args, b"")
+        key = CallKey(request.kind, 0, name, content_digest(args))
+        recorded = self._journal.match(key)
+        if recorded is not None:
+            return await self._recorded(recorded)
+        return await self._tool(self._scope.host_tools[name], request, key)
 
     async def _recorded(self, call: RecordedCall) -> CallAnswer:
         """The answer of the first run; the objects must know what states it brings."""
@@ -201,13 +222,12 @@ class StepGateway:
 
     # -------------------------------------------------------------------------------------- tools
 
-    async def _tool(self, request: CallRequest, key: CallKey) -> CallAnswer:
+    async def _tool(self, tool: ToolDef | None, request: CallRequest, key: CallKey) -> CallAnswer:
         """Carry out a tool call by its effect class."""
-        tool = self._scope.tools.get(request.name)
         try:
             if tool is None:
                 raise NameError(f"tool {request.name!r} not found")
-            self._decide(tool).require()
+            self._require(tool)
             if tool.effect == "store":
                 return await self._on_store(request, key, partial(self._call_on_store, tool, request.args), "store")
             call = await self._store.write(partial(self._bind, tool, request.args))
@@ -227,10 +247,16 @@ class StepGateway:
         await self._flush_journal()
         return await self._call_external(tool, call, recorded)
 
-    def _decide(self, tool: ToolDef) -> Decision:
-        """May this job call the tool now?"""
+    def _require(self, tool: ToolDef) -> None:
+        """May this job call the tool now? The service's own calls are not the job's.
+
+        Raises:
+            AccessDenied: no.
+        """
+        if self._scope.host_tools.get(tool.name) is tool:
+            return
         request = AccessRequest(ResourceKind.TOOL, tool.name, hidden=tool.hidden, hidden_block=self._scope.hidden_block)
-        return decide(request, self._scope.policy)
+        decide(request, self._scope.policy).require()
 
     def _idempotency_key(self, number: int) -> str:
         """A key for call ``number`` of this step, unique over all stores."""
@@ -350,7 +376,8 @@ class StepGateway:
         An idempotent tool is called again with the same key; a tool with ``reconcile`` is asked what
         became of it; for any other only an operator can tell.
         """
-        tool = self._scope.tools.get(recorded.key.name)
+        name = recorded.key.name
+        tool = self._scope.host_tools.get(name) or self._scope.tools.get(name)
         if tool is None:
             raise CallInDoubt(recorded)
         if tool.idempotent:
@@ -368,7 +395,7 @@ class StepGateway:
     async def _call_again(self, tool: ToolDef, recorded: RecordedCall) -> CallAnswer:
         """Make a recorded call again, with its key; one that is not allowed or does not fit any more stays in doubt."""
         try:
-            self._decide(tool).require()
+            self._require(tool)
             call = await self._store.write(partial(self._bind, tool, recorded.args))
         except StoreError:
             raise

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ from statek.executors.decision import (
 )
 from statek.job_status import JobStatus
 from statek.model import Model, ModelReply, ModelRequest
+from statek.styles import ParsedReply
 from statek.warmup import WarmupBlock
 
 __all__ = ["JobDriver"]
@@ -165,12 +166,14 @@ class JobDriver:
             parsed = await asyncio.to_thread(job.style.parse_reply, reply.text)
         else:
             parsed = job.style.parse_reply(reply.text)
-        refusal = refuse_code(parsed) or await self._steps.refuse_by_policy(job, parsed.code)
+        refusal = refuse_code(
+            parsed, finishes_on_text=job.style.finishes_on_text
+        ) or await self._steps.refuse_by_policy(job, parsed.code)
         if refusal is not None:
-            refused = partial(self._write_reply, reply, parsed.code, begun=False)
+            refused = partial(self._write_reply, reply, replace(parsed, prose=""), begun=False)
             return await self._steps.commit_refused(job, refusal, refused)
-        begun = self._sandbox is not None
-        await self._durability.commit(partial(self._write_reply, reply, parsed.code, begun=begun))
+        begun = self._sandbox is not None or parsed.is_empty
+        await self._durability.commit(partial(self._write_reply, reply, parsed, begun=begun))
         return ReplyReceived()
 
     async def _complete(self, request: ModelRequest) -> ModelReply:
@@ -185,15 +188,18 @@ class JobDriver:
         finally:
             task.cancel()
 
-    def _write_reply(self, reply: ModelReply, code: str, *, begun: bool) -> None:
+    def _write_reply(self, reply: ModelReply, parsed: ParsedReply, *, begun: bool) -> None:
         """The durable reply (store thread)."""
         job, record, at = self.job, self.job.record, now_us()
         usage = asdict(reply.usage)
+        notes: dict[str, Any] = {"model": usage}
+        if parsed.prose:
+            notes |= {"prose": parsed.prose, "text_only": parsed.is_empty}
         if record.status != JobStatus.STARTED.value:
             self._jobs.set_status(record, JobStatus.STARTED, at)
         self._jobs.add_model_usage(record, usage)
         item = self._jobs.add_step(
-            record, kind="reply", text=reply.text, code=code, begun=begun, usage={"model": usage}, now_us=at
+            record, kind="reply", text=reply.text, code=parsed.code, begun=begun, usage=notes, now_us=at
         )
         job.current = job.source_of(item)
         job.refresh()
@@ -234,7 +240,9 @@ class JobDriver:
             raise RestoreFailed(f"the variables of the job cannot be restored: {error}") from error
 
     async def _first_run(self) -> Event:
-        """Run a reply that is durable; begun already if a sandbox was held when it came."""
+        """Run a reply that is durable; begun already if a sandbox was held when it came, or none is needed."""
+        if self.job.current is not None and self.job.current.text_only:
+            return await self._steps.run_text(self.job)
         sandbox = await self._ready_sandbox()
         if self.job.view.attempts == 0:
             await self._durability.commit(self._begin)
@@ -242,6 +250,10 @@ class JobDriver:
 
     async def _run_again(self) -> Event:
         """Run the step in flight again from its starting commit, against its journal."""
+        if self.job.current is not None and self.job.current.text_only:
+            self.job.journal = await self._steps.load_journal(self.job)
+            await self._durability.commit(self._begin)
+            return await self._steps.run_text(self.job)
         await self._release()
         sandbox = await self._ready_sandbox()
         self.job.journal = await self._steps.load_journal(self.job)

@@ -31,8 +31,9 @@ from sandbox_runner.wire import values
 from statek import durable, inbox
 from statek.exceptions import InternalError, LLM_HarnessError
 from statek.job_status import ACTIVE_TAG, JobStatus, check_transition
-from statek.packing import pack, packed_pieces, split_pieces
+from statek.packing import pack, packed_pieces, split_pieces, unpack
 from statek.records import JobRecord, ServiceRecord
+from statek.reminders import Reminder, reminder_from_text
 
 __all__ = ["JobRepository", "NewCommit", "StepOutcome", "job_id", "job_number"]
 
@@ -100,6 +101,14 @@ class JobRepository(JobReader):
         every method: on the store thread; changing ones inside its atomic block.
     """
 
+    def _made_root(self) -> ServiceRecord:
+        """The prefix's root, made if there is none."""
+        root = self.root()
+        if root is None:
+            root = ServiceRecord()
+            durable.tag(root, ROOT_TAG)
+        return root
+
     def create(
         self,
         *,
@@ -111,10 +120,7 @@ class JobRepository(JobReader):
         now_us: int,
     ) -> JobRecord:
         """Make a READY job without commits; the caller adds the start commit in the same block."""
-        root = self.root()
-        if root is None:
-            root = ServiceRecord()
-            durable.tag(root, ROOT_TAG)
+        root = self._made_root()
         record = JobRecord(len(root.jobs) + 1, tenant, role, principal, definition, now_us, grants)
         root.jobs.append(record)
         durable.tag(record, ACTIVE_TAG)
@@ -149,6 +155,8 @@ class JobRepository(JobReader):
             len(record.chat), kind, now_us, text, 0, code, at, usage=usage or {}, console=console, outcome=outcome or {}
         )
         record.chat.append(to_element(record, encode_item(item)))
+        if kind == "user":
+            record.dialog_length += 1
         return item
 
     def push(self, record: JobRecord, entry: inbox.InboxEntry, now_us: int) -> inbox.Pushed:
@@ -175,6 +183,7 @@ class JobRepository(JobReader):
             )
         if items:
             record.exit_status = None
+            _set_changed(record, "answered", False)
         return items
 
     def add_step(
@@ -189,8 +198,11 @@ class JobRepository(JobReader):
         flight = StepInFlight(item.index, kind, step, begun, int(begun), 0, 0, start_commit, length_of(record.journal))
         record.flight = encode_flight(flight)
         record.next_step = step + 1
+        _set_changed(record, "answered", False)
         if kind == "reply":
             record.turns += 1
+        if usage.get("prose"):
+            record.dialog_length += 1
         return with_flight(item, flight)
 
     def begin(self, record: JobRecord) -> None:
@@ -301,6 +313,32 @@ class JobRepository(JobReader):
         text, outcome = f"{kind}: {message}", {"outcome": "error", "type": kind, "message": message}
         self.add_message(record, "system", text, now_us, console=[("error", text)], outcome=outcome)
         record.exit_status = packed_pieces(split_pieces(values.encode(f"Error: {message}")))
+
+    def end_with_text(self, record: JobRecord, reminder: Reminder | None, now_us: int) -> ChatItem | None:
+        """Note that a text ends the job, unless a reminder is due: then it goes on with that, which is given."""
+        if reminder is None or not reminder.is_due(record.dialog_length):
+            record.answered = True
+            return None
+        return self.add_message(record, "reminder", reminder.text, now_us, console=[("note", reminder.text)])
+
+    def reminder(self, role: str) -> Reminder | None:
+        """The kept reminder of a role.
+
+        Raises:
+            InvalidRequest: its class is not known in this process.
+        """
+        root = self.root()
+        text = (unpack(root.reminders) or {}).get(role) if root is not None else None
+        return None if text is None else reminder_from_text(text)
+
+    def keep_reminder(self, role: str, reminder: Reminder | None) -> None:
+        """Keep the reminder of a role, or forget it."""
+        kept = unpack(self._made_root().reminders) or {}
+        if reminder is not None:
+            kept[role] = reminder.to_text()
+        else:
+            kept.pop(role, None)
+        self._made_root().reminders = pack(kept)
 
     def finish(self, record: JobRecord, now_us: int, *, failure: dict[str, str] | None, reason: str = "") -> None:
         """End the job."""

@@ -38,13 +38,15 @@ def item_messages(style: Style, kind: str, text: str, code: str, console: Iterab
 
     Args:
         style: the job's chat style.
-        kind: ``user`` | ``system`` | ``warmup`` | ``reply`` | ``notification``.
+        kind: ``user`` | ``system`` | ``warmup`` | ``reply`` | ``notification`` | ``reminder``.
         text: message text; for a step what the style stores of the reply.
         code: Python source of a step.
         console: ``[kind, text]`` elements of the step.
     """
     if kind in {"user", "system"}:
         return [{"role": kind, "content": text}]
+    if kind == "reminder":
+        return [{"role": "system", "content": text}]
     messages: list[Message] = []
     if kind == "notification":
         messages.append({"role": "system", "content": text})

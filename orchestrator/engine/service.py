@@ -22,6 +22,7 @@ from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
+from orchestrator.engine.reminders import attach_reminders
 from orchestrator.engine.scheduler import Scheduler
 from orchestrator.engine.step_run import StepRunner, now_us
 from orchestrator.engine.submission import DEFAULT_TENANT, JobFactory, job_policy
@@ -30,6 +31,7 @@ from orchestrator.engine.views import job_summary
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
+from statek.agents.dialog_agent import DialogAgent
 from statek.exceptions import InvalidRequest, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
 from statek.executors.decision import FailureKind
 from statek.executors.views import ItemView, JobSummary
@@ -93,6 +95,9 @@ class Service(Inspection):
 
     def _recover(self) -> list[tuple[int, str]]:
         """Count crashes and list what can go on (store thread)."""
+        for agent in self._agents.values():
+            if isinstance(agent, DialogAgent):
+                attach_reminders(self._store, self._jobs, agent)
         runnable = []
         self.recovered = self._jobs.numbers(newest=1).stop - 1
         for record in sorted(self._jobs.active(), key=lambda record: record.number):

@@ -17,12 +17,14 @@ from typing import Any
 from orchestrator.engine.active_job import ActiveJob, StepSource
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
+from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.gateway import EXIT_TYPE, CallInDoubt, Diverged, StepGateway, StepScope
 from orchestrator.engine.job_control import EngineJobControl
 from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
 from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
 from orchestrator.engine.requests import item_messages
+from orchestrator.engine.saying import say
 from orchestrator.engine.static_advice import examine
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
@@ -39,12 +41,13 @@ MAX_CODE_BYTES = 200_000
 """Longest source of one step (behaviour reference, section 12)."""
 
 
-def refuse_code(parsed: ParsedReply) -> str | None:
+def refuse_code(parsed: ParsedReply, *, finishes_on_text: bool) -> str | None:
     """Why a reply is not run at all, as its console says it; None when it is run.
 
-    A reply without executable code counts as an exception (behaviour reference, section 7 step 4).
+    A reply without executable code counts as an exception (behaviour reference, section 7 step 4), unless its style
+    ends by text and it says something.
     """
-    if parsed.is_empty:
+    if parsed.is_empty and not (finishes_on_text and parsed.prose.strip()):
         return NO_CODE_MESSAGE
     size = len(parsed.code.encode("utf-8", "surrogatepass"))
     if size > MAX_CODE_BYTES:
@@ -99,6 +102,7 @@ class StepRunner:
                 console.note(finding.note())
         gateway = self._gateway(job, source, journal, console)
         try:
+            unsaid = await say(gateway, job.agent, source.prose, console)
             end = await sandbox.run_step(self._input(job, source, journal), gateway)
         except CallInDoubt as doubt:
             await self._durability.commit(partial(self._put_down, job))
@@ -113,7 +117,45 @@ class StepRunner:
         if missing is not None:
             reason = f"diverged: the recorded step called {missing.key}, the re-run ended without it"
             return await self.record_death(job, reason, console, journal)
-        return await self._commit(job, source, end, console, journal, sandbox)
+        return await self._commit(job, source, end, console, journal, sandbox, unsaid)
+
+    async def run_text(self, job: ActiveJob) -> Event:
+        """Say a reply that is text only (begun and prepared, durable) and write its end; no sandbox is needed."""
+        source, journal = job.current, job.journal
+        assert source is not None
+        assert journal is not None
+        job.journal = None
+        console = Console(self._console_bytes(), listener=job.listener)
+        try:
+            unsaid = await say(self._gateway(job, source, journal, console), job.agent, source.prose, console)
+        except CallInDoubt as doubt:
+            await self._durability.commit(partial(self._put_down, job))
+            return InDoubt(str(doubt))
+        except Diverged as diverged:
+            return await self.record_death(job, f"diverged: {diverged}", console, journal)
+        kind, _, message = unsaid.partition(": ")
+        outcome = StepOutcome(
+            state="committed",
+            outcome="error" if unsaid else "ok",
+            error_type=kind,
+            error_message=message,
+            console=console.elements(),
+            journal=journal.drain(),
+            counts_as_exception=bool(unsaid),
+        )
+
+        def write() -> ChatItem | None:
+            self._write_end(job, _same_workspace(job), outcome)
+            reminder = None if unsaid else self._jobs.end_with_text(job.record, job.agent.reminder, now_us())
+            job.refresh()
+            return reminder
+
+        reminded = await self._durability.commit(write)
+        self._remember(job, source, outcome)
+        if reminded is not None:
+            assert job.agent.reminder is not None
+            job.messages += item_messages(job.style, "reminder", job.agent.reminder.text, "", ())
+        return StepEnded(error=unsaid, final=not unsaid and reminded is None)
 
     async def load_journal(self, job: ActiveJob) -> Journal:
         """Read what the step in flight has recorded; a long journal off the store thread and off the loop."""
@@ -165,6 +207,7 @@ class StepRunner:
             hidden_block=source.hidden,
             objects=job.objects,
             control=control,
+            host_tools={} if job.agent.message_tool is None else {job.agent.message_tool.name: job.agent.message_tool},
         )
         return StepGateway(
             scope, journal, console, durability=self._durability, jobs=self._jobs, tool_runner=self._tool_runner
@@ -198,9 +241,19 @@ class StepRunner:
     # ------------------------------------------------------------------------------------- ending
 
     async def _commit(
-        self, job: ActiveJob, source: StepSource, end: StepResult, console: Console, journal: Journal, sandbox: Sandbox
+        self,
+        job: ActiveJob,
+        source: StepSource,
+        end: StepResult,
+        console: Console,
+        journal: Journal,
+        sandbox: Sandbox,
+        unsaid: str,
     ) -> Event:
-        """Write a step that ended by itself: blocks first, then the flush that names them."""
+        """Write a step that ended by itself: blocks first, then the flush that names them.
+
+        A message that could not be sent counts as an error of the step where its code made none.
+        """
         usage = {key: round(value, 6) for key, value in asdict(end.usage).items()}
         new_blocks = dict(end.new_blocks)
         inline = sum(map(len, new_blocks.values())) <= MAX_INLINE_BYTES
@@ -216,12 +269,13 @@ class StepRunner:
             image_digest=sandbox.image_digest,
             usage=usage,
         )
-        error = f"{end.error_type}: {end.error_message}" if end.outcome is Outcome.ERROR else ""
+        error = f"{end.error_type}: {end.error_message}" if end.outcome is Outcome.ERROR else unsaid
+        failed = bool(unsaid) and end.outcome is Outcome.OK
         outcome = StepOutcome(
             state="committed",
-            outcome=end.outcome.name.lower(),
-            error_type=end.error_type,
-            error_message=end.error_message,
+            outcome="error" if failed else end.outcome.name.lower(),
+            error_type=unsaid.partition(": ")[0] if failed else end.error_type,
+            error_message=unsaid.partition(": ")[2] if failed else end.error_message,
             console=console.elements(),
             journal=journal.drain(),
             exit_status=end.exit_value if end.outcome is Outcome.EXIT else None,
@@ -258,7 +312,7 @@ class StepRunner:
             console=[("error", refusal)],
             counts_as_exception=True,
         )
-        new = NewCommit(job.head.workspace, dict(job.head.places), {}, True, [], job.head.held)
+        new = _same_workspace(job)
 
         def write() -> None:
             write_reply()
@@ -323,6 +377,11 @@ class StepRunner:
         job.current = None
         if not source.hidden:
             job.messages += item_messages(job.style, source.kind, "", source.code, outcome.console)
+
+
+def _same_workspace(job: ActiveJob) -> NewCommit:
+    """A commit of a step that ran no code."""
+    return NewCommit(job.head.workspace, dict(job.head.places), {}, True, [], job.head.held)
 
 
 def _kept_places(

@@ -18,6 +18,7 @@ from statek.job_definition import JobDefinition
 from statek.locale import StatekLocale, resolve_locale
 from statek.prompt_config import PromptDef, SystemPrompt, check_metadata, format_system_prompt, make_system_prompt
 from statek.prompt_config import parse_prompt_file as _parse_prompt_file
+from statek.reminders import Reminder
 from statek.settings import StatekSettings, get_statek_settings
 from statek.system import find_system_tools
 from statek.tools import ToolDef
@@ -134,6 +135,21 @@ class Agent:
             if name in seen:
                 raise InvalidRequest(f"agent {self.role!r} has two tools named {name}")
             seen.add(name)
+
+    @property
+    def message_tool(self) -> ToolDef | None:
+        """What sends the prose of replies to a user; None where nobody is written to (``DialogAgent`` has one)."""
+        return None
+
+    @property
+    def takes_media(self) -> bool:
+        """Whether that takes media."""
+        return False
+
+    @property
+    def reminder(self) -> Reminder | None:
+        """What the model is told when its text would end the job; None for nothing (``DialogAgent`` may have one)."""
+        return None
 
     # -------------------------------------------------------------------------------------- context
 

@@ -69,6 +69,7 @@ class JobView:
         cancel_requested: reason of a cancellation, empty for none.
         exited: exit(...) was called; the job's end itself may not have been written.
         warmup_failure: why the newest warmup block failed, empty for none; likewise.
+        answered: the newest reply was a text that ends the job; the job's end itself may not have been written.
         completions: how often a user message made it go on after it was done.
         inbox: entries that wait to be told to the job.
         limits: harness limits, before their extension by completions.
@@ -88,6 +89,7 @@ class JobView:
     cancel_requested: str = ""
     exited: bool = False
     warmup_failure: str = ""
+    answered: bool = False
     completions: int = 0
     inbox: int = 0
     limits: LLM_Harness = field(default_factory=LLM_Harness)
@@ -121,11 +123,13 @@ class StepEnded:
         exited: exit(...) was called.
         error: ``Type: message`` of the exception that ended it, empty for none.
         warmup: the step was a warmup block.
+        final: it was a text that ends the job (dialog styles).
     """
 
     exited: bool = False
     error: str = ""
     warmup: bool = False
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +260,7 @@ def decide(job: JobView, event: Event) -> Command | None:
             return RecordDeath(f"its runner was lost {job.attempts} times, the last time: {reason}")
         case StepDied(reason, warmup=True):
             return Finish(FailureKind.WARMUP, reason, drop_current=job.has_current)
-        case StepEnded(exited=True) if not job.inbox:
+        case StepEnded(exited=True) | StepEnded(final=True) if not job.inbox:
             return Finish(drop_current=job.has_current)
         case StepEnded(error=error, warmup=True) if error:
             return Finish(FailureKind.WARMUP, error, drop_current=job.has_current)
@@ -283,9 +287,10 @@ def _next_step(job: JobView) -> Command:
 
     A crash between the end of the last step and the end of the job leaves only the facts to tell of it.
     """
-    if job.exited and job.inbox and not _exceeded(job):
+    ended = job.exited or job.answered
+    if ended and job.inbox and not _exceeded(job):
         return Deliver()
-    if job.exited:
+    if ended:
         return Finish(keeps_inbox=job.inbox > 0)
     if job.warmup_failure:
         return Finish(FailureKind.WARMUP, job.warmup_failure)

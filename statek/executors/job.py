@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from statek.artifacts import FileSource, JobFiles
+from statek.dialog import ASSISTANT, DialogItem, dialog_items
 from statek.executors.views import ItemView, JobView, VariableView
 from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
 from statek.pyenv import PyEnv
 
-__all__ = ["Job", "JobDef", "JobError", "JobSource", "JobStatus", "JobUsage"]
+__all__ = ["DialogItem", "Job", "JobDef", "JobError", "JobSource", "JobStatus", "JobUsage"]
 
 JobDef = JobDefinition
 """The documents' name of the frozen setup of one task."""
@@ -118,6 +119,14 @@ class Job:
         """
         text = message if isinstance(message, str) else str(message)
         return self._source.push_sync(self.id, text, request_id).delivered
+
+    def get_dialog(self) -> list[DialogItem]:
+        """Who said what: messages of the user, prose of the model's replies, and what ``answer(...)`` sent."""
+        return dialog_items(self.chat_log)
+
+    def get_chat_responses(self) -> list[str]:
+        """What the user was told, in order."""
+        return [item.message for item in self.get_dialog() if item.role == ASSISTANT]
 
     @property
     def inbox(self) -> tuple[str, ...]:

@@ -21,11 +21,13 @@ class ParsedReply:
         code: Python source to run.
         stored_text: what the chat log keeps, and the history shows, of the reply.
         is_empty: the code is blank or holds only comments and string literals.
+        prose: what is said to the user; empty in the code-first styles.
     """
 
     code: str
     stored_text: str
     is_empty: bool
+    prose: str = ""
 
 
 class Style(Protocol):
