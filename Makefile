@@ -30,8 +30,9 @@ test-local: environment ## the tests that need no Docker engine
 chaos: environment ## kill processes on purpose, KILLS times (100)
 	@STATEK_TEST_KILLS=$(KILLS) $(PY) -m tests.support.run_tests $(if $(TESTS),$(TESTS),tests/chaos)
 
-test-full: environment ## all tests, chaos too, then all benchmarks
+test-full: environment ## all tests, then the kills (KILLS of the main job) with their report, then all benchmarks
 	@$(PY) -m tests.support.run_tests $(TESTS)
+	@$(PY) -m tests.chaos.report --kills $(KILLS)
 	@$(MAKE) --no-print-directory bench
 
 check: environment lint types contracts check-proto style ## all that needs no engine

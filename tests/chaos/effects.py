@@ -15,6 +15,7 @@ from pathlib import Path
 
 from orchestrator.sandboxes.children import tree_of
 from tests.chaos.effects_program import PER_STEP, STEPS
+from tests.chaos.moments import choose_moment
 from tests.chaos.processes import ROOT, run, wait_gone
 from tests.chaos.receiver import Receiver
 
@@ -44,7 +45,7 @@ class EffectCampaign:
     in_doubt: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
 
     def kill_orchestrators(self, kills: int) -> None:
-        """One kill per job, uniformly over its life."""
+        """One kill per job, spread over its life."""
         chance = random.Random(self.seed)
         with tempfile.TemporaryDirectory(prefix="chaos") as name, Receiver() as receiver:
             whole = run(self._command(Path(name) / "d", receiver), Path(name))
@@ -53,7 +54,7 @@ class EffectCampaign:
         while self.kills < kills:
             with tempfile.TemporaryDirectory(prefix="chaos") as name, Receiver() as receiver:
                 command = self._command(Path(name) / "d", receiver)
-                ended = run(command, Path(name), kill_after=chance.uniform(0, whole.seconds))
+                ended = run(command, Path(name), kill_at=choose_moment(chance, whole.seconds, whole.flushes, 0.7))
                 said = list(ended.said)
                 if ended.killed:
                     self.kills += 1

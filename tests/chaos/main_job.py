@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.moments import Moment, choose_moment
 from tests.chaos.processes import Ended, left_behind, run, runner_names, wait_gone
 
 __all__ = ["Campaign", "Program", "fast_program", "real_program"]
 
 QUARANTINE = "quarantine"
+_FEWEST_FLUSHES = 15
+"""Fewer in a whole run would mean that they are not seen: each of its ten steps makes at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,12 @@ class Program:
         name: for the report.
         command: the ``-m`` arguments for a data directory.
         environment: added to the process's own.
+        by_progress: share of the kills that are spread over the flushes of a run instead of its time.
     """
 
     name: str
     command: Callable[[Path], Sequence[str]]
+    by_progress: float = 0.5
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -46,7 +51,8 @@ def real_program(driver: str = "bubblewrap") -> Program:
     return Program(
         f"examples.calendar_assistant, driver {driver}",
         lambda data_dir: ["examples.calendar_assistant", "--data-dir", str(data_dir)],
-        {"STATEK_DRIVER": driver},
+        by_progress=0.85,  # two thirds of its time are the import of a model library
+        environment={"STATEK_DRIVER": driver},
     )
 
 
@@ -61,7 +67,8 @@ class Campaign:
         repeated_runs: steps that were run more than once.
         moments: seconds after the start of the process, one per kill.
         expected: facts of the run that nobody killed.
-        whole_seconds: how long that took.
+        whole_seconds, whole_flushes: how long that took, and how many flushes it made.
+        steps: kills by the step that the killed process had told of last; of a job under way.
         most_kills_of_one_job: 1 keeps a job from quarantine.
     """
 
@@ -75,6 +82,8 @@ class Campaign:
     moments: list[float] = field(default_factory=list)
     expected: dict[str, Any] = field(default_factory=dict)
     whole_seconds: float = 0.0
+    whole_flushes: int = 0
+    steps: Counter[int] = field(default_factory=Counter)
     most_kills_of_one_job: int = 3
 
     def run(self, kills: int) -> None:
@@ -92,6 +101,11 @@ class Campaign:
             assert whole.code == 0, whole.stderr[-2000:]
             self.expected = self._facts(whole, folder / "d")
             self.whole_seconds = whole.seconds
+            self.whole_flushes = whole.flushes
+            assert self.whole_flushes > _FEWEST_FLUSHES, whole
+
+    def _moment(self, chance: random.Random) -> Moment:
+        return choose_moment(chance, self.whole_seconds, self.whole_flushes, self.program.by_progress)
 
     def _one_job(self, chance: random.Random, wanted: int) -> None:
         with tempfile.TemporaryDirectory(prefix="chaos") as name:
@@ -101,8 +115,8 @@ class Campaign:
             runners: set[str] = set()
             done = 0
             while True:
-                kill_after = chance.uniform(0, self.whole_seconds) if done < wanted else None
-                ended = run(self.program.command(data_dir), folder, kill_after=kill_after, **self.program.environment)
+                moment = self._moment(chance) if done < wanted else None
+                ended = run(self.program.command(data_dir), folder, kill_at=moment, **self.program.environment)
                 if ended.last("step_in_flight"):
                     at_start.append(ended.last("step_in_flight"))
                 if not ended.killed:
@@ -111,7 +125,10 @@ class Campaign:
                 done += 1
                 self.kills += 1
                 self.moments.append(ended.seconds)
-                self.phases[_phase(ended)] += 1
+                phase = _phase(ended)
+                self.phases[phase] += 1
+                if phase == "job under way":
+                    self.steps[_steps_told(ended)] += 1
                 alive = wait_gone(ended.orphans, data_dir)
                 assert not alive, f"seed {self.seed}: runners outlive their orchestrator: {alive}"
                 if _was_shown(ended):
@@ -176,6 +193,11 @@ def _transcript_facts(ended: Ended) -> dict[str, Any]:
 def _was_shown(ended: Ended) -> bool:
     """Whether the example printed its last line, the one about the end of the job."""
     return ended.stdout.endswith("\n") and ended.stdout.rstrip("\n").rpartition("\n")[2].startswith("job j")
+
+
+def _steps_told(ended: Ended) -> int:
+    """Ends of steps that the example told of; 0 for a program that does not."""
+    return ended.stderr.count("\n· step ")
 
 
 def _phase(ended: Ended) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.sandboxes.children import start_time, tree_of
 from orchestrator.sandboxes.runner_files import cache_folder
+from tests.chaos.moments import FlushCount, Moment
 
 __all__ = ["ROOT", "Ended", "left_behind", "run", "wait_gone"]
 
@@ -31,6 +32,7 @@ class Ended:
         killed: it was killed by the harness; otherwise it ended by itself.
         code: exit status, negative for a signal.
         seconds: how long it lived.
+        flushes: that its store made, of a run that was to end by itself.
         said: its output lines that are JSON objects, merged in order.
         stderr: its other words.
         orphans: its descendants at the moment of the kill, as (pid, start time).
@@ -39,6 +41,7 @@ class Ended:
     killed: bool
     code: int
     seconds: float
+    flushes: int
     said: list[dict[str, Any]]
     stdout: str
     stderr: str
@@ -50,8 +53,24 @@ class Ended:
         return found[-1] if found else None
 
 
-def run(module: Sequence[str], folder: Path, *, kill_after: float | None = None, **environment: str) -> Ended:
-    """Run ``python -m module...``; SIGKILL its own pid, nothing else, after so many seconds."""
+def run(
+    module: Sequence[str],
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    kill_at: Moment | None = None,
+    **environment: str,
+) -> Ended:
+    """Run ``python -m module...``; SIGKILL its own pid, nothing else, at that moment.
+
+    Args:
+        module: its name and arguments.
+        folder: for its output.
+        data_dir: whose flushes are counted; ``folder / "d"`` by default.
+        kill_at: when it is killed; None lets it end.
+        environment: added to this process's own.
+    """
+    data_dir = data_dir or folder / "d"
     output, errors = folder / "stdout", folder / "stderr"
     began = time.monotonic()
     with output.open("wb") as out, errors.open("wb") as err:
@@ -63,18 +82,30 @@ def run(module: Sequence[str], folder: Path, *, kill_after: float | None = None,
             stderr=err,
             env={**os.environ, **environment},
         )
-        try:
-            process.wait(_RUN_SECONDS if kill_after is None else kill_after)
-            killed, orphans = False, ()
-        except subprocess.TimeoutExpired:
+        killed, orphans, flushes = False, (), 0
+        if kill_at is None:
+            flushes = _count_flushes(process, data_dir, began + _RUN_SECONDS)
+        elif kill_at.reached(process, data_dir):
+            killed = True
+        hung = kill_at is None and process.poll() is None
+        if killed or hung:
             orphans = tuple((pid, start_time(pid)) for pid in tree_of(process.pid) if pid != process.pid)
             process.send_signal(signal.SIGKILL)
             process.wait()
-            killed = True
     seconds = time.monotonic() - began
-    assert not (killed and kill_after is None), f"{module} hung: {errors.read_text()[-2000:]}"
+    assert not hung, f"{module} hung: {errors.read_text()[-2000:]}"
     text = output.read_text(errors="replace")
-    return Ended(killed, process.returncode, seconds, _objects(text), text, errors.read_text(errors="replace"), orphans)
+    said, told = _objects(text), errors.read_text(errors="replace")
+    return Ended(killed, process.returncode, seconds, flushes, said, text, told, orphans)
+
+
+def _count_flushes(process: subprocess.Popen[bytes], data_dir: Path, deadline: float) -> int:
+    """Wait for the end of a process, or for the deadline, and count the flushes of its store."""
+    flushes = FlushCount(data_dir)
+    while process.poll() is None and time.monotonic() < deadline:
+        flushes.look()
+        time.sleep(0.0005)
+    return flushes.count
 
 
 def _objects(text: str) -> list[dict[str, Any]]:

@@ -17,12 +17,12 @@ from pathlib import Path
 from tests.chaos.effects import EffectCampaign
 from tests.chaos.main_job import Campaign, fast_program, real_program
 from tests.chaos.processes import ROOT
-
-_REAL_KILLS = 10
+from tests.chaos.quarantine import QuarantineCampaign
 
 _TEXT = """# Kills
 
-Made by `python -m tests.chaos.report`; it stops, and writes nothing, at the first wrong result.
+Made by `python -m tests.chaos.report`, a part of `make test-full`; it stops, and writes nothing, at the first wrong
+result.
 
 - commit: {commit}
 - machine: {machine}
@@ -31,10 +31,11 @@ Made by `python -m tests.chaos.report`; it stops, and writes nothing, at the fir
 
 ## SIGKILL of the orchestrator in the main job
 
-Only its pid is killed, at a moment drawn uniformly from the time that a whole run takes; then the same command again,
-until the job is done. Checked each time: status, exit value, console, variables and calendar are equal to those of a
-run that nobody killed; the outbox has each message once; no process of a runner outlives the orchestrator by 10 s; no
-resource group and no record of a runner is left after the last run.
+Only its pid is killed; then the same command again, until the job is done. The moments are spread over the whole run by
+what is seen of its progress: after a random number of flushes of its store (and up to 30 ms more), the rest after a
+random time. Checked each time: status, exit value, console, variables and calendar are equal to those of a run that
+nobody killed; the outbox has each message once; no process of a runner outlives the orchestrator by 10 s; no resource
+group and no record of a runner is left after the last run.
 
 | program | kills | jobs | start-up | opening, recovery | job under way | after its end | steps re-run | quarantined |
 |---|---|---|---|---|---|---|---|---|
@@ -43,7 +44,18 @@ resource group and no record of a runner is left after the last run.
 
 A step that two crashes hit is quarantined by design; a quarantined job is accepted only if the same step was found in
 flight at two starts, and counted apart. Of the example itself the transcript is compared (what changed, names of the
-variables, last line), and each job is killed at most once.
+variables, last line), and each job is killed at most once. Its kills under way, by the number of steps that it had told
+of: {steps}. A run of it that nobody killed made {flushes} flushes.
+
+## Steps that kill what runs them
+
+Three jobs at once: a step of the first kills the orchestrator at every run, a step of the second its own runner, the
+third only works. The first is quarantined after two crashes, the step of the second ends as a death after three runs and its
+job goes on, the third ends as if nothing had happened (unless both crashes met one and the same step of it).
+
+| kills | rounds | quarantined by their own doing | quarantined as bystanders | steps that lost three runners |
+|---|---|---|---|---|
+{quarantine}
 
 ## An effect that nobody deduplicates
 
@@ -61,8 +73,11 @@ exactly once: none was repeated, none was lost.
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the campaigns and write the report; raises at the first thing that is wrong, and writes nothing then."""
     parser = argparse.ArgumentParser(prog="tests.chaos.report")
-    parser.add_argument("--kills", type=int, default=120)
-    parser.add_argument("--effect-kills", type=int, default=30)
+    parser.add_argument("--kills", type=int, default=100, help="of the main job (%(default)s)")
+    parser.add_argument("--example-kills", type=int, default=30, help="of the example itself (%(default)s)")
+    parser.add_argument("--quarantine-kills", type=int, default=10, help="made by a step (%(default)s)")
+    parser.add_argument("--effect-kills", type=int, default=25, help="of orchestrators with effects (%(default)s)")
+    parser.add_argument("--runner-kills", type=int, default=10, help="of runners with effects (%(default)s)")
     parser.add_argument("--commit", default="", help="of an exported tree, which cannot tell")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "evidence" / "kills.md")
@@ -73,11 +88,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fast.run(options.kills)
     print(_campaign_line(fast), flush=True)
     real = Campaign(real_program(), options.seed, most_kills_of_one_job=1)
-    real.run(_REAL_KILLS)
-    print(_campaign_line(real), flush=True)
+    real.run(options.example_kills)
+    print(_campaign_line(real), dict(real.steps), flush=True)
+    quarantine = QuarantineCampaign(options.seed)
+    quarantine.run(options.quarantine_kills)
+    print(quarantine, flush=True)
     effects = EffectCampaign(options.seed)
     effects.kill_orchestrators(options.effect_kills)
-    effects.kill_runners(options.effect_kills)
+    effects.kill_runners(options.runner_kills)
+    print(effects, flush=True)
     seconds = (dt.datetime.now(dt.UTC) - began).total_seconds()
     rows = {
         "commit": commit,
@@ -87,6 +106,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "seed": options.seed,
         "fast": _campaign_line(fast),
         "real": _campaign_line(real),
+        "steps": ", ".join(f"{step}: {count}" for step, count in sorted(real.steps.items())) or "none",
+        "flushes": real.whole_flushes,
+        "quarantine": _row(
+            quarantine.kills, quarantine.rounds, quarantine.rounds, quarantine.bystanders, quarantine.runner_deaths
+        ),
         "orchestrators": _row(
             "orchestrator",
             effects.kills,

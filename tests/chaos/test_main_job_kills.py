@@ -39,6 +39,7 @@ def test_kills_of_the_example_itself() -> None:
     campaign = Campaign(real_program(), SEED, most_kills_of_one_job=1)
     campaign.run(10)
     assert (campaign.kills, campaign.quarantined) == (10, 0)
+    assert campaign.phases["job under way"] >= 3  # spread by progress: not only its start-up is killed
 
 
 @pytest.mark.timeout(180)
