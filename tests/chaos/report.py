@@ -50,8 +50,8 @@ of: {steps}. A run of it that nobody killed made {flushes} flushes.
 ## Steps that kill what runs them
 
 Three jobs at once: a step of the first kills the orchestrator at every run, a step of the second its own runner, the
-third only works. The first is quarantined after two crashes, the step of the second ends as a death after three runs and its
-job goes on, the third ends as if nothing had happened (unless both crashes met one and the same step of it).
+third only works. The first is quarantined after two crashes, the step of the second ends as a death after three runs
+and its job goes on, the third ends as if nothing had happened (unless both crashes met one and the same step of it).
 
 | kills | rounds | quarantined by their own doing | quarantined as bystanders | steps that lost three runners |
 |---|---|---|---|---|
