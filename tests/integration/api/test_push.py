@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.api.client import StatekClient
 from orchestrator.cli.main import main
+from statek import tool
 from statek.exceptions import InvalidRequest, LimitExceeded
 
 from .conftest import Serve, code
@@ -30,8 +31,17 @@ async def test_pushed_message_makes_a_done_job_go_on_once(serve: Serve) -> None:
 async def test_job_that_failed_for_good_shows_what_it_was_not_told(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with serve() as served:
-        id_ = await served.ask(served.client.submit, "helper", shared_vars={"x": 1})
+    entered = asyncio.Event()
+
+    @tool(effect="none")
+    async def hang(**kwargs: object) -> None:
+        """Never answer."""
+        entered.set()
+        await asyncio.Event().wait()
+
+    async with serve([code("hang()")], tools=[hang]) as served:
+        id_ = await served.ask(served.client.submit, "helper")
+        await entered.wait()
         await served.ask(served.client.cancel, id_, "enough")
         options = ["--data-dir", str(served.settings.data_dir)]
         codes = [
@@ -40,9 +50,8 @@ async def test_job_that_failed_for_good_shows_what_it_was_not_told(
         ]
     shown = capsys.readouterr()
     assert codes == [0, 0]
-    assert (
-        shown.err == f"statek: job {id_} ended by a failure that no message mends; it keeps the message (statek show)\n"
-    )
+    kept = f"job {id_} ended by a failure that no message mends; it keeps the message (statek show)"
+    assert shown.err == f"statek: {kept}\n"
     assert '  " hello?' in shown.out.splitlines()
 
 
