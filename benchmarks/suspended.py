@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.bench import Bench, make_agent
 from benchmarks.models import ClockedModel
 from orchestrator.app import running_service
+from orchestrator.engine.clock import now_us
 from orchestrator.engine.jobs import JobRepository
-from orchestrator.engine.step_run import now_us
 from orchestrator.engine.submission import JobFactory
 from orchestrator.sandboxes.probe import make_driver
 from orchestrator.store.store import Store

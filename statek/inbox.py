@@ -31,6 +31,7 @@ __all__ = [
     "InboxEntry",
     "Pushed",
     "entries",
+    "open_children_tag",
     "push",
     "take_all",
 ]
@@ -70,6 +71,7 @@ class InboxEntry:
         request_id: chosen by whoever pushed it, so that a repeated push is recognised; may be empty.
         lookup: of a notification: code that shows the result it tells of; empty for none.
         result: of a notification with a lookup: what that code prints.
+        task: id of the sub-task that a notification tells of; empty for none.
     """
 
     kind: str
@@ -78,10 +80,11 @@ class InboxEntry:
     request_id: str = ""
     lookup: str = ""
     result: str = ""
+    task: str = ""
 
     def to_text(self) -> str:
         """Its stored form."""
-        return pack([self.kind, self.text, self.at_us, self.request_id, self.lookup, self.result])
+        return pack([self.kind, self.text, self.at_us, self.request_id, self.lookup, self.result, self.task])
 
     @classmethod
     def from_text(cls, text: str) -> InboxEntry:
@@ -154,11 +157,19 @@ def _revive(record: JobRecord, now_us: int, *, by_user: bool) -> None:
     record.reason = ""
     record.failure = ""
     record.exit_status = None
+    record.answered = False
     record.changed_us = now_us
     if by_user:
         record.num_completions += 1
     durable.tag(record, ACTIVE_TAG)
+    if record.parent is not None:
+        durable.tag(record, open_children_tag(record.parent))
     announce(record.number, record.tenant)
+
+
+def open_children_tag(parent: JobRecord) -> str:
+    """Tag of the jobs that a job has given work to and that have not ended."""
+    return f"statek-children-{parent.number}"
 
 
 def _check_limits(record: JobRecord, text: str) -> None:

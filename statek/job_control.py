@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from statek.agents.agent import Agent
     from statek.chat_style import ChatStyle
     from statek.difficulty import TaskDifficulty
+    from statek.task_door import TaskDoor
     from statek.tools import ToolDef
 
 __all__ = ["JobControl"]
@@ -38,6 +39,11 @@ class JobControl(Protocol):
         Raises:
             RuntimeError: one level more was asked for, and it is the highest already.
         """
+        ...
+
+    @property
+    def tasks(self) -> TaskDoor:
+        """What makes and links jobs on behalf of this one (``statek.task``)."""
         ...
 
     @property

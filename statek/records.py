@@ -84,6 +84,11 @@ class JobRecord:
         num_completions: how often a user message made it go on after it was done.
         inbox: entries that wait for a safe moment (statek.inbox), or None before the first.
         request_ids: JSON list of the newest request ids that pushed something.
+        parent: the JobRecord that gave it its work, or None.
+        depth: how many jobs are above it.
+        detached: it goes on when its parent is cancelled.
+        handler: the SubTaskHandler that says what becomes of its work, or None.
+        newest_handler: the handler of a sub-task of its own that it was told of last, or None.
         memory: JSON object of what its tools remember (``ToolContext.job.memory_set``); empty while there is nothing.
     """
 
@@ -92,6 +97,11 @@ class JobRecord:
     request_ids = ""
     num_completions = 0
     memory = ""
+    parent: Any = None
+    depth = 0
+    detached = False
+    handler: Any = None
+    newest_handler: Any = None
 
     def __init__(
         self, number: int, tenant: str, role: str, principal: str, definition: str, created_us: int, grants: Any
@@ -135,3 +145,8 @@ class JobRecord:
         self.request_ids = ""
         self.num_completions = 0
         self.memory = ""
+        self.parent = None
+        self.depth = 0
+        self.detached = False
+        self.handler = None
+        self.newest_handler = None

@@ -13,16 +13,16 @@ from contextlib import contextmanager
 
 __all__ = ["Listener", "announce", "listening"]
 
-Listener = Callable[[int, str], None]
-"""Gets a job's number and its tenant on the thread of the change; must not wait."""
+Listener = Callable[[int, str, bool], None]
+"""Gets a job's number, its tenant and whether it is to end, on the thread of the change; must not wait."""
 
 _listeners: list[Listener] = []
 
 
-def announce(number: int, tenant: str) -> None:
-    """Say that a job may have become runnable; number 0 stands for the queues of the store."""
+def announce(number: int, tenant: str, *, cancelled: bool = False) -> None:
+    """Say that a job may have become runnable, or is to end; number 0 stands for the queues of the store."""
     for listener in tuple(_listeners):
-        listener(number, tenant)
+        listener(number, tenant, cancelled)
 
 
 @contextmanager

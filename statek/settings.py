@@ -117,6 +117,12 @@ class StatekSettings:
     max_exceptions: int | None = field(
         default=50, metadata=_about(optional(integer(0)), "Steps of one job that may end with an error.")
     )
+    max_subtask_depth: int = field(
+        default=8, metadata=_about(integer(0), "Jobs above a job that was made by another job's tool.")
+    )
+    max_open_subtasks: int = field(
+        default=64, metadata=_about(integer(0), "Jobs that one job has made and that have not ended.")
+    )
     max_consecutive_exceptions: int | None = field(
         default=10, metadata=_about(optional(integer(0)), "Steps in a row that may end with an error.")
     )

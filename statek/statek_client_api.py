@@ -38,4 +38,4 @@ class StatekClientAPI:
         """
         service = runtime.embedded()
         id_ = service.submit(agent, shared_vars=shared_vars, message=message, params=job_params)
-        return Job(id_, service)
+        return Job(id_, service.access)

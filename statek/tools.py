@@ -34,6 +34,7 @@ __all__ = [
     "ToolOptions",
     "bind_arguments",
     "current_tool_context",
+    "find_tool_context",
     "tool_context",
 ]
 
@@ -100,6 +101,11 @@ class ToolContext:
 
 
 _current: ContextVar[ToolContext] = ContextVar("statek_tool_context")
+
+
+def find_tool_context() -> ToolContext | None:
+    """The context of the tool call that this code runs in; None where no call runs."""
+    return _current.get(None)
 
 
 def current_tool_context() -> ToolContext:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 
+from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.files import list_files, list_files_sync, read_file, read_file_sync
 from orchestrator.engine.jobs import JobRepository, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
-from orchestrator.engine.step_run import now_us
 from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store

@@ -17,6 +17,7 @@ from statek.exceptions import InvalidRequest
 from statek.job_definition import JobDefinition
 from statek.packing import pack, unpack
 from statek.records import JobRecord
+from statek.task_door import TaskDoor
 from statek.tools import ToolDef
 
 __all__ = ["MAX_MEMORY_CHARS", "EngineJobControl", "current_difficulty"]
@@ -42,6 +43,7 @@ class EngineJobControl:
         tools: the tools that the running step may call.
         objects: the job's durable objects.
         store: the store.
+        tasks: makes and links jobs on its behalf.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class EngineJobControl:
         tools: Mapping[str, ToolDef],
         objects: ObjectGateway,
         store: Store,
+        tasks: TaskDoor,
     ) -> None:
         self._record = record
         self._definition = definition
@@ -61,6 +64,7 @@ class EngineJobControl:
         self._objects = objects
         self._store = store
         self.agent = agent
+        self.tasks = tasks
         self.chat_style: ChatStyle = definition.chat_style
         self.policy = policy
 

@@ -12,10 +12,12 @@ from typing import Any
 
 from orchestrator.engine.active_job import ActiveJob, shown_text
 from orchestrator.engine.broker import SandboxBroker
+from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.requests import item_messages
-from orchestrator.engine.step_run import StepRunner, now_us, refuse_code
+from orchestrator.engine.step_run import StepRunner, refuse_code
+from orchestrator.engine.subtasks import grant_results
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import DeathCause
 from statek.exceptions import ModelError, RestoreFailed, RunnerError, RunnerLost, RunnerViolation
@@ -323,6 +325,7 @@ class JobDriver:
 
         def write() -> list[dict[str, Any]]:
             job.objects.reopen()  # of a job that was done
+            grant_results(job.record, job.objects)
             messages: list[dict[str, Any]] = []
             for item in self._jobs.deliver(job.record):
                 text = shown_text(job.definition, item.kind, item.text)

@@ -97,6 +97,10 @@ class JobReader:
         record: JobRecord = jobs[number - 1]
         return record
 
+    def has(self, number: int) -> bool:
+        """Whether there is a job of that number."""
+        return 1 <= number <= len(self._jobs())
+
     def active(self) -> Iterator[JobRecord]:
         """Every job that is not DONE, in no particular order."""
         self.root()

@@ -26,10 +26,12 @@ from orchestrator.engine.elements import (
 from orchestrator.engine.job_reader import ROOT_TAG, JobReader, job_id, job_number
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, encode_manifest
 from orchestrator.engine.objects.grants import Grants
+from orchestrator.engine.subtasks import cancel_children, settle_end
 from orchestrator.sandboxes.step import Workspace
 from sandbox_runner.wire import values
 from statek import durable, inbox
 from statek.exceptions import InternalError, LLM_HarnessError
+from statek.executors.decision import FailureKind
 from statek.job_status import ACTIVE_TAG, JobStatus, check_transition
 from statek.packing import pack, packed_pieces, split_pieces, unpack
 from statek.records import JobRecord, ServiceRecord
@@ -341,10 +343,13 @@ class JobRepository(JobReader):
         self._made_root().reminders = pack(kept)
 
     def finish(self, record: JobRecord, now_us: int, *, failure: dict[str, str] | None, reason: str = "") -> None:
-        """End the job."""
+        """End the job; its parent is told, and its children end with it where it was cancelled."""
         self.set_status(record, JobStatus.DONE, now_us, reason)
         record.failure = pack(failure) if failure else ""
         durable.untag(record, ACTIVE_TAG)
+        settle_end(record, failure)
+        if failure is not None and failure["kind"] == FailureKind.CANCELLED.value:
+            cancel_children(record, failure["message"])
 
     def abandon(self, record: JobRecord, now_us: int, *, kind: str, message: str) -> None:
         """End a job that nobody can drive: its step in flight dies with it, its grants end."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from orchestrator.engine.clock import now_us
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal, RecordedCall, outcome_blob, void_blob
-from orchestrator.engine.step_run import now_us
 from orchestrator.engine.views import CallView, call_view
 from orchestrator.sandboxes.step import CallAnswer
 from sandbox_runner.wire import values

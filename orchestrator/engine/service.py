@@ -15,8 +15,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from orchestrator.engine.access import JobAccess
 from orchestrator.engine.active_job import ActiveJob, load_active_job
 from orchestrator.engine.broker import SandboxBroker
+from orchestrator.engine.clock import now_us
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.jobs import job_id, job_number
@@ -24,7 +26,7 @@ from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
 from orchestrator.engine.reminders import attach_reminders
 from orchestrator.engine.scheduler import Scheduler
-from orchestrator.engine.step_run import StepRunner, now_us
+from orchestrator.engine.step_run import StepRunner
 from orchestrator.engine.submission import DEFAULT_TENANT, JobFactory, job_policy
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.engine.views import job_summary
@@ -52,7 +54,7 @@ class Service(Inspection):
     """One running service over an open store and a pool of sandboxes.
 
     Attributes:
-        recovered: number of the newest job that the start knew of.
+        access: what the tools of its jobs may do with jobs.
     """
 
     def __init__(
@@ -69,14 +71,14 @@ class Service(Inspection):
         self._broker = SandboxBroker(
             pool, max_runners=settings.max_runners, idle_hold_seconds=settings.idle_hold_seconds
         )
-        self._steps = StepRunner(settings, self._durability, self._jobs, self._tool_runner)
+        self.access = JobAccess(settings, store, self._agents)
+        self._steps = StepRunner(settings, self._durability, self._jobs, self._tool_runner, self.access)
         self._scheduler = Scheduler(self._drive, max_concurrency=settings.max_concurrency)
         self._drivers: dict[int, JobDriver] = {}
         self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._stalled: dict[int, str] = {}
         self._retries: set[asyncio.TimerHandle] = set()
         self._listening = ExitStack()
-        self.recovered = 0
 
     # ---------------------------------------------------------------------------------- life cycle
 
@@ -84,9 +86,9 @@ class Service(Inspection):
         """Recover what an earlier process left and start driving jobs."""
         loop = asyncio.get_running_loop()
 
-        def hear(number: int, tenant: str) -> None:
+        def hear(number: int, tenant: str, cancelled: bool) -> None:
             with suppress(RuntimeError):  # the loop is closed: the next start finds the job
-                loop.call_soon_threadsafe(self.notice, number, tenant)
+                loop.call_soon_threadsafe(self._heard, number, tenant, cancelled)
 
         self._listening.enter_context(listening(hear))
         runnable = await self._durability.commit(self._recover)
@@ -99,7 +101,6 @@ class Service(Inspection):
             if isinstance(agent, DialogAgent):
                 attach_reminders(self._store, self._jobs, agent)
         runnable = []
-        self.recovered = self._jobs.numbers(newest=1).stop - 1
         for record in sorted(self._jobs.active(), key=lambda record: record.number):
             self._jobs.put_down(record, crashed=True)
             if not self._jobs.in_flight(record) and record.status == JobStatus.STARTED.value:
@@ -178,6 +179,8 @@ class Service(Inspection):
 
     def _load(self, number: int) -> ActiveJob | None:
         """Build the active job (store thread); None when it is done or waits: a notice is a hint only."""
+        if not self._jobs.has(number):
+            return None  # a submission that was rolled back
         record = self._jobs.get(number)
         waits = record.status == JobStatus.SUSPENDED.value and not record.cancel_requested
         if record.status == JobStatus.DONE.value or waits:
@@ -293,6 +296,13 @@ class Service(Inspection):
         number = await self._durability.commit(create)
         self.notice(number, tenant)
         return job_id(number)
+
+    def _heard(self, number: int, tenant: str, cancelled: bool) -> None:
+        """A change in the store made a job runnable, or asks for its end."""
+        driver = self._drivers.get(number) if cancelled else None
+        if driver is not None:
+            driver.cancel()
+        self.notice(number, tenant)
 
     def notice(self, number: int, tenant: str) -> None:
         """Drive a job that has become runnable."""

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine.active_job import ActiveJob, StepSource
+from orchestrator.engine.clock import now_us
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.gateway import EXIT_TYPE, CallInDoubt, Diverged, StepGateway, StepScope
 from orchestrator.engine.job_control import EngineJobControl
+from orchestrator.engine.job_tasks import JobTasks
 from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
 from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
@@ -35,7 +36,10 @@ from statek.settings import StatekSettings
 from statek.static_policy import VIOLATION, StaticPolicy
 from statek.styles import NO_CODE_MESSAGE, ParsedReply
 
-__all__ = ["StepRunner", "now_us", "refuse_code"]
+if TYPE_CHECKING:
+    from orchestrator.engine.access import JobAccess
+
+__all__ = ["StepRunner", "refuse_code"]
 
 MAX_CODE_BYTES = 200_000
 """Longest source of one step (behaviour reference, section 12)."""
@@ -55,22 +59,23 @@ def refuse_code(parsed: ParsedReply, *, finishes_on_text: bool) -> str | None:
     return None
 
 
-def now_us() -> int:
-    """Microseconds since the epoch, UTC."""
-    return time.time_ns() // 1000
-
-
 class StepRunner:
     """Runs steps; holds nothing of a job between two of them."""
 
     def __init__(
-        self, settings: StatekSettings, durability: Durability, jobs: JobRepository, tool_runner: ToolRunner
+        self,
+        settings: StatekSettings,
+        durability: Durability,
+        jobs: JobRepository,
+        tool_runner: ToolRunner,
+        access: JobAccess,
     ) -> None:
         self._settings = settings
         self._durability = durability
         self._store = durability.store
         self._jobs = jobs
         self._tool_runner = tool_runner
+        self._access = access
 
     # ---------------------------------------------------------------------------------- workspace
 
@@ -195,6 +200,7 @@ class StepRunner:
             tools=tools,
             objects=job.objects,
             store=self._store,
+            tasks=JobTasks(self._access, job.record),
         )
         scope = StepScope(
             record=job.record,

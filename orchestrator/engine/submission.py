@@ -6,22 +6,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.digests import content_digest
+from orchestrator.engine.clock import now_us
 from orchestrator.engine.jobs import JobRepository, NewCommit
+from orchestrator.engine.manifest import BlockPlace
 from orchestrator.engine.objects import GrantTable, ObjectGateway
-from orchestrator.engine.step_run import now_us
+from orchestrator.engine.subtasks import adopt
 from orchestrator.sandboxes.step import Component, Form, Workspace
 from orchestrator.store.store import Store
 from statek import durable
 from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest, LimitExceeded
+from statek.job_definition import JobDefinition
 from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
 from statek.rendering import render_value
 from statek.settings import StatekSettings
 from statek.styles import style_for
+from statek.task_door import NewJob
 
-__all__ = ["DEFAULT_TENANT", "JobFactory", "job_policy"]
+__all__ = ["DEFAULT_TENANT", "JobFactory", "add_start_commit", "job_policy"]
 
 DEFAULT_TENANT = "default"
 
@@ -63,9 +67,33 @@ class JobFactory:
             InvalidRequest: an illegal variable name, or an incomplete agent. The change itself raises
                 LimitExceeded and UnsupportedValue for the values.
         """
-        variables = dict(shared_vars or {})
+        given = NewJob(
+            shared_vars=shared_vars or {}, message=message, tenant=tenant, principal=principal, params=params or {}
+        )
+        return self.prepare_new(agent, given)
+
+    def prepare_new(self, agent: Agent, given: NewJob, *, parent: JobRecord | None = None) -> Callable[[], int]:
+        """``prepare`` with everything that a job may be given; with a parent on the store thread only.
+
+        Raises:
+            LimitExceeded: the change itself: too many jobs are above or beside it.
+        """
+        variables = dict(given.shared_vars)
         _check_variable_names(variables)
-        setup = agent.create_job_def(shared_vars=variables, **(params or {}))
+        locale = given.locale
+        if locale is None and parent is not None:
+            locale = JobDefinition.from_json(parent.definition).locale
+        setup = agent.create_job_def(
+            shared_vars=variables,
+            warmup_code=given.warmup_code,
+            locale=locale,
+            **_post_processing(given),
+            **given.params,
+        )
+        tenant, principal = given.tenant, given.principal
+        if parent is not None:
+            tenant = parent.tenant if tenant is None else tenant
+            principal = parent.principal if principal is None else principal
         # What would only fail when the job is driven is found here, where the caller hears of it.
         style_for(setup.chat_style)
         setup.system_prompt(agent)
@@ -74,17 +102,19 @@ class JobFactory:
         def create() -> int:
             grants = GrantTable()
             record = self._jobs.create(
-                tenant=tenant,
+                tenant=tenant or DEFAULT_TENANT,
                 role=agent.role,
-                principal=principal,
+                principal=principal or "",
                 definition=definition,
                 grants=grants,
                 now_us=now_us(),
             )
+            if parent is not None:
+                adopt(record, parent, self._settings, detached=given.detached)
             objects = ObjectGateway(grants, policy=job_policy(agent, self._settings))
-            _add_start_commit(self._jobs, record, objects, variables, durable.state_number())
-            if message:
-                self._jobs.add_message(record, "user", message, now_us())
+            add_start_commit(self._jobs, record, objects, variables, durable.state_number())
+            if given.message:
+                self._jobs.add_message(record, "user", given.message, now_us())
             return int(record.number)
 
         return create
@@ -93,6 +123,11 @@ class JobFactory:
 def job_policy(agent: Agent, settings: StatekSettings) -> Policy:
     """For whom access is decided, under the settings in force."""
     return Policy(type(agent).__name__, agent.role, settings.default_acl, settings.strict_acl)
+
+
+def _post_processing(given: NewJob) -> dict[str, Any]:
+    """What goes on to the definition only where it was given."""
+    return {} if given.post_processing is None else {"post_processing": given.post_processing}
 
 
 def _check_variable_names(names: Mapping[str, object]) -> None:
@@ -106,10 +141,20 @@ def _check_variable_names(names: Mapping[str, object]) -> None:
             raise InvalidRequest(f"startup variable {name!r} must be a Python name without a leading underscore")
 
 
-def _add_start_commit(
+def _preview(value: object) -> str:
+    """A bounded line about a value; an application's own text method may raise anything."""
+    try:
+        return render_value(value)[:_MAX_PREVIEW_CHARS]
+    except Exception:  # noqa: BLE001 -- see above
+        return f"<{type(value).__name__}>"
+
+
+def add_start_commit(
     jobs: JobRepository, record: JobRecord, objects: ObjectGateway, variables: Mapping[str, Any], state_num: int
 ) -> None:
-    """Write commit 0: the startup variables, durable objects among them as handles (store thread).
+    """Write a start commit: startup variables, durable objects among them as handles (store thread).
+
+    A second one keeps the variables of the first.
 
     Raises:
         LimitExceeded: they are too large.
@@ -130,8 +175,12 @@ def _add_start_commit(
             )
         digest = content_digest(data)
         blocks[digest] = data
-        preview = render_value(value)[:_MAX_PREVIEW_CHARS]
-        components.append(Component((name,), Form.GRAPH, (digest,), len(data), (preview,)))
-    workspace = Workspace(tuple(components))
-    commit = NewCommit(workspace, {}, blocks, True, sorted(variables), tuple(range(1, len(record.grants.objects) + 1)))
+        components.append(Component((name,), Form.GRAPH, (digest,), len(data), (_preview(value),)))
+    places: dict[str, BlockPlace] = {}
+    if len(record.commits):
+        before = jobs.workspace(record, len(record.commits) - 1)
+        components = [*before.workspace.components, *components]
+        places = {digest: place for digest, place in before.places.items() if digest not in blocks}
+    held = tuple(range(1, len(record.grants.objects) + 1))
+    commit = NewCommit(Workspace(tuple(components)), places, blocks, True, sorted(variables), held)
     jobs.add_commit(record, "start", 0, commit, now_us(), state_num)

@@ -68,7 +68,7 @@ def test_an_id_that_was_never_granted_stands_for_nothing(settings: StatekSetting
     service, job = run(settings)
     forged = values.encode({"x": values.Handle(1, "a:B"), "y": values.Handle(999, "a:B")})
 
-    found = values.decode(forged, from_handle=service.handle_proxy(job.id))
+    found = values.decode(forged, from_handle=service.access.handle_proxy(job.id))
     assert isinstance(found, dict)
     assert found["x"].hidden == 1
     assert found["y"] == values.Handle(999, "a:B")

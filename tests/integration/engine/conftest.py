@@ -13,7 +13,9 @@ from orchestrator.app import open_service
 from orchestrator.engine.service import Service
 from statek import tool
 from statek.agents.agent import SupervisedAgent
+from statek.exceptions import ModelError
 from statek.executors.views import ItemView, JobView
+from statek.model import Model, ModelReply, ModelRequest
 from statek.settings import StatekSettings
 from statek.testing import ScriptedModel
 
@@ -87,5 +89,55 @@ def open_with(tmp_path: Path) -> Open:
         values = {"data_dir": tmp_path / "data", "driver": "process", "pool_size": 1, **settings}
         async with open_service(StatekSettings.load(values, environ={}), [agent], model=ScriptedModel(replies)) as svc:
             yield svc
+
+    return opened
+
+
+class RoleModel:
+    """A model that answers by the role that a job's prompt names (``I am <role>.``) and by the job's turn.
+
+    Args:
+        scripts: replies by role: texts, or functions of the request.
+    """
+
+    def __init__(self, **scripts: Sequence[Any]) -> None:
+        self._scripts = scripts
+        self.requests: list[ModelRequest] = []
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """The reply of the job's role for its turn."""
+        self.requests.append(request)
+        role = str(request.messages[0]["content"]).removeprefix("I am ").partition(".")[0]
+        script = self._scripts[role]
+        if request.turn >= len(script):
+            raise ModelError(f"{role} has no reply for turn {request.turn}")
+        reply = script[request.turn]
+        return ModelReply(text=reply(request) if callable(reply) else reply)
+
+    def asked(self, job: str) -> list[ModelRequest]:
+        """The requests of one job."""
+        return [request for request in self.requests if request.job_id == job]
+
+
+def agent(role: str, *, tools: Sequence[Any] = (), warmup: str | None = None, **metadata: str) -> SupervisedAgent:
+    """An agent whose prompt names its role."""
+    return SupervisedAgent(
+        role=role,
+        _system_prompt=f"I am {role}.",
+        _tools=list(tools),
+        _metadata={"MODEL": "scripted/test", **metadata},
+        warmup_def=warmup,
+    )
+
+
+@pytest.fixture
+def open_agents(tmp_path: Path) -> Open:
+    """Opens a service with several agents over this test's store."""
+
+    @asynccontextmanager
+    async def opened(agents: Sequence[SupervisedAgent], model: Model, **settings: Any) -> AsyncIterator[Service]:
+        values = {"data_dir": tmp_path / "data", "driver": "process", "pool_size": 1, **settings}
+        async with open_service(StatekSettings.load(values, environ={}), agents, model=model) as service:
+            yield service
 
     return opened

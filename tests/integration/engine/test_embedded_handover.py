@@ -35,7 +35,7 @@ async def test_job_submitted_between_recovery_and_the_first_notice_is_driven(
     try:
         before = submit()
         await embedded.run([agent], model=ScriptedModel([code("exit('done')")]), until_idle=True)
-        ended = [embedded.job_sync(id_).summary.status for id_ in (before, "j2")]
+        ended = [embedded.access.job_sync(id_).summary.status for id_ in (before, "j2")]
     finally:
         embedded.close()
     assert ended == ["DONE", "DONE"]

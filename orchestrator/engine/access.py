@@ -1,0 +1,133 @@
+"""What application code may do with the jobs of its process, on any thread.
+
+The service gives it to the tools that it runs; ``orchestrator.embedded`` is one for the application itself. Methods
+without ``_sync`` that say so run on the store thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from orchestrator.engine.inspection import Inspection, push_change
+from orchestrator.engine.jobs import JobRepository, job_id, job_number
+from orchestrator.engine.objects import ObjectGateway
+from orchestrator.engine.objects.grants import find_granted
+from orchestrator.engine.objects.host_proxy import wrap
+from orchestrator.engine.submission import JobFactory, add_start_commit, job_policy
+from orchestrator.engine.variables import read_variables_sync
+from orchestrator.store.store import Store
+from sandbox_runner.wire.values import Handle
+from statek import durable
+from statek.agents.agent import Agent
+from statek.exceptions import NotFound
+from statek.executors.job import Job
+from statek.executors.views import FileView, JobView, VariableView
+from statek.inbox import Pushed
+from statek.records import JobRecord
+from statek.runnable import announce
+from statek.settings import StatekSettings
+from statek.task_door import NewJob
+
+__all__ = ["JobAccess"]
+
+
+class JobAccess:
+    """The jobs of one store.
+
+    Args:
+        settings: settings in force.
+        store: the open store.
+        agents: the agents that are known, by role.
+    """
+
+    def __init__(self, settings: StatekSettings, store: Store, agents: Mapping[str, Agent]) -> None:
+        self.settings = settings
+        self.store = store
+        self._agents = agents
+        self._jobs = JobRepository()
+
+    # ------------------------------------------------------------------------------------- making
+
+    def agent(self, agent: Agent | str) -> Agent:
+        """The agent itself, or the one of that role.
+
+        Raises:
+            NotFound: none of that role is known here.
+        """
+        if isinstance(agent, Agent):
+            return agent
+        try:
+            return self._agents[agent]
+        except KeyError:
+            known = ", ".join(sorted(self._agents)) or "none"
+            raise NotFound(f"agent {agent!r} is not registered here; registered: {known}") from None
+
+    def create(self, agent: Agent, given: NewJob, *, parent: JobRecord | None = None) -> JobRecord:
+        """Make a job (store thread, inside an atomic block) and say that it can be driven."""
+        factory = JobFactory(self.store, self.settings, self._jobs)
+        number = factory.prepare_new(agent, given, parent=parent)()
+        record = self._jobs.get(number)
+        announce(number, record.tenant)
+        return record
+
+    def add_start_variables(self, record: JobRecord, variables: Mapping[str, Any]) -> None:
+        """Give a job that has not begun further variables (store thread, inside an atomic block)."""
+        policy = job_policy(self.agent(record.role), self.settings)
+        add_start_commit(
+            self._jobs, record, ObjectGateway(record.grants, policy=policy), variables, durable.state_number()
+        )
+
+    def record(self, id_: str) -> JobRecord:
+        """The record of a job (store thread).
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._jobs.get(job_number(id_))
+
+    # ------------------------------------------------------------------------------------ looking
+
+    def job(self, number: int) -> Job:
+        """A job to look at."""
+        return Job(job_id(number), self)
+
+    def push_sync(self, id_: str, text: str, request_id: str = "") -> Pushed:
+        """Tell a job something on behalf of its user; blocks for one flush. See ``Inspection.push``."""
+        change = push_change(self._jobs, id_, text, request_id)
+        return self.store.write_sync(change) if self.store.on_store_thread() else self.store.commit_sync(change)
+
+    def job_sync(self, id_: str) -> JobView:
+        """A job as of now; blocks for one read."""
+        return Inspection(self.store).job_sync(id_)
+
+    def variables_sync(self, id_: str) -> list[VariableView]:
+        """A job's variables as of its newest commit; durable objects are proxies. Blocks for the reads."""
+        proxies = self.handle_proxy(id_)
+        return read_variables_sync(self.store, self._jobs, job_number(id_), from_handle=proxies)
+
+    def files_sync(self, id_: str) -> list[FileView]:
+        """The files below ``/work`` of a job's newest commit; blocks for one read."""
+        return Inspection(self.store).files_sync(id_)
+
+    def file_sync(self, id_: str, path: str) -> Iterator[bytes]:
+        """The content of one of these files in pieces; blocks for the reads."""
+        return Inspection(self.store).file_sync(id_, path)
+
+    def handle_proxy(self, id_: str) -> Callable[[Handle], object]:
+        """What gives a proxy of the object behind a job's handle.
+
+        A handle stays a handle where the job was never granted one of this id, and after the job's end where the
+        application did not keep the object.
+        """
+        store, number = self.store, job_number(id_)
+
+        def proxy(handle: Handle) -> object:
+            def find() -> object:
+                found = find_granted(self._jobs.get(number).grants, handle.id)
+                # The id comes from the sandbox: what was never granted stays what it is, a number.
+                return handle if found is None else wrap(found, store)
+
+            return store.read_sync(find)
+
+        return proxy

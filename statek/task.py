@@ -1,0 +1,247 @@
+"""Work that one job gives to another, and jobs that an application submits.
+
+Inside a tool these functions act for the job that called it: a new job is its child, and is made in the same
+atomic block as a store-effect tool's call, so that a re-run of the step makes none twice. Elsewhere they act for
+the application in the process that called ``statek.init``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+from statek import runtime
+from statek.agents.agent import Agent
+from statek.chat_style import ChatStyle
+from statek.exceptions import InvalidRequest
+from statek.executors.job import Job
+from statek.free_names import find_free_names
+from statek.sub_task_handler import SubTaskHandler, SubTaskState, TaskError
+from statek.system import tool
+from statek.task_door import NewJob, TaskDoor
+from statek.tools import Effect, find_tool_context
+from statek.warmup import WarmupSource, parse_warmup
+
+__all__ = [
+    "SubTaskHandler",
+    "SubTaskState",
+    "TaskError",
+    "complete_sub_task",
+    "create_new_job",
+    "create_sub_task",
+    "submit_new_job",
+    "submit_new_jobs_batch",
+    "subtask",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def task_door() -> TaskDoor:
+    """Who makes jobs for the code that calls: the running tool call's job, else this process."""
+    context = find_tool_context()
+    if context is not None and context.job is not None:
+        return context.job.tasks
+    return runtime.embedded().tasks
+
+
+def create_new_job(
+    agent: Agent | str,
+    shared_vars: Mapping[str, Any] | None = None,
+    parent_job: Job | None = None,
+    warmup_code: WarmupSource = None,
+    locale: str | None = None,
+    post_processing: str | None = None,
+    *,
+    message: str = "",
+    detached: bool = False,
+    **job_params: Any,
+) -> Job:
+    """Make a READY job.
+
+    Args:
+        agent: who is to do the work, or its role.
+        shared_vars: startup variables by name; the job gets nothing else of its parent.
+        parent_job: who gives it the work; inside a tool the job that called it.
+        warmup_code: run before the agent's own warmup. Names that it reads and that the caller has as local variables
+            are given to the job too.
+        locale: ``LANG-COUNTRY``; the parent's by default.
+        post_processing: text of its post-processors; the agent's by default.
+        message: what the user says first.
+        detached: it goes on when its parent is cancelled.
+        job_params: values for the prompt's placeholders.
+
+    Raises:
+        InvalidRequest: an illegal variable name, an incomplete agent, a value that cannot cross.
+        NotFound: no agent of that role is there.
+        LimitExceeded: the variables are too large, or there are too many jobs above or beside it.
+    """
+    variables = dict(shared_vars or {})
+    if warmup_code is not None:
+        given = sys._getframe(1).f_locals  # noqa: SLF001 -- the documented way of handing variables to a warmup
+        for name in find_free_names(block.code for block in parse_warmup(warmup_code)):
+            if name in given and name not in variables:
+                variables[name] = given[name]
+    new = NewJob(
+        shared_vars=variables,
+        message=message,
+        params=job_params,
+        warmup_code=warmup_code,
+        locale=locale,
+        post_processing=post_processing,
+        parent=parent_job.id if parent_job is not None else "",
+        detached=detached,
+    )
+    return task_door().create(agent, new)
+
+
+def create_sub_task(
+    job: Job,
+    handler_type: type[SubTaskHandler] = SubTaskHandler,
+    *,
+    id: str | None = None,  # noqa: A002 -- the documented name
+    **attributes: Any,
+) -> SubTaskHandler:
+    """Make the handler of a new job's work; the job finds it among its variables as ``sub_task_handler``.
+
+    Args:
+        job: a READY job that ``create_new_job`` made.
+        handler_type: a subclass, for an application's own handlers.
+        id: its name for the parent; the job's own id by default.
+        attributes: for the constructor of ``handler_type``.
+
+    Raises:
+        InvalidRequest: the job has begun, has a handler, or the id is no usable text.
+    """
+    return task_door().link(job, id, handler_type, attributes)
+
+
+def complete_sub_task(result: Any = None, error: str | None = None) -> None:
+    """End the sub-task that the calling tool's job is; its parent is told. The job itself goes on until it exits.
+
+    Not a tool itself: an application wraps it in one, and decides there what a result looks like.
+
+    Args:
+        result: what it gives.
+        error: why it failed; excludes a result.
+
+    Raises:
+        RuntimeError: no tool call runs, the job is no sub-task, or the sub-task has ended.
+        ValueError: result and error are given.
+    """
+    task_door().complete(result, error)
+
+
+def submit_new_job(
+    agent: Agent | str, shared_vars: Mapping[str, Any] | None = None, locale: str | None = None, **job_params: Any
+) -> Job:
+    """Submit a job for the application, without a parent; durable on return.
+
+    Args:
+        agent: who is to do the work, or its role.
+        shared_vars: startup variables by name.
+        locale: ``LANG-COUNTRY``.
+        job_params: values for the prompt's placeholders; ``message`` is what the user says first.
+    """
+    return submit_new_jobs_batch(agent, [shared_vars or {}], locale, **job_params)[0]
+
+
+def submit_new_jobs_batch(
+    agent: Agent | str, shared_vars_batch: Sequence[Mapping[str, Any]], locale: str | None = None, **job_params: Any
+) -> list[Job]:
+    """Submit several jobs of one agent, one for each mapping of variables; durable on return, with one flush.
+
+    A crash before that may leave some of them.
+    """
+    message = job_params.pop("message", "")
+    given = [
+        NewJob(shared_vars=variables, locale=locale, message=message, params=job_params)
+        for variables in shared_vars_batch
+    ]
+    return runtime.embedded().tasks.create_batch(agent, given)
+
+
+def subtask(
+    f: F | None = None,
+    *,
+    system: bool = False,
+    target: ChatStyle | Collection[ChatStyle] | None = None,
+    effect: Effect | None = None,
+) -> Any:
+    """Declare a tool that gives work to another job and returns the job or its handler.
+
+    Callers get the handler, and may name the sub-task with ``id``.
+
+    Args:
+        f: the function; it must accept ``**kwargs`` and must not declare ``id``.
+        system: a tool of the framework: present in every job.
+        target: chat styles that offer it as a provider tool; every style by default.
+        effect: of the tool; ``store`` by default, so that the child is made in the call's atomic block
+            (``external`` for an async function).
+
+    Raises:
+        TypeError: the function cannot be used as one.
+    """
+
+    def declare(function: F) -> F:
+        signature = inspect.signature(function)
+        if "id" in signature.parameters:
+            raise TypeError(f"Function '{function.__name__}' must not declare 'id': @subtask adds it")
+        if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()):
+            raise TypeError(f"Function '{function.__name__}' must accept **kwargs to be used as a sub-task")
+        wrapper = _wrapped(function)
+        wrapper.__signature__ = _with_id(signature)
+        chosen: Effect = effect or ("external" if inspect.iscoroutinefunction(function) else "store")
+        declared: F = tool(system=system, target=target, effect=chosen)(wrapper)
+        return declared
+
+    return declare if f is None else declare(f)
+
+
+def _wrapped(function: Callable[..., Any]) -> Any:
+    """The function, its result turned into a handler."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def call_async(*args: Any, id: str | None = None, **kwargs: Any) -> SubTaskHandler:  # noqa: A002
+            return _handler_of(function.__name__, await function(*args, **kwargs), id)
+
+        return call_async
+
+    @functools.wraps(function)
+    def call(*args: Any, id: str | None = None, **kwargs: Any) -> SubTaskHandler:  # noqa: A002
+        return _handler_of(function.__name__, function(*args, **kwargs), id)
+
+    return call
+
+
+def _with_id(signature: inspect.Signature) -> inspect.Signature:
+    """The signature with the optional name of the sub-task."""
+    *others, rest = signature.parameters.values()
+    added = inspect.Parameter("id", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
+    return signature.replace(parameters=[*others, added, rest], return_annotation=SubTaskHandler)
+
+
+def _handler_of(name: str, made: object, id_: str | None) -> SubTaskHandler:
+    if isinstance(made, Job):
+        return create_sub_task(made, id=id_)
+    if isinstance(made, SubTaskHandler):
+        return task_door().name(made, id_) if id_ is not None else made
+    raise TypeError(f"{name}() must return a Job or a SubTaskHandler to be a sub-task, not {type(made).__name__}")
+
+
+def find_sub_task_handler(id: str | None = None) -> SubTaskHandler | None:  # noqa: A002 -- the documented name
+    """The handler of a sub-task of the calling tool's job.
+
+    Args:
+        id: its name; None for the one that the job was told of last.
+
+    Raises:
+        RuntimeError: no tool call runs, or the job has no sub-task of that name.
+    """
+    if id is not None and not isinstance(id, str):
+        raise InvalidRequest(f"a sub-task id is a text, not {type(id).__name__}")
+    return task_door().find_handler(id)

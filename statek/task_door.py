@@ -1,0 +1,91 @@
+"""What the functions of ``statek.task`` need of whoever makes jobs: the tool call they run in, or this process.
+
+A Protocol, because the core knows no engine; ``orchestrator.engine.subtasks`` implements it. Every method may be
+called on any thread; on the store thread of a store-effect tool it joins the call's atomic block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from statek.agents.agent import Agent
+    from statek.executors.job import Job
+    from statek.sub_task_handler import SubTaskHandler
+    from statek.warmup import WarmupSource
+
+__all__ = ["NewJob", "TaskDoor"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a new job is given.
+
+    Attributes:
+        shared_vars: startup variables by name; durable objects become handles, and nothing else is shared.
+        message: what the user says first; empty for nothing.
+        tenant, principal: who owns it, on whose behalf; None takes those of the parent.
+        params: values for the prompt's placeholders.
+        warmup_code: run before the agent's own warmup.
+        locale: ``LANG-COUNTRY``; None takes that of the parent.
+        post_processing: text of its post-processors; None takes the agent's metadata.
+        parent: id of the job that gives it its work; empty for the job whose tool makes it, if there is one.
+        detached: it goes on when its parent is cancelled.
+    """
+
+    shared_vars: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+    tenant: str | None = None
+    principal: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    warmup_code: WarmupSource = None
+    locale: str | None = None
+    post_processing: str | None = None
+    parent: str = ""
+    detached: bool = False
+
+
+class TaskDoor(Protocol):
+    """Makes jobs and links them."""
+
+    def create(self, agent: Agent | str, given: NewJob) -> Job:
+        """Make a READY job.
+
+        Raises:
+            InvalidRequest: an illegal variable name, an incomplete agent, a value that cannot cross.
+            NotFound: no agent of that role is there.
+            LimitExceeded: the variables are too large, or it would have too many jobs above it or beside it.
+        """
+        ...
+
+    def create_batch(self, agent: Agent | str, given: Sequence[NewJob]) -> list[Job]:
+        """Make several; durable together with one flush."""
+        ...
+
+    def link(
+        self, job: Job, id_: str | None, handler_type: type[SubTaskHandler], attributes: Mapping[str, Any]
+    ) -> SubTaskHandler:
+        """Make the handler of a READY job's work, and give it to the job as the variable ``sub_task_handler``.
+
+        Raises:
+            InvalidRequest: the job has begun, has a handler, or the id is no usable text.
+        """
+        ...
+
+    def name(self, handler: SubTaskHandler, id_: str) -> SubTaskHandler:
+        """Give a handler the id by which its parent knows it."""
+        ...
+
+    def complete(self, result: Any, error: str | None) -> None:
+        """End the sub-task that this job is.
+
+        Raises:
+            RuntimeError: it is none, or has ended.
+        """
+        ...
+
+    def find_handler(self, id_: str | None) -> SubTaskHandler | None:
+        """The handler of a sub-task of this job; see ``statek.sub_task_handler.find_handler``."""
+        ...
