@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from statek.sub_task_handler import SubTaskHandler
 from statek.system import tool
+
+if TYPE_CHECKING:
+    from statek.sub_task_handler import SubTaskHandler  # a durable class: with it dbzero, which prompts do not need
 
 __all__ = ["find_sub_task_handler"]
 
