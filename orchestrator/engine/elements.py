@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from statek.exceptions import StoreDamaged
@@ -309,8 +310,9 @@ def encode_flight(flight: StepInFlight) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
 def decode_flight(text: str) -> StepInFlight:
-    """Read the step in flight back.
+    """Read the step in flight back; the same text is asked for several times in each step.
 
     Raises:
         StoreDamaged: this text is not a step in flight.

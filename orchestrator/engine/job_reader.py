@@ -141,24 +141,14 @@ class JobReader:
 
     def journal_blobs(self, record: JobRecord, item: ChatItem) -> list[bytes]:
         """The pieces of a step's journal as they were added."""
-        if item.end is not None:
-            first, last, closing = item.end.first_piece, item.end.last_piece, item.end.journal
-        else:
-            flight = self.require_flight(record)
-            first, last, closing = flight.first_piece, length_of(record.journal), b""
-        blobs: list[bytes] = []
-        parts: list[bytes] = []
-        for index in range(first, last):
-            piece = record.journal[index]
-            parts.append(piece[1:])
-            if piece[:1] == b".":
-                blobs.append(b"".join(parts))
-                parts = []
-        return [*blobs, closing] if closing else blobs
+        if item.end is None:
+            return self.journal_in_flight(record)
+        blobs = _joined_pieces(record, item.end.first_piece, item.end.last_piece)
+        return [*blobs, item.end.journal] if item.end.journal else blobs
 
     def journal_in_flight(self, record: JobRecord) -> list[bytes]:
         """The pieces of the journal of the step in flight."""
-        return self.journal_blobs(record, self.item(record, self.require_flight(record).item))
+        return _joined_pieces(record, self.require_flight(record).first_piece, length_of(record.journal))
 
     def require_flight(self, record: JobRecord) -> StepInFlight:
         """The step in flight, which the caller knows to be there."""
@@ -193,3 +183,16 @@ class JobReader:
         """The data by digest of blocks that travel in commits; each commit is read once."""
         commits = {place.commit: self.commit(record, place.commit) for place in places.values() if place.commit >= 0}
         return {d: commits[place.commit].blocks[place.index] for d, place in places.items() if place.commit >= 0}
+
+
+def _joined_pieces(record: JobRecord, first: int, last: int) -> list[bytes]:
+    """The journal pieces at these places, long ones put together again."""
+    blobs: list[bytes] = []
+    parts: list[bytes] = []
+    for index in range(first, last):
+        element = record.journal[index]
+        parts.append(element[1:])
+        if element[:1] == b".":
+            blobs.append(b"".join(parts))
+            parts = []
+    return blobs

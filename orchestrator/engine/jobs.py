@@ -21,7 +21,6 @@ from orchestrator.engine.elements import (
     encode_end,
     encode_flight,
     encode_item,
-    with_flight,
 )
 from orchestrator.engine.job_reader import ROOT_TAG, JobReader, job_id, job_number
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, encode_manifest
@@ -195,7 +194,19 @@ class JobRepository(JobReader):
         if record.flight:
             raise InternalError(f"job {job_id(record.number)} has a step in flight already")
         step, start_commit = record.next_step, len(record.commits) - 1
-        item = ChatItem(len(record.chat), kind, now_us, text, step, code, start_commit, usage=usage)
+        state = "begun" if begun else "waiting"
+        item = ChatItem(
+            len(record.chat),
+            kind,
+            now_us,
+            text,
+            step,
+            code,
+            start_commit,
+            usage=usage,
+            state=state,
+            attempts=int(begun),
+        )
         record.chat.append(to_element(record, encode_item(item)))
         flight = StepInFlight(item.index, kind, step, begun, int(begun), 0, 0, start_commit, length_of(record.journal))
         record.flight = encode_flight(flight)
@@ -205,7 +216,7 @@ class JobRepository(JobReader):
             record.turns += 1
         if usage.get("prose"):
             record.dialog_length += 1
-        return with_flight(item, flight)
+        return item
 
     def begin(self, record: JobRecord) -> None:
         """Note that the step in flight is being run (again)."""
