@@ -5,8 +5,8 @@ block store. A reference is a digest and its place, commit and index, with commi
 blocks spare a second durable write for the usual small step; a later commit refers to them where
 they are.
 
-A manifest is ASCII JSON, because Python reads and writes it in C: that of 700 variables (73 KB) is written in a quarter of
-the time that the graph form took, on the store thread.
+A manifest is ASCII JSON, because Python reads and writes it in C: that of 700 variables (73 KB) is written in a
+quarter of the time that the graph form took, on the store thread.
 """
 
 from __future__ import annotations
