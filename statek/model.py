@@ -53,16 +53,6 @@ class ModelUsage:
     cost_microusd: int | None = None
     attempts: int = 1
 
-    def as_dict(self) -> dict[str, int | None]:
-        """Its fields, for a record; once a step, and ``dataclasses.asdict`` takes ten times as long."""
-        return {
-            "input_tokens": self.input_tokens,
-            "output_tokens": self.output_tokens,
-            "cached_tokens": self.cached_tokens,
-            "cost_microusd": self.cost_microusd,
-            "attempts": self.attempts,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class ProviderToolCall:

@@ -23,15 +23,13 @@ __all__ = [
     "unpack",
 ]
 
-_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))  # json.dumps would make one at each call
-
 MAX_PIECE_BYTES = 60_000
 """Below dbzero's 64 KB element limit (measured: larger bytes elements are refused)."""
 
 
 def pack(value: Any) -> str:
     """Write a JSON-able value as ASCII text; lone surrogates and NUL are escaped."""
-    return _ENCODER.encode(value)
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
 def unpack(text: str) -> Any:

@@ -90,6 +90,10 @@ class JobRecord:
         handler: the SubTaskHandler that says what becomes of its work, or None.
         newest_handler: the handler of a sub-task of its own that it was told of last, or None.
         memory: JSON object of what its tools remember (``ToolContext.job.memory_set``); empty while there is nothing.
+        tags: JSON object of the names that people gave to commits: number by name; empty while there are none.
+        base: the job that this one was forked from, or None. What came before the fork is read there.
+        base_items, base_steps, base_commits: how much of its chat log, steps and commits is this job's past too; the
+            lists of this job go on from there.
     """
 
     difficulty = ""
@@ -102,6 +106,11 @@ class JobRecord:
     detached = False
     handler: Any = None
     newest_handler: Any = None
+    tags = ""
+    base: Any = None
+    base_items = 0
+    base_steps = 0
+    base_commits = 0
 
     def __init__(
         self, number: int, tenant: str, role: str, principal: str, definition: str, created_us: int, grants: Any
@@ -150,3 +159,8 @@ class JobRecord:
         self.detached = False
         self.handler = None
         self.newest_handler = None
+        self.tags = ""
+        self.base = None
+        self.base_items = 0
+        self.base_steps = 0
+        self.base_commits = 0

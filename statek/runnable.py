@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Listener", "announce", "listening"]
+__all__ = ["Listener", "announce", "is_heard", "listening"]
 
 Listener = Callable[[int, str, bool], None]
 """Gets a job's number, its tenant and whether it is to end, on the thread of the change; must not wait."""
@@ -23,6 +23,11 @@ def announce(number: int, tenant: str, *, cancelled: bool = False) -> None:
     """Say that a job may have become runnable, or is to end; number 0 stands for the queues of the store."""
     for listener in tuple(_listeners):
         listener(number, tenant, cancelled)
+
+
+def is_heard() -> bool:
+    """Whether anybody drives the jobs of this process: any job that is not done may be taken up at any moment."""
+    return bool(_listeners)
 
 
 @contextmanager

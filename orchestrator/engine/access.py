@@ -15,6 +15,7 @@ from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.objects.grants import find_granted
 from orchestrator.engine.objects.host_proxy import wrap
 from orchestrator.engine.submission import JobFactory, add_start_commit, job_policy
+from orchestrator.engine.time_travel import TimeTravel
 from orchestrator.engine.variables import read_variables_sync
 from orchestrator.store.store import Store
 from sandbox_runner.wire.values import Handle
@@ -105,6 +106,11 @@ class JobAccess:
         """A job's variables as of its newest commit; durable objects are proxies. Blocks for the reads."""
         proxies = self.handle_proxy(id_)
         return read_variables_sync(self.store, self._jobs, job_number(id_), from_handle=proxies)
+
+    @property
+    def past(self) -> TimeTravel:
+        """The commits of the jobs."""
+        return TimeTravel(self.store, self._jobs)
 
     def files_sync(self, id_: str) -> list[FileView]:
         """The files below ``/work`` of a job's newest commit; blocks for one read."""

@@ -14,8 +14,8 @@ end
     console, last piece of the journal. The pieces written before it are those from ``first_piece`` up to but without
     ``last_piece`` of the job's journal list.
 commit
-    ``[parent, kind, step, at_us, changed, image_digest, state_num, usage]``, manifest, then the blocks that travel in
-    the commit, each a part of its own: one is read without the others.
+    ``[parent, kind, step, at_us, changed, image_digest, state_num, usage]``, its hash, manifest, then the blocks that
+    travel in the commit, each a part of its own: one is read without the others.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
+from orchestrator.digests import content_digest
 from statek.exceptions import StoreDamaged
 from statek.packing import join_parts, pack, split_parts
 
@@ -34,6 +34,7 @@ __all__ = [
     "Commit",
     "StepEnd",
     "StepInFlight",
+    "commit_hash",
     "decode_commit",
     "decode_end",
     "decode_flight",
@@ -153,8 +154,8 @@ class Commit:
     Attributes:
         seq: index in the job's commits.
         parent: seq it was made from; -1 for the first.
-        kind: ``start`` or ``step``.
-        step: the step that made it; 0 for the start.
+        kind: ``start``, ``step`` or ``rollback``.
+        step: the step that made it; 0 where none did.
         at_us: microseconds UTC.
         changed: names of the variables and files that differ from the parent.
         image_digest: of the runner that made it; empty for the start.
@@ -162,6 +163,7 @@ class Commit:
         usage: the step's sandbox usage.
         manifest: the encoded manifest of the workspace (orchestrator.engine.manifest).
         blocks: the blocks that travel in it.
+        hash: 64 hex digits over the hash of the commit before it and all of the above: the same hash is the same past.
     """
 
     seq: int
@@ -175,6 +177,7 @@ class Commit:
     usage: dict[str, Any]
     manifest: bytes
     blocks: tuple[bytes, ...] = ()
+    hash: str = ""
 
 
 # -------------------------------------------------------------------------------------------- items
@@ -310,9 +313,8 @@ def encode_flight(flight: StepInFlight) -> str:
     )
 
 
-@lru_cache(maxsize=1024)
 def decode_flight(text: str) -> StepInFlight:
-    """Read the step in flight back; the same text is asked for several times in each step.
+    """Read the step in flight back.
 
     Raises:
         StoreDamaged: this text is not a step in flight.
@@ -331,9 +333,18 @@ def decode_flight(text: str) -> StepInFlight:
 
 def encode_commit(commit: Commit) -> bytes:
     """Write a commit; its number is its place in the list."""
+    return join_parts([_commit_head(commit), bytes.fromhex(commit.hash), commit.manifest, *commit.blocks])
+
+
+def commit_hash(commit: Commit, before: str) -> str:
+    """The hash of a commit that follows one of hash ``before`` (empty for none)."""
+    # The manifest names every block by its digest, those that travel in the commit too.
+    return content_digest(join_parts([before.encode(), _commit_head(commit), commit.manifest]))
+
+
+def _commit_head(commit: Commit) -> bytes:
     head = [commit.parent, commit.kind, commit.step, commit.at_us, list(commit.changed), commit.image_digest]
-    head += [commit.state_num, commit.usage]
-    return join_parts([pack(head).encode(), commit.manifest, *commit.blocks])
+    return pack([*head, commit.state_num, commit.usage]).encode()
 
 
 def decode_commit(seq: int, data: bytes) -> Commit:
@@ -343,11 +354,12 @@ def decode_commit(seq: int, data: bytes) -> Commit:
         StoreDamaged: these bytes are not a commit.
     """
     try:
-        head, manifest, *blocks = split_parts(data)
+        head, digest, manifest, *blocks = split_parts(data)
         match json.loads(head):
             case [int(parent), str(kind), int(step), int(at), list(changed), str(image), int(state_num), dict(usage)]:
                 names = tuple(map(str, changed))
-                return Commit(seq, parent, kind, step, at, names, image, state_num, usage, manifest, tuple(blocks))
+                rest = (usage, manifest, tuple(blocks), digest.hex())
+                return Commit(seq, parent, kind, step, at, names, image, state_num, *rest)
     except (ValueError, RecursionError) as error:
         raise StoreDamaged(f"commit {seq} does not read: {error}") from error
     raise StoreDamaged(f"commit {seq} does not read: unknown head {head[:80]!r}")

@@ -34,18 +34,18 @@ class _Content:
     inline: Mapping[str, bytes]
 
 
-async def list_files(store: Store, jobs: JobRepository, number: int) -> list[FileView]:
-    """The files of a job's newest commit, sorted by path.
+async def list_files(store: Store, jobs: JobRepository, number: int, *, at: int | None = None) -> list[FileView]:
+    """The files of a job as of commit ``at`` (None: the newest), sorted by path.
 
     Raises:
         NotFound: there is no such job.
     """
-    return await store.read(lambda: _list(jobs, number))
+    return await store.read(lambda: _list(jobs, number, at))
 
 
-def list_files_sync(store: Store, jobs: JobRepository, number: int) -> list[FileView]:
+def list_files_sync(store: Store, jobs: JobRepository, number: int, *, at: int | None = None) -> list[FileView]:
     """``list_files`` for other threads than the event loop's."""
-    return store.read_sync(lambda: _list(jobs, number))
+    return store.read_sync(lambda: _list(jobs, number, at))
 
 
 async def read_file(store: Store, jobs: JobRepository, number: int, path: str) -> AsyncIterator[bytes]:
@@ -74,10 +74,10 @@ def read_file_sync(store: Store, jobs: JobRepository, number: int, path: str) ->
         yield inline if inline is not None else store.blocks.get_sync(digest)
 
 
-def _list(jobs: JobRepository, number: int) -> list[FileView]:
+def _list(jobs: JobRepository, number: int, at: int | None) -> list[FileView]:
     """The files (store thread)."""
     record = jobs.get(number)
-    files = jobs.workspace(record, jobs.commit_count(record) - 1).workspace.files
+    files = jobs.workspace(record, jobs.commit_count(record) - 1 if at is None else at).workspace.files
     return sorted((FileView(file.path, file.size_bytes, file.mode) for file in files), key=lambda file: file.path)
 
 

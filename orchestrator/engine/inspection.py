@@ -16,6 +16,7 @@ from orchestrator.engine.durability import Durability
 from orchestrator.engine.files import list_files, list_files_sync, read_file, read_file_sync
 from orchestrator.engine.jobs import JobRepository, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
+from orchestrator.engine.time_travel import TimeTravel
 from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
@@ -31,12 +32,17 @@ _LONG_JOURNAL_BYTES = 64 << 10
 
 
 class Inspection:
-    """Reads and operator decisions over one store."""
+    """Reads and operator decisions over one store.
+
+    Attributes:
+        past: the commits of its jobs.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._jobs = JobRepository()
         self._durability = Durability(store)
+        self.past = TimeTravel(store, self._jobs)
 
     async def jobs(self, *, newest: int = 50) -> list[JobSummary]:
         """Summaries of the newest jobs, oldest first."""

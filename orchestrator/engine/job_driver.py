@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -193,7 +193,7 @@ class JobDriver:
     def _write_reply(self, reply: ModelReply, parsed: ParsedReply, *, begun: bool) -> None:
         """The durable reply (store thread)."""
         job, record, at = self.job, self.job.record, now_us()
-        usage = reply.usage.as_dict()
+        usage = asdict(reply.usage)
         notes: dict[str, Any] = {"model": usage}
         if parsed.prose:
             notes |= {"prose": parsed.prose, "text_only": parsed.is_empty}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.engine.element_lists import length_of, read_element
 from orchestrator.engine.elements import (
@@ -115,16 +115,18 @@ class JobReader:
 
     def item_count(self, record: JobRecord) -> int:
         """How many chat items the job has, the one in flight included."""
-        return len(record.chat)
+        return record.base_items + len(record.chat)
 
     def item(self, record: JobRecord, index: int) -> ChatItem:
         """A chat item as it is now; costs the same in a long chat log as in a short one."""
-        item = decode_item(index, read_element(record, record.chat[index]))
+        owner = _owner(record, "base_items", index)
+        item = decode_item(index, read_element(owner, owner.chat[index - owner.base_items]))
         if not item.step:
             return item
-        if item.step <= len(record.ends):
-            end = decode_end(item.step, read_element(record, record.ends[item.step - 1]))
-            return with_end(item, end)
+        owner = _owner(record, "base_steps", item.step - 1)
+        place = item.step - 1 - owner.base_steps
+        if place < len(owner.ends):
+            return with_end(item, decode_end(item.step, read_element(owner, owner.ends[place])))
         flight = self.in_flight(record)
         if flight is None:
             raise StoreDamaged(f"step {item.step} of job {job_id(record.number)} has neither ended nor is it in flight")
@@ -141,14 +143,26 @@ class JobReader:
 
     def journal_blobs(self, record: JobRecord, item: ChatItem) -> list[bytes]:
         """The pieces of a step's journal as they were added."""
-        if item.end is None:
-            return self.journal_in_flight(record)
-        blobs = _joined_pieces(record, item.end.first_piece, item.end.last_piece)
-        return [*blobs, item.end.journal] if item.end.journal else blobs
+        owner = record
+        if item.end is not None:
+            owner = _owner(record, "base_steps", item.step - 1)
+            first, last, closing = item.end.first_piece, item.end.last_piece, item.end.journal
+        else:
+            flight = self.require_flight(record)
+            first, last, closing = flight.first_piece, length_of(record.journal), b""
+        blobs: list[bytes] = []
+        parts: list[bytes] = []
+        for index in range(first, last):
+            piece = owner.journal[index]
+            parts.append(piece[1:])
+            if piece[:1] == b".":
+                blobs.append(b"".join(parts))
+                parts = []
+        return [*blobs, closing] if closing else blobs
 
     def journal_in_flight(self, record: JobRecord) -> list[bytes]:
         """The pieces of the journal of the step in flight."""
-        return _joined_pieces(record, self.require_flight(record).first_piece, length_of(record.journal))
+        return self.journal_blobs(record, self.item(record, self.require_flight(record).item))
 
     def require_flight(self, record: JobRecord) -> StepInFlight:
         """The step in flight, which the caller knows to be there."""
@@ -163,7 +177,7 @@ class JobReader:
 
     def commit_count(self, record: JobRecord) -> int:
         """How many commits the job has, the start commit included."""
-        return len(record.commits)
+        return record.base_commits + len(record.commits)
 
     def commit(self, record: JobRecord, seq: int) -> Commit:
         """A commit of a job.
@@ -171,9 +185,11 @@ class JobReader:
         Raises:
             NotFound: it has no such commit.
         """
-        if not 0 <= seq < len(record.commits):
-            raise NotFound(f"job {job_id(record.number)} has no commit {seq}; it has 0 to {len(record.commits) - 1}")
-        return decode_commit(seq, read_element(record, record.commits[seq]))
+        count = self.commit_count(record)
+        if not 0 <= seq < count:
+            raise NotFound(f"job {job_id(record.number)} has no commit {seq}; it has 0 to {count - 1}")
+        owner = _owner(record, "base_commits", seq)
+        return decode_commit(seq, read_element(owner, owner.commits[seq - owner.base_commits]))
 
     def workspace(self, record: JobRecord, seq: int) -> PlacedWorkspace:
         """The workspace of a commit."""
@@ -185,14 +201,8 @@ class JobReader:
         return {d: commits[place.commit].blocks[place.index] for d, place in places.items() if place.commit >= 0}
 
 
-def _joined_pieces(record: JobRecord, first: int, last: int) -> list[bytes]:
-    """The journal pieces at these places, long ones put together again."""
-    blobs: list[bytes] = []
-    parts: list[bytes] = []
-    for index in range(first, last):
-        element = record.journal[index]
-        parts.append(element[1:])
-        if element[:1] == b".":
-            blobs.append(b"".join(parts))
-            parts = []
-    return blobs
+def _owner(record: JobRecord, limit: Literal["base_items", "base_steps", "base_commits"], index: int) -> JobRecord:
+    """The job whose list has an entry of this job's past: itself, or one that it was forked from."""
+    while index < getattr(record, limit):
+        record = record.base
+    return record

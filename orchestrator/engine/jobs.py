@@ -17,10 +17,12 @@ from orchestrator.engine.elements import (
     Commit,
     StepEnd,
     StepInFlight,
+    commit_hash,
     encode_commit,
     encode_end,
     encode_flight,
     encode_item,
+    with_flight,
 )
 from orchestrator.engine.job_reader import ROOT_TAG, JobReader, job_id, job_number
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, encode_manifest
@@ -151,9 +153,18 @@ class JobRepository(JobReader):
             usage: JSON-able remarks.
             outcome: how what it tells of ended, in the form of a step's.
         """
-        at = len(record.commits) - 1
+        at = self.commit_count(record) - 1
         item = ChatItem(
-            len(record.chat), kind, now_us, text, 0, code, at, usage=usage or {}, console=console, outcome=outcome or {}
+            self.item_count(record),
+            kind,
+            now_us,
+            text,
+            0,
+            code,
+            at,
+            usage=usage or {},
+            console=console,
+            outcome=outcome or {},
         )
         record.chat.append(to_element(record, encode_item(item)))
         if kind == "user":
@@ -193,20 +204,8 @@ class JobRepository(JobReader):
         """Append a reply or a warmup block and make it the step in flight."""
         if record.flight:
             raise InternalError(f"job {job_id(record.number)} has a step in flight already")
-        step, start_commit = record.next_step, len(record.commits) - 1
-        state = "begun" if begun else "waiting"
-        item = ChatItem(
-            len(record.chat),
-            kind,
-            now_us,
-            text,
-            step,
-            code,
-            start_commit,
-            usage=usage,
-            state=state,
-            attempts=int(begun),
-        )
+        step, start_commit = record.next_step, self.commit_count(record) - 1
+        item = ChatItem(self.item_count(record), kind, now_us, text, step, code, start_commit, usage=usage)
         record.chat.append(to_element(record, encode_item(item)))
         flight = StepInFlight(item.index, kind, step, begun, int(begun), 0, 0, start_commit, length_of(record.journal))
         record.flight = encode_flight(flight)
@@ -216,7 +215,7 @@ class JobRepository(JobReader):
             record.turns += 1
         if usage.get("prose"):
             record.dialog_length += 1
-        return item
+        return with_flight(item, flight)
 
     def begin(self, record: JobRecord) -> None:
         """Note that the step in flight is being run (again)."""
@@ -260,7 +259,7 @@ class JobRepository(JobReader):
 
     def add_commit(self, record: JobRecord, kind: str, step: int, new: NewCommit, now_us: int, state_num: int) -> int:
         """Append a commit and give its number."""
-        seq = len(record.commits)
+        seq = self.commit_count(record)
         places = dict(new.places)
         for index, digest in enumerate(new.new_blocks):
             places[digest] = BlockPlace(seq, index) if new.inline else BlockPlace(-1, 0)
@@ -277,6 +276,8 @@ class JobRepository(JobReader):
             manifest=encode_manifest(PlacedWorkspace(new.workspace, places, new.held)),
             blocks=tuple(new.new_blocks.values()) if new.inline else (),
         )
+        before = self.commit(record, seq - 1).hash if seq else ""
+        commit = replace(commit, hash=commit_hash(commit, before))
         record.commits.append(to_element(record, encode_commit(commit)))
         return seq
 
@@ -373,7 +374,7 @@ class JobRepository(JobReader):
                 console=[("error", f"StepDied: {message}")],
                 counts_as_exception=True,
             )
-            self.end_step(record, outcome, end_commit=len(record.commits) - 1, now_us=now_us)
+            self.end_step(record, outcome, end_commit=self.commit_count(record) - 1, now_us=now_us)
         self.finish(record, now_us, failure={"kind": kind, "message": message}, reason=kind)
         Grants(record.grants, max_grants=0).close()
 

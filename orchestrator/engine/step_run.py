@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -259,7 +260,7 @@ class StepRunner:
 
         A message that could not be sent counts as an error of the step where its code made none.
         """
-        usage = end.usage.as_dict()
+        usage = {key: round(value, 6) for key, value in asdict(end.usage).items()}
         new_blocks = dict(end.new_blocks)
         inline = sum(map(len, new_blocks.values())) <= MAX_INLINE_BYTES
         if new_blocks and not inline:

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.manifest import PlacedWorkspace
-from orchestrator.sandboxes.step import Component, Form
+from orchestrator.sandboxes.step import Component, Form, Workspace
 from orchestrator.store.store import Store
 from sandbox_runner.wire import values
 from statek.executors.views import VariableView
@@ -24,20 +24,28 @@ _LIMITS = values.GraphLimits(
 )
 
 
-async def read_variables(store: Store, jobs: JobRepository, number: int) -> list[VariableView]:
-    """Read the variables of a job's newest commit, sorted by name.
+async def read_variables(
+    store: Store, jobs: JobRepository, number: int, *, at: int | None = None
+) -> list[VariableView]:
+    """Read the variables of a job as of commit ``at`` (None: the newest), sorted by name.
 
     Raises:
-        NotFound: there is no such job.
+        NotFound: there is no such job or commit.
     """
-    placed, blocks = await store.read(lambda: _load(jobs, number))
+    placed, blocks = await store.read(lambda: _load(jobs, number, at))
     for digest in _stored(placed):
         blocks[digest] = await store.blocks.get(digest)
     return _views(placed, blocks)
 
 
 def read_variables_sync(
-    store: Store, jobs: JobRepository, number: int, *, from_handle: FromHandle | None = None
+    store: Store,
+    jobs: JobRepository,
+    number: int,
+    *,
+    at: int | None = None,
+    only: frozenset[str] | None = None,
+    from_handle: FromHandle | None = None,
 ) -> list[VariableView]:
     """``read_variables`` for other threads than the event loop's.
 
@@ -45,19 +53,28 @@ def read_variables_sync(
         store: where the job is.
         jobs: its records.
         number: which job.
+        at: number of the commit; None for the newest.
+        only: names that are asked for; None for all. Variables that share objects with one of these come along.
         from_handle: makes what stands for a durable object; without it a ``Handle`` does. It gets whatever the
             sandbox wrote, ids that are not granted included.
     """
-    placed, blocks = store.read_sync(lambda: _load(jobs, number))
+    placed, blocks = store.read_sync(lambda: _load(jobs, number, at, only))
     for digest in _stored(placed):
         blocks[digest] = store.blocks.get_sync(digest)
     return _views(placed, blocks, from_handle)
 
 
-def _load(jobs: JobRepository, number: int) -> tuple[PlacedWorkspace, dict[str, bytes]]:
-    """The newest workspace and its inline blocks (store thread)."""
+def _load(
+    jobs: JobRepository, number: int, at: int | None, only: frozenset[str] | None = None
+) -> tuple[PlacedWorkspace, dict[str, bytes]]:
+    """A workspace, or the part of it that has these names, and its inline blocks (store thread)."""
     record = jobs.get(number)
-    placed = jobs.workspace(record, jobs.commit_count(record) - 1)
+    placed = jobs.workspace(record, jobs.commit_count(record) - 1 if at is None else at)
+    if only is not None:
+        kept = tuple(part for part in placed.workspace.components if not only.isdisjoint(part.names))
+        lost = tuple(value for value in placed.workspace.lost if value.name in only)
+        places = {digest: placed.places[digest] for part in kept for digest in part.blocks}
+        placed = PlacedWorkspace(Workspace(kept, (), lost), places)
     return placed, jobs.inline_blocks(record, placed.places)
 
 

@@ -285,15 +285,6 @@ class StepUsage:
     max_rss_bytes: int = 0
     checkpoint_seconds: float = 0.0
 
-    def as_dict(self) -> dict[str, float]:
-        """Its fields, for a record, to the microsecond."""
-        return {
-            "wall_seconds": round(self.wall_seconds, 6),
-            "cpu_seconds": round(self.cpu_seconds, 6),
-            "max_rss_bytes": self.max_rss_bytes,
-            "checkpoint_seconds": round(self.checkpoint_seconds, 6),
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class StepResult:

@@ -22,9 +22,11 @@ from statek.durable.door import (
     untag,
     uuid_of,
 )
+from statek.durable.past import PastState, past_state
 from statek.durable.values import check_key, check_storable
 
 __all__ = [
+    "PastState",
     "StoreDoor",
     "application_root",
     "check_key",
@@ -39,6 +41,7 @@ __all__ = [
     "is_memo",
     "let_go",
     "memo",
+    "past_state",
     "state_number",
     "tag",
     "to_plain",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from statek.artifacts import FileSource, JobFiles
 from statek.dialog import ASSISTANT, DialogItem, dialog_items
+from statek.executors.history import CommitDiff, CommitView, Focus, HistoricalView, parse_focus
 from statek.executors.views import ItemView, JobView, VariableView
 from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
@@ -19,8 +20,41 @@ JobDef = JobDefinition
 """The documents' name of the frozen setup of one task."""
 
 
+class PastSource(Protocol):
+    """Where a ``Job`` asks about its commits."""
+
+    def commits_sync(self, id_: str) -> list[CommitView]:
+        """Its commits, oldest first."""
+        ...
+
+    def view_sync(self, id_: str, at: int | str | None = None, *, focus: Focus = "full") -> HistoricalView:
+        """A read-only look at one of them."""
+        ...
+
+    def diff_sync(self, id_: str, before: int | str | None, after: int | str | None) -> CommitDiff:
+        """What differs between two."""
+        ...
+
+    def tag_sync(self, id_: str, at: int | str | None, name: str) -> CommitView:
+        """Name one; durable on return."""
+        ...
+
+    def roll_back_sync(self, id_: str, at: int | str | None) -> CommitView:
+        """Go back to one; durable on return."""
+        ...
+
+    def fork_sync(self, id_: str, at: int | str | None = None, *, message: str = "") -> str:
+        """Go on from one in a new job; durable on return."""
+        ...
+
+
 class JobSource(FileSource, Protocol):
     """Where a ``Job`` reads from: the service of this process."""
+
+    @property
+    def past(self) -> PastSource:
+        """The commits of the jobs."""
+        ...
 
     def job_sync(self, id_: str) -> JobView:
         """The job as of now."""
@@ -95,6 +129,66 @@ class Job:
     def files(self) -> JobFiles:
         """What it keeps in ``/work``: a mapping from path to ``FileView``, with ``read_bytes`` and ``copy_to``."""
         return JobFiles(self.id, self._source)
+
+    @property
+    def commits(self) -> tuple[CommitView, ...]:
+        """Its commits, oldest first: one per step, and one per rollback."""
+        return tuple(self._source.past.commits_sync(self.id))
+
+    def view(self, at: int | str | None = None, focus: str = "full") -> HistoricalView:
+        """A read-only look at its variables and files as of a commit, earlier or later than any other look.
+
+        Args:
+            at: number, tag, first digits of the hash, ``"latest"``; None for the newest.
+            focus: ``"full"``, or ``"recent"`` for what that commit changed.
+
+        Raises:
+            NotFound: there is no such commit.
+            InvalidRequest: ``at`` names no commit, or ``focus`` is unknown.
+        """
+        return self._source.past.view_sync(self.id, at, focus=parse_focus(focus))
+
+    def diff(self, before: int | str, after: int | str | None = None) -> CommitDiff:
+        """Which variables and files differ from one commit to another (by default the newest).
+
+        Raises:
+            NotFound: there is no such commit.
+            InvalidRequest: an argument names no commit.
+        """
+        return self._source.past.diff_sync(self.id, before, after)
+
+    def tag(self, name: str, at: int | str | None = None) -> CommitView:
+        """Give a commit a name; durable on return.
+
+        Raises:
+            NotFound: there is no such commit.
+            InvalidRequest: it cannot be a tag.
+        """
+        return self._source.past.tag_sync(self.id, at, name)
+
+    def rollback(self, at: int | str) -> CommitView:
+        """Put variables and files back to a commit, by a new commit, so that it can be undone. Durable on return.
+
+        Durable objects and whatever took effect stay as they are; the job's chat log lists what did.
+
+        Raises:
+            NotFound: there is no such commit.
+            InvalidRequest: the job is at work, or ``at`` names no commit.
+        """
+        return self._source.past.roll_back_sync(self.id, at)
+
+    def fork(self, at: int | str | None = None, *, message: str = "") -> Job:
+        """A new job that goes on from a commit; this one is not touched. Durable on return.
+
+        Args:
+            at: the commit; None for the newest.
+            message: what the user says to the new job first.
+
+        Raises:
+            NotFound: there is no such commit.
+            InvalidRequest: ``at`` names no commit.
+        """
+        return Job(self._source.past.fork_sync(self.id, at, message=message), self._source)
 
     @property
     def chat_log(self) -> tuple[ItemView, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 from statek.durable import fetch, is_memo, memo, uuid_of
 from statek.exceptions import AccessDenied, LimitExceeded, NotFound
 
-__all__ = ["EXPLICIT", "Grant", "GrantTable", "Grants", "find_granted", "reached"]
+__all__ = ["EXPLICIT", "Grant", "GrantTable", "Grants", "copied_grants", "find_granted", "reached"]
 
 EXPLICIT = ""
 """Origin of an object that a startup variable, a tool or a method gave."""
@@ -81,6 +81,27 @@ def _found(name: str) -> Any:
         return fetch(name)
     except NotFound:
         return None
+
+
+def copied_grants(source: Any, target: Any, handles: frozenset[int]) -> None:
+    """Give an empty table the grants behind some handles of another job, under the same ids.
+
+    What those were reached through comes along; every other id stands for nothing. Of a job that has ended, what the
+    application has kept comes back (``Grants.reopen``).
+    """
+    wanted = set(handles)
+    for position in range(len(source.origins), 0, -1):  # a handle is reached through an earlier one
+        parent = source.origins[position - 1].partition(".")[0]
+        if position in wanted and parent:
+            wanted.add(int(parent))
+    target.origins = list(source.origins)
+    if source.closed:
+        target.names = [name if number in wanted else _GONE for number, name in enumerate(source.names, start=1)]
+        target.closed = True
+        Grants(target, max_grants=0).reopen()
+    else:
+        for number, granted in enumerate(source.objects, start=1):
+            target.objects.append(granted if number in wanted else None)
 
 
 @dataclass(frozen=True, slots=True)

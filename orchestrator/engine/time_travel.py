@@ -1,0 +1,364 @@
+"""Looks at the past of jobs, compares commits, names them, goes back and forks: the questions of one store.
+
+Each question is written once, as a generator that gives functions for the store thread one after the other, so that
+no visit there is long; the coroutine asks it on the event loop, its ``_sync`` twin on other threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from orchestrator.engine import history
+from orchestrator.engine.clock import now_us
+from orchestrator.engine.durability import Durability
+from orchestrator.engine.files import list_files, list_files_sync
+from orchestrator.engine.forks import fork_job
+from orchestrator.engine.jobs import JobRepository, job_id, job_number
+from orchestrator.engine.manifest import changed_names
+from orchestrator.engine.variables import FromHandle, read_variables, read_variables_sync
+from orchestrator.store.store import Store
+from sandbox_runner.wire import values
+from statek.durable import is_memo, uuid_of
+from statek.exceptions import InvalidRequest, NotFound
+from statek.executors.history import CommitDiff, CommitView, FileChange, Focus, HistoricalView, VariableChange
+from statek.executors.views import FileView, VariableView
+from statek.runnable import announce, is_heard
+
+__all__ = ["CommitState", "Reference", "TimeTravel"]
+
+T = TypeVar("T")
+Reference = int | str | None
+"""A commit as people name it: number, tag, first digits of its hash, ``latest`` or None for the newest."""
+_Question = Generator[Callable[[], Any], Any, T]
+
+_PAGE = 50
+"""Commits or chat items that one visit to the store thread reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitState:
+    """What a job had at a commit: its variables sorted by name, its files sorted by path."""
+
+    commit: CommitView
+    variables: tuple[VariableView, ...]
+    files: tuple[FileView, ...]
+
+
+class TimeTravel:
+    """The past of the jobs of one store; every number and name in it is checked."""
+
+    def __init__(self, store: Store, jobs: JobRepository) -> None:
+        """Args are the open store and its job records."""
+        self._store = store
+        self._jobs = jobs
+        self._durability = Durability(store)
+
+    # ---------------------------------------------------------------------------------- questions
+
+    def _find(self, number: int, reference: Reference) -> _Question[int]:
+        """The number of the commit that somebody named."""
+        found = yield lambda: history.find_commit(self._jobs, self._jobs.get(number), reference)
+        if found is not None:
+            return int(found)
+        prefix = str(reference)
+        count = yield lambda: self._jobs.commit_count(self._jobs.get(number))
+        hits: list[int] = []
+        for start in range(0, count, _PAGE):
+            page = range(start, min(start + _PAGE, count))
+            hits += yield partial(self._hashes, number, prefix, page)
+        if len(hits) > 1:
+            raise InvalidRequest(f"{len(hits)} commits of job {job_id(number)} have a hash that begins with {prefix}")
+        if not hits:
+            raise NotFound(f"job {job_id(number)} has no commit whose hash begins with {prefix}")
+        return hits[0]
+
+    def _hashes(self, number: int, prefix: str, page: range) -> list[int]:
+        return history.find_hash(self._jobs, self._jobs.get(number), prefix, page)
+
+    def _commits(self, number: int, newest: int) -> _Question[list[CommitView]]:
+        count = yield lambda: self._jobs.commit_count(self._jobs.get(number))
+        found: list[CommitView] = []
+        for start in range(max(0, count - newest), count, _PAGE):
+            found += yield partial(self._views, number, range(start, min(start + _PAGE, count)))
+        return found
+
+    def _views(self, number: int, page: range) -> list[CommitView]:
+        record = self._jobs.get(number)
+        return [history.commit_view(self._jobs, record, seq) for seq in page]
+
+    def _view(self, number: int, reference: Reference) -> _Question[CommitView]:
+        seq = yield from self._find(number, reference)
+        found = yield lambda: history.commit_view(self._jobs, self._jobs.get(number), seq)
+        view: CommitView = found
+        return view
+
+    def _effects(self, number: int, seq: int) -> _Question[list[str]]:
+        """What took effect after a commit, the newest steps first read, in order of time."""
+        count = yield lambda: self._jobs.item_count(self._jobs.get(number))
+        effects: list[str] = []
+        for index in range(count - 1, -1, -1):
+            found = yield partial(self._effects_after, number, index, seq)
+            if found is None:
+                break
+            effects = found + effects
+        return effects
+
+    def _effects_after(self, number: int, index: int, seq: int) -> list[str] | None:
+        """The effects of one chat item; None for one that made the commit or came before it."""
+        record = self._jobs.get(number)
+        if self._jobs.item(record, index).start_commit < seq:
+            return None
+        return history.effects_of(self._jobs, record, index)
+
+    def _changed(self, number: int, before: int, after: int) -> frozenset[str]:
+        """Names of variables and files that two commits do not agree on (store thread)."""
+        record = self._jobs.get(number)
+        workspaces = [self._jobs.workspace(record, seq).workspace for seq in (before, after)]
+        return frozenset(changed_names(*workspaces))
+
+    # -------------------------------------------------------------------------------------- asking
+
+    async def _ask(self, question: _Question[T]) -> T:
+        answer: Any = None
+        while True:
+            try:
+                visit = question.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = await self._store.read(visit)
+
+    def _ask_sync(self, question: _Question[T]) -> T:
+        answer: Any = None
+        while True:
+            try:
+                visit = question.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = self._store.read_sync(visit)
+
+    # ------------------------------------------------------------------------------------- looking
+
+    async def commits(self, id_: str, *, newest: int = 1000) -> list[CommitView]:
+        """The newest commits of a job, oldest first.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        return await self._ask(self._commits(job_number(id_), newest))
+
+    def commits_sync(self, id_: str, *, newest: int = 1 << 62) -> list[CommitView]:
+        """``commits`` for other threads than the event loop's."""
+        return self._ask_sync(self._commits(job_number(id_), newest))
+
+    async def state(self, id_: str, at: Reference = None, *, focus: Focus = "full") -> CommitState:
+        """Variables and files as of a commit; with focus ``recent`` those that it changed.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: ``at`` names no commit.
+        """
+        number = job_number(id_)
+        commit = await self._ask(self._view(number, at))
+        variables = await read_variables(self._store, self._jobs, number, at=commit.number)
+        files = await list_files(self._store, self._jobs, number, at=commit.number)
+        return _focused(CommitState(commit, tuple(variables), tuple(files)), focus)
+
+    def view_sync(self, id_: str, at: Reference = None, *, focus: Focus = "full") -> HistoricalView:
+        """A read-only look at a commit for other threads than the event loop's; values are read when asked for.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: ``at`` names no commit.
+        """
+        number = job_number(id_)
+        commit = self._ask_sync(self._view(number, at))
+
+        def names() -> frozenset[str]:
+            workspace = self._jobs.workspace(self._jobs.get(number), commit.number).workspace
+            found = {name for component in workspace.components for name in component.names}
+            return frozenset(found | {lost.name for lost in workspace.lost})
+
+        found, files = self._store.read_sync(names), list_files_sync(self._store, self._jobs, number, at=commit.number)
+        if focus == "recent":
+            found &= set(commit.changed)
+            files = [file for file in files if f"/work/{file.path}" in commit.changed]
+        from_handle = self.past_handles(number, commit.number)
+
+        def load(name: str) -> VariableView:
+            views = read_variables_sync(
+                self._store,
+                self._jobs,
+                number,
+                at=commit.number,
+                only=frozenset({name}),
+                from_handle=from_handle,
+            )
+            return next(view for view in views if view.name == name)
+
+        return HistoricalView(commit, focus, tuple(found), tuple(files), load)
+
+    def past_handles(self, number: int, seq: int) -> FromHandle:
+        """What stands for a durable object in the variables of a commit: its fields as they were then."""
+
+        def past(handle: values.Handle) -> object:
+            def read() -> object:
+                record = self._jobs.get(number)
+                name = _name_in(record.grants, handle.id)
+                found = history.past_object(name, self._jobs.commit(record, seq).state_num) if name else None
+                return handle if found is None else found
+
+            return self._store.read_sync(read)
+
+        return past
+
+    async def diff(self, id_: str, before: Reference, after: Reference) -> CommitDiff:
+        """What differs from one commit to another.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: a reference names no commit.
+        """
+        number = job_number(id_)
+        first, second = await self.state(id_, before), await self.state(id_, after)
+        names = await self._store.read(partial(self._changed, number, first.commit.number, second.commit.number))
+        return _diff(first, second, names)
+
+    def diff_sync(self, id_: str, before: Reference, after: Reference) -> CommitDiff:
+        """``diff`` for other threads than the event loop's."""
+        number = job_number(id_)
+        states = []
+        for reference in (before, after):
+            commit = self._ask_sync(self._view(number, reference))
+            variables = read_variables_sync(self._store, self._jobs, number, at=commit.number)
+            files = list_files_sync(self._store, self._jobs, number, at=commit.number)
+            states.append(CommitState(commit, tuple(variables), tuple(files)))
+        first, second = states
+        names = self._store.read_sync(partial(self._changed, number, first.commit.number, second.commit.number))
+        return _diff(first, second, names)
+
+    # ------------------------------------------------------------------------------------ changing
+
+    async def tag(self, id_: str, at: Reference, name: str) -> CommitView:
+        """Give a commit a name; durable on return. A name that is there already moves.
+
+        Raises:
+            InvalidRequest: it cannot be a tag.
+            LimitExceeded: the job has as many as it may have.
+        """
+        number = job_number(id_)
+        seq = await self._ask(self._find(number, at))
+        return await self._durability.commit(partial(self._tag, number, seq, name))
+
+    def tag_sync(self, id_: str, at: Reference, name: str) -> CommitView:
+        """``tag`` for other threads than the event loop's."""
+        number = job_number(id_)
+        seq = self._ask_sync(self._find(number, at))
+        return self._store.commit_sync(partial(self._tag, number, seq, name))
+
+    def _tag(self, number: int, seq: int, name: str) -> CommitView:
+        record = self._jobs.get(number)
+        history.tag_commit(record, seq, name)
+        return history.commit_view(self._jobs, record, seq)
+
+    async def untag(self, id_: str, name: str) -> None:
+        """Take a name away; durable on return.
+
+        Raises:
+            NotFound: no commit has it.
+        """
+        number = job_number(id_)
+        await self._durability.commit(lambda: history.untag_commit(self._jobs.get(number), name))
+
+    async def roll_back(self, id_: str, at: Reference, *, by: str = "") -> CommitView:
+        """Put variables and files back to a commit, by a new commit; gives that. Durable on return.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: the job is at work, or ``at`` names no commit.
+        """
+        number = job_number(id_)
+        seq = await self._ask(self._find(number, at))
+        effects = await self._ask(self._effects(number, seq))
+        return await self._durability.commit(partial(self._roll_back, number, seq, effects, by))
+
+    def roll_back_sync(self, id_: str, at: Reference, *, by: str = "") -> CommitView:
+        """``roll_back`` for other threads than the event loop's."""
+        number = job_number(id_)
+        seq = self._ask_sync(self._find(number, at))
+        effects = self._ask_sync(self._effects(number, seq))
+        return self._store.commit_sync(partial(self._roll_back, number, seq, effects, by))
+
+    def _roll_back(self, number: int, seq: int, effects: list[str], by: str) -> CommitView:
+        record = self._jobs.get(number)
+        made = history.roll_back(self._jobs, record, seq, effects, by=by, driven=is_heard(), now_us=now_us())
+        return history.commit_view(self._jobs, record, made)
+
+    async def fork(self, id_: str, at: Reference = None, *, message: str = "", principal: str = "") -> str:
+        """Make a job that goes on from a commit; gives its id. Durable on return.
+
+        Args:
+            id_: the job.
+            at: the commit.
+            message: what the user says to the new job first; empty for nothing.
+            principal: on whose behalf it acts; empty for that of the job.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: ``at`` names no commit.
+        """
+        number = job_number(id_)
+        seq = await self._ask(self._find(number, at))
+        return await self._durability.commit(partial(self._fork, number, seq, message, principal))
+
+    def fork_sync(self, id_: str, at: Reference = None, *, message: str = "", principal: str = "") -> str:
+        """``fork`` for other threads than the event loop's."""
+        number = job_number(id_)
+        seq = self._ask_sync(self._find(number, at))
+        return self._store.commit_sync(partial(self._fork, number, seq, message, principal))
+
+    def _fork(self, number: int, seq: int, message: str, principal: str) -> str:
+        at = now_us()
+        fork = fork_job(self._jobs, self._jobs.get(number), seq, principal=principal, now_us=at)
+        if message:
+            self._jobs.add_message(fork, "user", message, at)
+        announce(fork.number, fork.tenant)
+        return job_id(fork.number)
+
+
+def _name_in(table: Any, handle: int) -> str:
+    """The permanent name of a granted object, also of one whose job has ended; empty for what has none."""
+    if 0 < handle <= len(table.objects):
+        target = table.objects[handle - 1]
+        return uuid_of(target) if is_memo(target) else ""
+    return str(table.names[handle - 1]) if 0 < handle <= len(table.names) else ""
+
+
+def _focused(state: CommitState, focus: Focus) -> CommitState:
+    """The part of a state that a focus shows."""
+    if focus == "full":
+        return state
+    changed = set(state.commit.changed)
+    variables = tuple(variable for variable in state.variables if variable.name in changed)
+    files = tuple(file for file in state.files if f"/work/{file.path}" in changed)
+    return CommitState(state.commit, variables, files)
+
+
+def _diff(before: CommitState, after: CommitState, names: frozenset[str]) -> CommitDiff:
+    """Two states side by side, as far as the names differ."""
+    olds = {variable.name: variable for variable in before.variables}
+    news = {variable.name: variable for variable in after.variables}
+    variables = [
+        VariableChange(name, olds.get(name), news.get(name)) for name in sorted((olds.keys() | news.keys()) & names)
+    ]
+    old_files, new_files = ({file.path: file for file in state.files} for state in (before, after))
+    files = [
+        FileChange(path, old_files.get(path), new_files.get(path))
+        for path in sorted(old_files.keys() | new_files.keys())
+        if f"/work/{path}" in names
+    ]
+    return CommitDiff(before.commit, after.commit, tuple(variables), tuple(files))
