@@ -16,7 +16,7 @@ from typing import Any
 
 from sandbox_runner.wire.values import EnumValue
 
-__all__ = ["annotation_text", "convert_argument"]
+__all__ = ["annotation_text", "convert_argument", "takes_no_text"]
 
 MAX_ELEMENT_CHECKS = 10_000
 """Elements of containers that are checked in one argument; the rest pass unchecked, to bound the time."""
@@ -30,6 +30,31 @@ _ISO_PARSERS: dict[type, Callable[[str], Any]] = {
     dt.date: dt.date.fromisoformat,
     dt.time: dt.time.fromisoformat,
 }
+
+
+def takes_no_text(annotation: Any) -> bool:
+    """Whether a text given for this annotation can only be the name of something.
+
+    True for a class other than text and enums (which have names of their own), for callables, and for a union that
+    has such a member and no text; False for what is not annotated, not resolved, or lets anything pass.
+    """
+    if (
+        annotation is None
+        or isinstance(annotation, str)
+        or any(annotation is free for free in (Any, object, type(None)))
+    ):
+        return False
+    if typing.get_origin(annotation) is typing.Annotated:
+        return takes_no_text(typing.get_args(annotation)[0])
+    if _is_union(annotation):
+        members = [member for member in typing.get_args(annotation) if member is not type(None)]
+        return not any(_is_text(member) for member in members) and any(map(takes_no_text, members))
+    kind = typing.get_origin(annotation) or annotation
+    return isinstance(kind, type) and not _is_text(kind) and not issubclass(kind, enum.Enum)
+
+
+def _is_text(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, str)
 
 
 class _Mismatch(Exception):

@@ -19,6 +19,7 @@ from statek.harness import HARNESS_KEYS
 from statek.locale import get_language_hint, get_language_rule, resolve_locale
 from statek.prompt_config import check_metadata, format_system_prompt, make_system_prompt, parse_temperature
 from statek.static_policy import StaticPolicy
+from statek.tools_scope import parse_tools_scope, select_provider_tools
 from statek.warmup import WarmupBlock, WarmupCall
 
 if TYPE_CHECKING:
@@ -123,6 +124,15 @@ class JobDefinition:
         """
         allowed = set(self.tool_names)
         return [tool for tool in agent.tool_defs() if tool.name in allowed or tool.system]
+
+    def provider_tools(self, agent: Agent) -> tuple[ToolDef, ...]:
+        """The tools that the model may call formally, by LLM_TOOLS_SCOPE.
+
+        Raises:
+            InvalidRequest: the scope does not fit the agent or the chat style.
+        """
+        scope = parse_tools_scope(self.metadata.get("LLM_TOOLS_SCOPE"))
+        return () if scope.is_blank else select_provider_tools(scope, self.resolve_tools(agent), self.chat_style)
 
     def system_prompt(self, agent: Agent, difficulty: TaskDifficulty | None = None) -> str:
         """The prompt as the model gets it, with the rule of its language."""

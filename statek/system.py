@@ -108,6 +108,8 @@ def tool(
 
 def find_system_tools() -> tuple[ToolDef, ...]:
     """Every system tool of this process, sorted by name."""
+    import statek.system_tools  # noqa: F401 -- registers them, and needs this module
+
     return tuple(_system_tools[name] for name in sorted(_system_tools))
 
 

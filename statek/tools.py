@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from statek.annotations import convert_argument
+from statek.annotations import convert_argument, takes_no_text
 from statek.chat_style import ChatStyle
 from statek.doc_format import format_body, format_signature
 from statek.docstring import DocItem, ParsedDoc, parse_docstring
@@ -159,6 +159,7 @@ class ToolDef:
         targets: chat styles that offer it as a provider tool; empty for every style.
         error_handler: called when a critical error ends the job after this tool succeeded.
         subject: the parameter that takes code of the sandbox as a description; empty for none.
+        objects: the parameters that take no text: a name stands there for the variable, class or tool that it names.
         brief_types: whether its brief form shows annotations.
     """
 
@@ -186,6 +187,7 @@ class ToolDef:
     parsed: ParsedDoc = field(default_factory=ParsedDoc)
     subject: str = ""
     brief_types: bool = False
+    objects: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, function: Any, *, name: str | None = None) -> ToolDef:
@@ -214,13 +216,14 @@ class ToolDef:
         doc = function.__doc__ if _has_own_doc(function) else None
         parsed = parse_docstring(doc)
         wants_context = CONTEXT_PARAMETER in signature.parameters
+        hints = _resolve_hints(function, signature)
         return cls(
             name=chosen,
             function=_with_context(function) if wants_context else function,
             declared=function,
             signature=signature,
             visible=visible,
-            hints=types.MappingProxyType(_resolve_hints(function, signature)),
+            hints=types.MappingProxyType(hints),
             signature_text=format_signature(visible),
             brief=parsed.brief,
             returns=parsed.returns,
@@ -238,6 +241,9 @@ class ToolDef:
             error_handler=options.error_handler,
             parsed=parsed,
             subject=options.subject,
+            objects=tuple(
+                name for name in visible.parameters if name != options.subject and takes_no_text(hints.get(name))
+            ),
             brief_types=getattr(inspect.unwrap(function), BRIEF_TYPES_ATTRIBUTE, False) is True,
         )
 
@@ -260,13 +266,21 @@ class BoundArguments:
     named: dict[str, Any]
 
 
-def bind_arguments(tool: ToolDef, args: Sequence[object], kwargs: Mapping[str, object]) -> BoundArguments:
+def bind_arguments(
+    tool: ToolDef,
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
+    *,
+    named: Callable[[str], object | None] = lambda _name: None,
+) -> BoundArguments:
     """Fit the arguments of a job's call to a tool.
 
     Args:
         tool: which.
         args: decoded positional values from the job.
         kwargs: decoded keyword values from the job.
+        named: what a name stands for in a parameter that takes no text (a class, a tool); None for nothing. Variables
+            are put in the place of their names by the sandbox.
 
     Raises:
         TypeError: Python's own text for a call that does not fit, or an argument of the wrong type. The names of
@@ -284,13 +298,18 @@ def bind_arguments(tool: ToolDef, args: Sequence[object], kwargs: Mapping[str, o
     for name, value in bound.arguments.items():
         parameter = tool.visible.parameters[name]
         variadic = parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+        if type(value) is str and name in tool.objects:
+            meant = named(value)
+            if meant is not None:
+                bound.arguments[name] = meant
+                continue
         if not variadic and name in tool.hints and not (value is None and parameter.default is None):
             bound.arguments[name] = convert_argument(tool.name, name, tool.hints[name], value)
-    named = dict(bound.arguments)
+    given = dict(bound.arguments)
     # The full signature takes over: defaults fill the parameters that the model does not see, in order.
     full = inspect.BoundArguments(_without_context(tool.signature), dict(bound.arguments))
     full.apply_defaults()
-    return BoundArguments(full.args, full.kwargs, named)
+    return BoundArguments(full.args, full.kwargs, given)
 
 
 def _without_context(signature: inspect.Signature) -> inspect.Signature:

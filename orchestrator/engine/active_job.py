@@ -6,18 +6,21 @@ touched on the store thread only.
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.engine.conversation import Conversation
 from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.job_control import current_difficulty
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.journal import Journal
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace
 from orchestrator.engine.objects import ObjectGateway
-from orchestrator.engine.requests import item_messages, opening_messages, system_message
+from orchestrator.engine.provider_calls import calls_from_data
+from orchestrator.engine.requests import HistoryItem
 from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.difficulty import TaskDifficulty
@@ -25,10 +28,14 @@ from statek.executors.decision import JobView
 from statek.harness import LLM_Harness, harness_from_metadata
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
+from statek.model import ProviderToolCall
 from statek.records import JobRecord
 from statek.settings import StatekSettings
 from statek.styles import Style, style_for
+from statek.system_tools.python_cli import PYTHON_CLI
+from statek.tool_specs import provider_spec
 from statek.tools import ToolDef
+from statek.warmup import WarmupCall
 
 __all__ = ["PAGE_SECONDS", "ActiveJob", "StepSource", "load_active_job", "shown_text"]
 
@@ -44,6 +51,9 @@ class StepSource:
         step: its number.
         kind: ``reply`` or ``warmup``.
         code: Python source.
+        text: the reply as the model gave it; empty for a warmup block.
+        calls: its formal tool calls; those that the framework makes for a warmup block.
+        calls_left_out: calls of the reply beyond the limit, which are not made.
         hidden: whether it is kept out of the model's history (a hidden warmup block).
         prose: what is said to the user before the code runs; empty for nothing.
         text_only: there is nothing to run, saying it is all.
@@ -52,9 +62,16 @@ class StepSource:
     step: int
     kind: str
     code: str
+    text: str = ""
+    calls: tuple[ProviderToolCall, ...] = ()
+    calls_left_out: int = 0
     hidden: bool = False
     prose: str = ""
     text_only: bool = False
+
+    def history_item(self, console: Iterable[Sequence[str]], log: Sequence[Iterable[Sequence[str]]]) -> HistoryItem:
+        """What the model sees of it once it ended."""
+        return HistoryItem(self.kind, self.text, self.code, console, self.calls, log)
 
 
 @dataclass(slots=True)
@@ -71,16 +88,18 @@ class ActiveJob:
         tools: every Python tool by name, hidden and internal ones included.
         policy: for which agent access is decided, under which settings.
         objects: its durable objects.
-        messages: the rendered model conversation so far, system message first.
+        provider_tools: names of the tools that the model may call formally.
+        provider_specs: how the provider is told of them.
+        conversation: what the model is shown.
         head: workspace of the newest commit.
         head_seq: number of that commit.
         places: where every block is that the held sandbox may name, those of older commits too.
         current: the step in flight, or None.
         journal: of the run that has begun and not started yet.
         view: the durable facts for the decision.
-        unread: index of the first chat item that ``messages`` does not have yet; see ``read_page``.
+        unread: index of the first chat item that ``conversation`` does not have yet; see ``read_page``.
         difficulty: in force; chooses the model and the sections of the system prompt.
-        prompted: the difficulty that the system message in ``messages`` is for.
+        prompted: the difficulty that the system prompt of ``conversation`` is for.
     """
 
     number: int
@@ -95,7 +114,9 @@ class ActiveJob:
     policy: Policy
     objects: ObjectGateway
     limits: LLM_Harness
-    messages: list[dict[str, Any]]
+    provider_tools: frozenset[str]
+    provider_specs: tuple[dict[str, Any], ...]
+    conversation: Conversation
     head: PlacedWorkspace
     head_seq: int
     view: JobView
@@ -139,11 +160,11 @@ class ActiveJob:
     def renew_prompt(self) -> None:
         """Make the system message that of the difficulty in force."""
         if self.prompted is not self.difficulty:
-            self.messages[0] = system_message(self.definition.system_prompt(self.agent, self.difficulty))
+            self.conversation.set_system_prompt(self.definition.system_prompt(self.agent, self.difficulty))
             self.prompted = self.difficulty
 
     def read_page(self) -> bool:
-        """Render some more of the chat log into ``messages`` (store thread); whether there is more.
+        """Render some more of the chat log into ``conversation`` (store thread); whether there is more.
 
         A page takes a few milliseconds: a job with thousands of steps must not hold the store thread.
         """
@@ -151,25 +172,54 @@ class ActiveJob:
         while self.unread < count:
             item = self.jobs.item(self.record, self.unread)
             self.unread += 1
-            if item.state in {"none", "committed", "died"} and not item.hidden:
-                text = shown_text(self.definition, item.kind, item.text)
-                self.messages += item_messages(self.style, item.kind, text, item.code, item.console)
+            if item.state in {"none", "committed", "died"}:
+                self.note(item)
             if time.perf_counter() - started > PAGE_SECONDS:
                 break
         return self.unread < count
+
+    def note(self, item: ChatItem) -> None:
+        """Add a finished chat item to the conversation."""
+        calls, log = calls_from_data(item.usage.get("calls")), item.usage.get("tool_log", ())
+        text = shown_text(self.definition, item.kind, item.text)
+        self.conversation.add(HistoryItem(item.kind, text, item.code, item.console, calls, log), hidden=item.hidden)
 
     def source_of(self, item: ChatItem) -> StepSource:
         """The step of a chat item."""
         notes = item.usage
         return StepSource(
-            item.step, item.kind, item.code, item.hidden, notes.get("prose", ""), notes.get("text_only", False) is True
+            item.step,
+            item.kind,
+            item.code,
+            text=item.text,
+            calls=calls_from_data(notes.get("calls")),
+            calls_left_out=notes.get("calls_left_out", 0),
+            hidden=item.hidden,
+            prose=notes.get("prose", ""),
+            text_only=notes.get("text_only", False) is True,
         )
 
+    def framework_calls(self) -> tuple[WarmupCall, ...]:
+        """The calls that the framework makes for the warmup block in flight."""
+        return self.definition.warmup[self.view.warmup_next].calls
+
+    def parameters_of(self, name: str) -> list[str]:
+        """Names of the positional parameters of a tool; none of one that the job has not."""
+        tool = self.tools.get(name)
+        if tool is None:
+            return []
+        kinds = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+        return [parameter.name for parameter in tool.visible.parameters.values() if parameter.kind in kinds]
+
     def visible_tools(self, source: StepSource) -> dict[str, ToolDef]:
-        """The tools that exist while this step runs; hidden ones for a hidden warmup block only."""
+        """The tools that are names of the workspace while this step runs.
+
+        Hidden ones for a hidden warmup block only; what runs code is none.
+        """
+        found = {name: tool for name, tool in self.tools.items() if not (tool.system and name == PYTHON_CLI)}
         if source.hidden:
-            return dict(self.tools)
-        return {name: tool for name, tool in self.tools.items() if not (tool.hidden or tool.internal)}
+            return found
+        return {name: tool for name, tool in found.items() if not (tool.hidden or tool.internal)}
 
 
 def shown_text(definition: JobDefinition, kind: str, text: str) -> str:
@@ -212,7 +262,7 @@ def load_active_job(
         opening.append(shown_text(definition, "user", item.text))
         first_step += 1
     difficulty = current_difficulty(record, definition)
-    messages = opening_messages(definition.system_prompt(agent, difficulty), opening)
+    offered = definition.provider_tools(agent)
     head_seq = jobs.commit_count(record) - 1
     job = ActiveJob(
         number=record.number,
@@ -227,7 +277,9 @@ def load_active_job(
         policy=policy,
         objects=objects,
         limits=harness_from_metadata(agent.get_llm_harness(settings), definition.metadata),
-        messages=messages,
+        provider_tools=frozenset(tool.name for tool in offered),
+        provider_specs=tuple(provider_spec(tool) for tool in offered),
+        conversation=Conversation(style, definition.system_prompt(agent, difficulty), opening),
         head=jobs.workspace(record, head_seq),
         head_seq=head_seq,
         view=JobView(JobStatus[record.status]),

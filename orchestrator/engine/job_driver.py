@@ -10,12 +10,13 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from orchestrator.engine.active_job import ActiveJob, shown_text
+from orchestrator.engine.active_job import ActiveJob
 from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
+from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.jobs import JobRepository, job_id
-from orchestrator.engine.requests import item_messages
+from orchestrator.engine.provider_calls import accept_calls, calls_to_data, framework_calls
 from orchestrator.engine.step_run import StepRunner, refuse_code
 from orchestrator.engine.subtasks import grant_results
 from orchestrator.sandboxes.sandbox import Sandbox
@@ -42,7 +43,6 @@ from statek.executors.decision import (
 from statek.job_status import JobStatus
 from statek.model import Model, ModelReply, ModelRequest
 from statek.styles import ParsedReply
-from statek.warmup import WarmupBlock
 
 __all__ = ["JobDriver"]
 
@@ -154,10 +154,11 @@ class JobDriver:
         job.renew_prompt()
         request = ModelRequest(
             model=job.definition.model_for(job.difficulty),
-            messages=tuple(job.messages),
+            messages=job.conversation.messages(),
             temperature=job.definition.temperature,
             job_id=job_id(job.number),
             turn=job.turn,
+            tools=job.provider_specs,
             options=job.definition.model_options,
         )
         try:
@@ -168,14 +169,16 @@ class JobDriver:
             parsed = await asyncio.to_thread(job.style.parse_reply, reply.text)
         else:
             parsed = job.style.parse_reply(reply.text)
+        calls, left_out = accept_calls(reply.tool_calls, job.conversation.call_ids, job.turn)
+        parsed = replace(parsed, calls=calls)
         refusal = refuse_code(
             parsed, finishes_on_text=job.style.finishes_on_text
         ) or await self._steps.refuse_by_policy(job, parsed.code)
         if refusal is not None:
             refused = partial(self._write_reply, reply, replace(parsed, prose=""), begun=False)
-            return await self._steps.commit_refused(job, refusal, refused)
-        begun = self._sandbox is not None or parsed.is_empty
-        await self._durability.commit(partial(self._write_reply, reply, parsed, begun=begun))
+            return await self._steps.commit_refused(job, refusal, refused, calls=len(calls))
+        begun = self._sandbox is not None or parsed.runs_nothing
+        await self._durability.commit(partial(self._write_reply, reply, parsed, begun=begun, left_out=left_out))
         return ReplyReceived()
 
     async def _complete(self, request: ModelRequest) -> ModelReply:
@@ -190,13 +193,17 @@ class JobDriver:
         finally:
             task.cancel()
 
-    def _write_reply(self, reply: ModelReply, parsed: ParsedReply, *, begun: bool) -> None:
+    def _write_reply(self, reply: ModelReply, parsed: ParsedReply, *, begun: bool, left_out: int = 0) -> None:
         """The durable reply (store thread)."""
         job, record, at = self.job, self.job.record, now_us()
         usage = asdict(reply.usage)
         notes: dict[str, Any] = {"model": usage}
         if parsed.prose:
-            notes |= {"prose": parsed.prose, "text_only": parsed.is_empty}
+            notes |= {"prose": parsed.prose, "text_only": parsed.runs_nothing}
+        if parsed.calls:
+            notes["calls"] = calls_to_data(parsed.calls)
+        if left_out:
+            notes["calls_left_out"] = left_out
         if record.status != JobStatus.STARTED.value:
             self._jobs.set_status(record, JobStatus.STARTED, at)
         self._jobs.add_model_usage(record, usage)
@@ -274,7 +281,9 @@ class JobDriver:
         if record.status != JobStatus.WARMING_UP.value:
             self._jobs.set_status(record, JobStatus.WARMING_UP, at)
         warmup = job.definition.warmup[block]
-        usage = {"hidden": True} if warmup.hidden else {}
+        usage: dict[str, Any] = {"hidden": True} if warmup.hidden else {}
+        if warmup.calls:
+            usage["calls"] = calls_to_data(framework_calls(warmup.calls, job.parameters_of))
         item = self._jobs.add_step(record, kind="warmup", text="", code=warmup.code, begun=True, usage=usage, now_us=at)
         job.current = job.source_of(item)
         job.refresh()
@@ -323,17 +332,15 @@ class JobDriver:
         """Put what waits in the inbox into the chat log, durably before the model is asked with it."""
         job = self.job
 
-        def write() -> list[dict[str, Any]]:
+        def write() -> list[ChatItem]:
             job.objects.reopen()  # of a job that was done
             grant_results(job.record, job.objects)
-            messages: list[dict[str, Any]] = []
-            for item in self._jobs.deliver(job.record):
-                text = shown_text(job.definition, item.kind, item.text)
-                messages += item_messages(job.style, item.kind, text, item.code, item.console)
+            items = self._jobs.deliver(job.record)
             job.refresh()
-            return messages
+            return items
 
-        job.messages += await self._durability.commit(write)
+        for item in await self._durability.commit(write):
+            job.note(item)
         return Delivered()
 
     async def _finish(self, finish: Finish) -> bool:
@@ -361,12 +368,3 @@ class JobDriver:
         if finish.failure not in {None, FailureKind.CANCELLED}:
             _log.warning("job %s ended by %s: %s", job_id(self.job.number), reason, finish.message)
         return True
-
-
-def warmup_source(block: WarmupBlock) -> str:
-    """The code of a warmup block: its framework tool calls first, then its own."""
-    calls = [
-        f"{call.name}({', '.join([*map(repr, call.args), *(f'{k}={v!r}' for k, v in call.kwargs.items())])})"
-        for call in block.calls
-    ]
-    return "\n".join([*calls, block.code])

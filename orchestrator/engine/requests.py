@@ -1,17 +1,30 @@
-"""From chat log to model request.
+"""From chat log to messages: how one entry is shown to the model.
 
-The messages of a finished item never change, so an active job keeps the rendered list and adds to
-it: building a request costs the same at turn 1000 as at turn 10.
+``orchestrator.engine.conversation`` keeps what this gives; here is neither state nor I/O. Messages are in
+OpenAI's form; ``orchestrator.models`` makes them legal for providers with another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.engine.provider_calls import legal_arguments, legal_name
+from statek.model import ProviderToolCall
+from statek.packing import pack
 from statek.styles import Style
+from statek.system_tools.python_cli import PYTHON_CLI
 
-__all__ = ["OPENING_MESSAGE", "item_messages", "opening_messages", "system_message"]
+__all__ = [
+    "OPENING_MESSAGE",
+    "HistoryItem",
+    "Message",
+    "item_messages",
+    "opening_messages",
+    "shortened",
+    "system_message",
+]
 
 OPENING_MESSAGE = "The workspace is ready. Begin."
 """Sent when a job has no user message of its own: several providers refuse a request without one."""
@@ -20,6 +33,32 @@ Message = dict[str, Any]
 
 _MODEL_VISIBLE = frozenset({"print", "echo", "error", "stream", "note"})
 """Console elements that the model sees; progress lines of tools are for people."""
+
+_SYSTEM_KINDS = frozenset({"notification", "post_processed", "reminder", "system"})
+"""Kinds of entries by which the service speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryItem:
+    """A finished entry of the chat log, as far as the model sees it.
+
+    Attributes:
+        kind: ``user`` | ``system`` | ``warmup`` | ``reply`` | ``notification`` | ``reminder`` | ``post_processed``.
+        text: message text, or the reply as the model gave it.
+        code: Python source of a step, or of a notification's look-up.
+        console: ``[kind, text]`` elements of the code.
+        calls: formal tool calls of a step.
+        tool_log: console elements of each call, in their order; what is missing is empty.
+        number: how many entries of its kind came before it; part of the ids of calls that stand for code.
+    """
+
+    kind: str
+    text: str
+    code: str = ""
+    console: Iterable[Sequence[str]] = ()
+    calls: tuple[ProviderToolCall, ...] = ()
+    tool_log: Sequence[Iterable[Sequence[str]]] = ()
+    number: int = 0
 
 
 def opening_messages(system_prompt: str, user_texts: Sequence[str]) -> list[Message]:
@@ -33,27 +72,64 @@ def system_message(system_prompt: str) -> Message:
     return {"role": "system", "content": system_prompt}
 
 
-def item_messages(style: Style, kind: str, text: str, code: str, console: Iterable[Sequence[str]]) -> list[Message]:
-    """The messages of one chat item.
+def item_messages(style: Style, item: HistoryItem, *, max_output_chars: int | None = None) -> list[Message]:
+    """The messages of one entry.
 
     Args:
         style: the job's chat style.
-        kind: ``user`` | ``system`` | ``warmup`` | ``reply`` | ``notification`` | ``reminder``.
-        text: message text; for a step what the style stores of the reply.
-        code: Python source of a step.
-        console: ``[kind, text]`` elements of the step.
+        item: the entry.
+        max_output_chars: longest output of its code and of each call; None for all of it.
     """
-    if kind in {"user", "system"}:
-        return [{"role": kind, "content": text}]
-    if kind == "reminder":
-        return [{"role": "system", "content": text}]
+    if item.kind == "user":
+        return [{"role": "user", "content": item.text}]
     messages: list[Message] = []
-    if kind == "notification":
-        messages.append({"role": "system", "content": text})
-        if not code:
+    if item.kind in _SYSTEM_KINDS:
+        messages.append({"role": "system", "content": item.text})
+        if not item.code:
             return messages
-    lines = [element_text for element_kind, element_text in console if element_kind in _MODEL_VISIBLE]
-    messages.append({"role": "assistant", "content": style.format_assistant(code)})
-    if lines:
-        messages.append({"role": "user", "content": style.format_console("\n".join(lines))})
+    output = _visible(item.console, max_output_chars)
+    results = [_visible(elements, max_output_chars) for elements in item.tool_log]
+    results += [""] * (len(item.calls) - len(results))
+    calls = [*map(_call, item.calls)]
+    is_reply = item.kind == "reply"
+    if style.runs_code_by_call and not is_reply and item.code.strip():
+        name = "SUBTASK" if item.kind in _SYSTEM_KINDS else "WARMUP"
+        id_ = f"STATEK-{name}-{item.number:03d}"
+        calls.append(_call(ProviderToolCall(id_, PYTHON_CLI, pack({"code": item.code}))))
+        results.append(output)
+        output, content = "", ""
+    elif is_reply:
+        content = style.format_reply(item.text, item.code, has_calls=bool(calls))
+    else:
+        content = style.format_assistant(item.code) if item.code.strip() or not calls else ""
+    if calls:
+        messages.append({"role": "assistant", "content": content or None, "tool_calls": calls})
+        messages += [
+            {"role": "tool", "tool_call_id": call["id"], "content": style.format_result(result)}
+            for call, result in zip(calls, results, strict=True)
+        ]
+    elif content:
+        messages.append({"role": "assistant", "content": content})
+    if output:
+        messages.append({"role": "user", "content": style.format_console(output)})
     return messages
+
+
+def _visible(console: Iterable[Sequence[str]], limit: int | None) -> str:
+    text = "\n".join(text for kind, text in console if kind in _MODEL_VISIBLE)
+    return text if limit is None else shortened(text, limit)
+
+
+def shortened(text: str, limit: int) -> str:
+    """A text of at most about ``limit`` characters: its beginning and its end, and how much is missing between them."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 3 // 5, limit * 2 // 5
+    missing = len(text) - head - tail
+    note = f"[{missing} characters are left out here to fit the model's window; print what you need again]"
+    return f"{text[:head]}\n{note}\n{text[-tail:]}"
+
+
+def _call(call: ProviderToolCall) -> Message:
+    function = {"name": legal_name(call.name), "arguments": legal_arguments(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}

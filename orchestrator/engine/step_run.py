@@ -24,17 +24,20 @@ from orchestrator.engine.job_tasks import JobTasks
 from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
 from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
-from orchestrator.engine.requests import item_messages
+from orchestrator.engine.provider_calls import MAX_CALLS
+from orchestrator.engine.requests import HistoryItem
 from orchestrator.engine.saying import say
 from orchestrator.engine.static_advice import examine
+from orchestrator.engine.step_actions import ACTION_CONSOLE_BYTES, actions_of, advise, tool_log
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
-from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec, Workspace
+from orchestrator.sandboxes.step import Action, Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec, Workspace
 from statek import durable
 from statek.executors.decision import Event, InDoubt, StepDied, StepEnded, StepLost
 from statek.settings import StatekSettings
 from statek.static_policy import VIOLATION, StaticPolicy
-from statek.styles import NO_CODE_MESSAGE, ParsedReply
+from statek.styles import EMPTY_REPLY_MESSAGE, NO_CODE_MESSAGE, ParsedReply
+from statek.tools import ToolDef
 
 if TYPE_CHECKING:
     from orchestrator.engine.access import JobAccess
@@ -51,8 +54,8 @@ def refuse_code(parsed: ParsedReply, *, finishes_on_text: bool) -> str | None:
     A reply without executable code counts as an exception (behaviour reference, section 7 step 4), unless its style
     ends by text and it says something.
     """
-    if parsed.is_empty and not (finishes_on_text and parsed.prose.strip()):
-        return NO_CODE_MESSAGE
+    if parsed.runs_nothing and not (finishes_on_text and parsed.prose.strip()):
+        return EMPTY_REPLY_MESSAGE if finishes_on_text else NO_CODE_MESSAGE
     size = len(parsed.code.encode("utf-8", "surrogatepass"))
     if size > MAX_CODE_BYTES:
         return f"LimitExceeded: limit code_bytes is {MAX_CODE_BYTES}, this reply has {size}; send less at a time"
@@ -101,14 +104,16 @@ class StepRunner:
         assert source is not None
         journal, job.journal = job.journal, None
         assert journal is not None
-        console = Console(self._console_bytes(), listener=job.listener)
+        actions = await actions_of(job, source, partial(self.refuse_by_policy, job))
+        console = Console(self._console_bytes(len(actions)), listener=job.listener)
+        if source.calls_left_out:
+            console.note(f"{source.calls_left_out} more calls were not made: limit calls_per_reply is {MAX_CALLS}")
         if source.kind == "reply" and self._static_policy(job) is StaticPolicy.ADVISE:
-            for finding in await examine(source.code, StaticPolicy.ADVISE):
-                console.note(finding.note())
+            await advise(source.code, actions, console)
         gateway = self._gateway(job, source, journal, console)
         try:
             unsaid = await say(gateway, job.agent, source.prose, console)
-            end = await sandbox.run_step(self._input(job, source, journal), gateway)
+            end = await sandbox.run_step(self._input(job, source, journal, actions), gateway)
         except CallInDoubt as doubt:
             await self._durability.commit(partial(self._put_down, job))
             return InDoubt(str(doubt))
@@ -159,7 +164,7 @@ class StepRunner:
         self._remember(job, source, outcome)
         if reminded is not None:
             assert job.agent.reminder is not None
-            job.messages += item_messages(job.style, "reminder", job.agent.reminder.text, "", ())
+            job.conversation.add(HistoryItem("reminder", job.agent.reminder.text))
         return StepEnded(error=unsaid, final=not unsaid and reminded is None)
 
     async def load_journal(self, job: ActiveJob) -> Journal:
@@ -186,9 +191,10 @@ class StepRunner:
             job.objects.note_sent(journal.start.handles)
         job.journal = journal
 
-    def _console_bytes(self) -> int:
+    def _console_bytes(self, actions: int = 0) -> int:
         """Twice what an honest executor sends, notes included."""
-        return 2 * (self._settings.output_head_bytes + self._settings.output_tail_bytes)
+        own = 2 * (self._settings.output_head_bytes + self._settings.output_tail_bytes)
+        return own + actions * ACTION_CONSOLE_BYTES
 
     def _gateway(self, job: ActiveJob, source: StepSource, journal: Journal, console: Console) -> StepGateway:
         tools = job.visible_tools(source)
@@ -219,7 +225,7 @@ class StepRunner:
             scope, journal, console, durability=self._durability, jobs=self._jobs, tool_runner=self._tool_runner
         )
 
-    def _input(self, job: ActiveJob, source: StepSource, journal: Journal) -> StepInput:
+    def _input(self, job: ActiveJob, source: StepSource, journal: Journal, actions: tuple[Action, ...]) -> StepInput:
         """What the sandbox is told."""
         start = journal.start
         assert start is not None
@@ -229,10 +235,11 @@ class StepRunner:
             code=source.code,
             time_us=start.time_us,
             seed=start.seed,
-            tools=tuple(ToolSpec(tool.name, tool.signature_text, tool.doc, subject=tool.subject) for tool in tools),
+            tools=tuple(_tool_spec(tool) for tool in tools),
             handles=start.handles,
             deadline_seconds=self._settings.step_deadline_seconds,
             max_calls=self._settings.max_calls_per_step,
+            actions=actions,
         )
 
     def _put_down(self, job: ActiveJob) -> None:
@@ -285,11 +292,15 @@ class StepRunner:
             console=console.elements(),
             journal=journal.drain(),
             exit_status=end.exit_value if end.outcome is Outcome.EXIT else None,
-            counts_as_exception=bool(error) and source.kind == "reply",
+            counts_as_exception=(bool(error) or console.failed_action) and source.kind == "reply",
             cpu_seconds=end.usage.cpu_seconds,
             tier=sandbox.tier.label,
             image_digest=sandbox.image_digest,
-            usage={"sandbox": usage, "output_dropped_bytes": end.output_dropped_bytes},
+            usage={
+                "sandbox": usage,
+                "output_dropped_bytes": end.output_dropped_bytes,
+                **tool_log(console.tool_log(len(source.calls))),
+            },
         )
         await self._durability.commit(partial(self._write_end, job, new, outcome))
         self._remember(job, source, outcome)
@@ -305,10 +316,18 @@ class StepRunner:
     def _static_policy(self, job: ActiveJob) -> StaticPolicy:
         return job.definition.static_policy or self._settings.static_policy
 
-    async def commit_refused(self, job: ActiveJob, refusal: str, write_reply: Callable[[], None]) -> Event:
+    async def commit_refused(
+        self, job: ActiveJob, refusal: str, write_reply: Callable[[], None], *, calls: int = 0
+    ) -> Event:
         """Write a reply that is not run together with its end: no sandbox is needed to say so.
 
         One atomic block, because a restart that found the reply alone would run it.
+
+        Args:
+            job: the job.
+            refusal: why it is not run.
+            write_reply: writes the reply (store thread).
+            calls: formal calls of the reply, which are not made either.
         """
         outcome = StepOutcome(
             state="committed",
@@ -317,6 +336,7 @@ class StepRunner:
             error_message=refusal.partition(": ")[2],
             console=[("error", refusal)],
             counts_as_exception=True,
+            usage=tool_log([[("error", f"not made: {refusal}")]] * calls),
         )
         new = _same_workspace(job)
 
@@ -353,6 +373,7 @@ class StepRunner:
             console=console.elements(),
             journal=journal.drain(),
             counts_as_exception=True,
+            usage=tool_log(console.tool_log(len(source.calls))),
         )
 
         def write() -> None:
@@ -381,8 +402,13 @@ class StepRunner:
     def _remember(self, job: ActiveJob, source: StepSource, outcome: StepOutcome) -> None:
         """Take the step out of flight in memory and add it to the conversation."""
         job.current = None
-        if not source.hidden:
-            job.messages += item_messages(job.style, source.kind, "", source.code, outcome.console)
+        item = source.history_item(outcome.console, outcome.usage.get("tool_log", ()))
+        job.conversation.add(item, hidden=source.hidden)
+
+
+def _tool_spec(tool: ToolDef) -> ToolSpec:
+    """A tool as the workspace is told of it."""
+    return ToolSpec(tool.name, tool.signature_text, tool.doc, tool.objects, tool.subject)
 
 
 def _same_workspace(job: ActiveJob) -> NewCommit:

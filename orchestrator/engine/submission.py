@@ -22,7 +22,6 @@ from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
 from statek.rendering import render_value
 from statek.settings import StatekSettings
-from statek.styles import style_for
 from statek.task_door import NewJob
 
 __all__ = ["DEFAULT_TENANT", "JobFactory", "add_start_commit", "job_policy"]
@@ -95,8 +94,8 @@ class JobFactory:
             tenant = parent.tenant if tenant is None else tenant
             principal = parent.principal if principal is None else principal
         # What would only fail when the job is driven is found here, where the caller hears of it.
-        style_for(setup.chat_style)
         setup.system_prompt(agent)
+        setup.provider_tools(agent)
         definition = setup.to_json()
 
         def create() -> int:

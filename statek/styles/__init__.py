@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from statek.chat_style import ChatStyle
-from statek.exceptions import InvalidRequest
-from statek.styles.console import ConsoleStyle
-from statek.styles.markdown import MarkdownStyle
-from statek.styles.style import NO_CODE_MESSAGE, ParsedReply, Style
+from collections.abc import Callable, Mapping
 
-__all__ = ["NO_CODE_MESSAGE", "ParsedReply", "Style", "style_for"]
+from statek.chat_style import ChatStyle
+from statek.styles.console import ConsoleStyle
+from statek.styles.direct import DirectStyle
+from statek.styles.markdown import MarkdownStyle, unfenced
+from statek.styles.md_dialog import MdDialogStyle
+from statek.styles.style import EMPTY_REPLY_MESSAGE, NO_CODE_MESSAGE, ParsedReply, Style
+
+__all__ = ["EMPTY_REPLY_MESSAGE", "NO_CODE_MESSAGE", "ParsedReply", "Style", "style_for", "unfenced"]
+
+_STYLES: Mapping[ChatStyle, Callable[..., Style]] = {
+    ChatStyle.CONSOLE: ConsoleStyle,
+    ChatStyle.DIRECT: DirectStyle,
+    ChatStyle.MARKDOWN: MarkdownStyle,
+    ChatStyle.MD_DIALOG: MdDialogStyle,
+}
 
 
 def style_for(chat_style: ChatStyle, *, xml_box_console: str | None = None) -> Style:
@@ -17,12 +27,5 @@ def style_for(chat_style: ChatStyle, *, xml_box_console: str | None = None) -> S
     Args:
         chat_style: which.
         xml_box_console: name of a tag to put around console output, None for none.
-
-    Raises:
-        InvalidRequest: this version does not run jobs in that style.
     """
-    if chat_style is ChatStyle.MARKDOWN:
-        return MarkdownStyle(xml_box_console=xml_box_console)
-    if chat_style is ChatStyle.CONSOLE:
-        return ConsoleStyle(xml_box_console=xml_box_console)
-    raise InvalidRequest(f"chat style {chat_style.name} is not supported by this version; use MARKDOWN or CONSOLE")
+    return _STYLES[chat_style](xml_box_console=xml_box_console)

@@ -34,7 +34,7 @@ class ConsoleStyle(CodeStyle):
         return ParsedReply(code, code, is_empty_code(code))
 
     def format_assistant(self, stored_text: str) -> str:
-        """The code as it is, without a fence."""
+        """The code as it is, without a fence (the document on chat styles)."""
         return stored_text
 
     def format_console(self, text: str) -> str:

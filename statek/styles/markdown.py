@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 import textwrap
+from dataclasses import replace
 
 from statek.chat_style import ChatStyle
+from statek.styles.prose import tidy_prose
 from statek.styles.python_lexer import PythonLexer
 from statek.styles.style import CodeStyle, ParsedReply
 
-__all__ = ["MarkdownStyle", "is_empty_code", "parse_reply"]
+__all__ = ["MarkdownStyle", "is_empty_code", "parse_dialog", "parse_reply", "unfenced"]
 
 _PYTHON_NAMES = frozenset({"python", "py", "python3", "py3", "python-3"})
 _LINE_OPENER = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`]*)")
@@ -39,12 +41,6 @@ class MarkdownStyle(CodeStyle):
         """See the function of this name."""
         return parse_reply(text)
 
-    def format_assistant(self, stored_text: str) -> str:
-        """The code in a Python fence that is longer than any run of backticks in it."""
-        longest = max((len(run) for run in re.findall(r"`{3,}", stored_text)), default=2)
-        fence = "`" * (longest + 1)
-        return f"{fence}python\n{stored_text}\n{fence}"
-
     def format_console(self, text: str) -> str:
         """Plain text, in the tag that the settings ask for."""
         return self._boxed(text)
@@ -52,8 +48,23 @@ class MarkdownStyle(CodeStyle):
 
 def parse_reply(text: str) -> ParsedReply:
     """Take a reply apart: Python fences joined in order, prose and other fences as comments between them."""
-    code = "\n".join(_ReplyReader(text).read())
-    return ParsedReply(code, code, is_empty_code(code))
+    return replace(parse_dialog(text), prose="")
+
+
+def parse_dialog(text: str) -> ParsedReply:
+    """The same, with the prose as it is said to the user."""
+    reader = _ReplyReader(text)
+    code = "\n".join(reader.read())
+    return ParsedReply(code, code, is_empty_code(code), tidy_prose(reader.prose))
+
+
+def unfenced(code: str) -> str:
+    """The code of a formal call without the fences that a model put around it where none belong."""
+    first, _, rest = code.lstrip().partition("\n")
+    opener = _LINE_OPENER.fullmatch(first.rstrip())
+    if opener is None or opener["info"].strip().lower() not in _PYTHON_NAMES | {""}:
+        return code
+    return "\n".join(_ReplyReader(f"{opener['fence']}python\n{rest}").read())
 
 
 def is_empty_code(code: str) -> bool:
@@ -70,6 +81,7 @@ class _ReplyReader:
         self._lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self._at = 0
         self._out: list[str] = []
+        self.prose: list[str] = []
         self._patience = _MAX_UNENDED_STRINGS
         self._next_run_closes = self._find_closing_runs()
 
@@ -109,6 +121,7 @@ class _ReplyReader:
         self._comment(line)
 
     def _comment(self, line: str) -> None:
+        self.prose.append(line)
         text = line.replace("\0", " ").strip()
         if text:
             self._out.append(f"# {text}")

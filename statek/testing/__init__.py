@@ -6,7 +6,16 @@ Everything else in a test should be the real thing.
 from __future__ import annotations
 
 from statek.testing.recorded_provider import RecordedProvider
-from statek.testing.scripted_model import ScriptedModel
+from statek.testing.scripted_model import ScriptedModel, scripted_call, scripted_reply
 from statek.testing.transcript import Transcript, TranscriptError, load_transcript, parse_transcript
 
-__all__ = ["RecordedProvider", "ScriptedModel", "Transcript", "TranscriptError", "load_transcript", "parse_transcript"]
+__all__ = [
+    "RecordedProvider",
+    "ScriptedModel",
+    "Transcript",
+    "TranscriptError",
+    "load_transcript",
+    "parse_transcript",
+    "scripted_call",
+    "scripted_reply",
+]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from statek.exceptions import ModelError
-from statek.model import ModelReply, ModelRequest, ModelUsage
+from statek.model import ModelReply, ModelRequest, ModelUsage, ProviderToolCall
 
-__all__ = ["ScriptedModel"]
+__all__ = ["ScriptedModel", "scripted_call", "scripted_reply"]
 
-Reply = str | Callable[[ModelRequest], str]
+Reply = str | ModelReply | Callable[[ModelRequest], str | ModelReply]
 
 
 class ScriptedModel:
@@ -27,7 +30,8 @@ class ScriptedModel:
         """Keep the script.
 
         Args:
-            replies: per turn a text, or a function that makes the text from the request.
+            replies: per turn a text, a ``ModelReply`` (see ``scripted_reply``), or a function that makes one of them
+                from the request.
             delay_seconds: time that each reply takes; 0 answers without giving up the event loop.
 
         Raises:
@@ -37,7 +41,7 @@ class ScriptedModel:
         if isinstance(replies, str):
             raise TypeError("replies must be a sequence of replies, got a single str")
         for position, reply in enumerate(replies):
-            if not isinstance(reply, str) and not callable(reply):
+            if not isinstance(reply, str | ModelReply) and not callable(reply):
                 raise TypeError(f"reply {position} must be a str or a callable, got {type(reply).__name__}")
         if delay_seconds < 0:
             raise ValueError(f"delay_seconds must not be negative, got {delay_seconds}")
@@ -61,6 +65,20 @@ class ScriptedModel:
                 f"turn {request.turn}{job} needs another one"
             )
         reply = self._replies[request.turn]
-        text = reply if isinstance(reply, str) else reply(request)
+        made = reply if isinstance(reply, str | ModelReply) else reply(request)
+        answer = ModelReply(made) if isinstance(made, str) else made
+        if answer.usage != ModelUsage():
+            return answer
         sent = sum(len(str(message.get("content") or "")) for message in request.messages)
-        return ModelReply(text, usage=ModelUsage(input_tokens=(sent + 3) // 4, output_tokens=(len(text) + 3) // 4))
+        said = len(answer.text) + sum(len(call.arguments) for call in answer.tool_calls)
+        return replace(answer, usage=ModelUsage(input_tokens=(sent + 3) // 4, output_tokens=(said + 3) // 4))
+
+
+def scripted_reply(text: str = "", *calls: ProviderToolCall) -> ModelReply:
+    """A reply with formal tool calls, for a script."""
+    return ModelReply(text, calls)
+
+
+def scripted_call(name: str, id: str = "", **arguments: Any) -> ProviderToolCall:  # noqa: A002 -- the provider's word
+    """A formal tool call with arguments that JSON can hold; without an id the job makes one."""
+    return ProviderToolCall(id, name, json.dumps(arguments))

@@ -168,6 +168,3 @@ def test_styles_by_name() -> None:
     with pytest.raises(InvalidRequest) as caught:
         ChatStyle.parse("prose")
     assert str(caught.value) == "chat style 'prose' is unknown; use one of CONSOLE, MARKDOWN, MD_DIALOG, DIRECT"
-    with pytest.raises(InvalidRequest) as caught:
-        style_for(ChatStyle.DIRECT)
-    assert str(caught.value) == "chat style DIRECT is not supported by this version; use MARKDOWN or CONSOLE"
