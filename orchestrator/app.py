@@ -22,6 +22,8 @@ from orchestrator.sandboxes.probe import select_driver
 from orchestrator.sandboxes.step import StepLimits
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
+from statek.documents import load_documents
+from statek.examples import load_examples
 from statek.exceptions import ConfigurationError
 from statek.model import Model
 from statek.settings import StatekSettings
@@ -162,6 +164,8 @@ async def running_service(
         stack.push_async_callback(pool.aclose)
         # Importing litellm takes seconds and stalls the loop for moments: before any job waits for it.
         await asyncio.gather(pool.start(), answers.start() if isinstance(answers, LiteLLMModel) else _nothing())
+        agents = list(agents)
+        await asyncio.to_thread(_read_library, settings, agents)
         service = Service(settings, store, pool, answers, agents)
         await service.start()
         stack.push_async_callback(service.stop)
@@ -173,6 +177,19 @@ def _gateway(settings: StatekSettings) -> LiteLLMModel:
     return LiteLLMModel(
         GatewaySettings(timeout_seconds=settings.model_timeout_seconds, attempts=1 + settings.model_retries)
     )
+
+
+def _read_library(settings: StatekSettings, agents: Iterable[Agent]) -> None:
+    """Read examples and documents before the first job asks: here a broken file is still the operator's to mend.
+
+    Raises:
+        ConfigurationError: a file is broken; names it.
+    """
+    if settings.documents_dir is not None:
+        load_documents(settings.documents_dir)
+    if settings.examples_dir is not None:
+        for agent in agents:
+            load_examples(settings.examples_dir, agent.role)
 
 
 async def _nothing() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from statek.agents.agent import Agent, SupervisedAgent
     from statek.agents.dialog_agent import DialogAgent
     from statek.chat_style import ChatStyle
+    from statek.context_category import ContextCategory, ContextCategoryDict, ContextVar
     from statek.exceptions import JobExit, LLM_HarnessError
     from statek.harness import LLM_Harness, get_llm_harness
     from statek.prompt_config import make_system_prompt
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     from statek.statek_client_api import StatekClientAPI
     from statek.system import docs_style, find_tools, tool
     from statek.system_tools.documentation import docstr
+    from statek.system_tools.shared_context import init_shared_context, print_locals, shared_context_set_var
     from statek.tools import ToolContext, current_tool_context
 
 __all__ = [
     "Agent",
     "ChatStyle",
+    "ContextCategory",
+    "ContextCategoryDict",
+    "ContextVar",
     "DialogAgent",
     "JobExit",
     "LLM_Harness",
@@ -51,9 +56,12 @@ __all__ = [
     "get_llm_harness",
     "get_statek_settings",
     "init",
+    "init_shared_context",
     "make_system_prompt",
     "open_prefix",
+    "print_locals",
     "set_statek_settings",
+    "shared_context_set_var",
     "start_statek",
     "start_statek_async",
     "subtask",
@@ -64,6 +72,9 @@ _HOMES = {
     "Agent": "statek.agents.agent",
     "ChatStyle": "statek.chat_style",
     "DialogAgent": "statek.agents.dialog_agent",
+    "ContextCategory": "statek.context_category",
+    "ContextCategoryDict": "statek.context_category",
+    "ContextVar": "statek.context_category",
     "JobExit": "statek.exceptions",
     "LLM_Harness": "statek.harness",
     "LLM_HarnessError": "statek.exceptions",
@@ -86,9 +97,12 @@ _HOMES = {
     "get_llm_harness": "statek.harness",
     "get_statek_settings": "statek.settings",
     "init": "statek.runtime",
+    "init_shared_context": "statek.system_tools.shared_context",
     "make_system_prompt": "statek.prompt_config",
     "open_prefix": "statek.runtime",
+    "print_locals": "statek.system_tools.shared_context",
     "set_statek_settings": "statek.settings",
+    "shared_context_set_var": "statek.system_tools.shared_context",
     "start_statek": "statek.runner",
     "start_statek_async": "statek.runner",
     "subtask": "statek.task",

@@ -6,6 +6,7 @@ Named by whose fault it is::
     ├── ConfigurationError      the operator: a setting, a prompt file, a missing engine
     ├── InvalidRequest          the caller: unknown agent, bad argument, illegal name
     │   ├── NotFound            ... names something that does not exist
+    │   ├── InvalidFormat       ... a text (example, document, docstring) that breaks its format
     │   └── UnstorableValue     ... a value that the durable store cannot hold unchanged
     ├── AccessDenied            the caller lacks a grant; names the rule that decided
     ├── LimitExceeded           a limit spoke; carries its name, value and usage
@@ -37,6 +38,7 @@ __all__ = [
     "ConfigurationError",
     "DivergenceError",
     "InternalError",
+    "InvalidFormat",
     "InvalidRequest",
     "JobExit",
     "JobFailed",
@@ -75,6 +77,12 @@ class InvalidRequest(StatekError, ValueError):
     """The caller asked for something that makes no sense; the message names what and why."""
 
     code = "invalid_request"
+
+
+class InvalidFormat(InvalidRequest):
+    """A text of the application breaks the format of what it is to be; the message names the line where it can."""
+
+    code = "invalid_format"
 
 
 class NotFound(InvalidRequest):

@@ -10,10 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from statek.access import Policy, Reach
     from statek.agents.agent import Agent
     from statek.chat_style import ChatStyle
     from statek.difficulty import TaskDifficulty
+    from statek.settings import StatekSettings
+    from statek.shared_context import SharedContext
     from statek.task_door import TaskDoor
     from statek.tools import ToolDef
 
@@ -61,12 +65,41 @@ class JobControl(Protocol):
         """For whom access is decided, under which settings."""
         ...
 
+    @property
+    def settings(self) -> StatekSettings:
+        """The settings in force."""
+        ...
+
+    def variable(self, name: str, default: Any = None) -> Any:
+        """A variable of the job as the newest commit keeps it, where that is a plain value.
+
+        What the running step has assigned is not seen: it is not durable yet.
+        """
+        ...
+
     def tool(self, name: str) -> ToolDef | None:
         """The tool of that name that the running step may call; None without one."""
         ...
 
     def class_of(self, value: object) -> tuple[type, Reach] | None:
         """Class of a durable object that the job was granted, and how it came to it; None for a plain value."""
+        ...
+
+    def bind_shared_context(self, specifiers: Iterable[object], *, read_only: bool) -> None:
+        """Let the job read the shared variables of these specifiers too (store thread).
+
+        Args:
+            specifiers: texts and durable objects, added to those that it has.
+            read_only: whether it may not write from now on.
+        """
+        ...
+
+    def shared_context(self) -> SharedContext | None:
+        """The shared variables that the job is bound to (to be used on the store thread); None where it is not."""
+        ...
+
+    def shared_context_is_read_only(self) -> bool:
+        """Whether the job may not write shared variables."""
         ...
 
     def memory_get(self, key: str, default: Any = None) -> Any:

@@ -89,6 +89,8 @@ class JobRecord:
         detached: it goes on when its parent is cancelled.
         handler: the SubTaskHandler that says what becomes of its work, or None.
         newest_handler: the handler of a sub-task of its own that it was told of last, or None.
+        shared_binding: JSON list of the specifiers of its shared context (statek.shared_context); empty for none.
+        shared_read_only: whether it may not write to it.
         memory: JSON object of what its tools remember (``ToolContext.job.memory_set``); empty while there is nothing.
         tags: JSON object of the names that people gave to commits: number by name; empty while there are none.
         base: the job that this one was forked from, or None. What came before the fork is read there.
@@ -111,6 +113,8 @@ class JobRecord:
     base_items = 0
     base_steps = 0
     base_commits = 0
+    shared_binding = ""
+    shared_read_only = False
 
     def __init__(
         self, number: int, tenant: str, role: str, principal: str, definition: str, created_us: int, grants: Any
@@ -164,3 +168,5 @@ class JobRecord:
         self.base_items = 0
         self.base_steps = 0
         self.base_commits = 0
+        self.shared_binding = ""
+        self.shared_read_only = False

@@ -101,6 +101,15 @@ class StatekSettings:
     prompt_files_dir: Path | None = field(
         default=None, metadata=_about(optional(path), "Directory of <role>.md prompt definition files.")
     )
+    warmup_defs_dir: Path | None = field(
+        default=None, metadata=_about(optional(path), "Directory of <role>.py warmup files.")
+    )
+    examples_dir: Path | None = field(
+        default=None, metadata=_about(optional(path), "Directory of <role>/**/*.md examples.")
+    )
+    documents_dir: Path | None = field(
+        default=None, metadata=_about(optional(path), "Directory of **/*.md and **/*.txt documents.")
+    )
     default_difficulty: TaskDifficulty = field(
         default=TaskDifficulty.MEDIUM,
         metadata=_about(parsed(TaskDifficulty.parse), "Difficulty that jobs start with: L, M or H."),

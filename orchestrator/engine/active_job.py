@@ -126,6 +126,7 @@ class ActiveJob:
     turn: int = 0
     unread: int = 0
     listener: Callable[[str, str], None] | None = field(default=None)
+    _bound_to_shared: bool = False
     difficulty: TaskDifficulty = TaskDifficulty.MEDIUM
     prompted: TaskDifficulty = TaskDifficulty.MEDIUM
 
@@ -154,6 +155,7 @@ class ActiveJob:
             limits=self.limits,
         )
         self.turn = record.turns
+        self._bound_to_shared = bool(record.shared_binding)
         self.difficulty = current_difficulty(record, self.definition)
         return self.view
 
@@ -162,6 +164,14 @@ class ActiveJob:
         if self.prompted is not self.difficulty:
             self.conversation.set_system_prompt(self.definition.system_prompt(self.agent, self.difficulty))
             self.prompted = self.difficulty
+
+    @property
+    def uses_shared_context(self) -> bool:
+        """Whether its warmup binds it to a shared context, or a tool has done so already."""
+        return self._bound_to_shared or any(
+            "init_shared_context" in block.code or any(call.name == "init_shared_context" for call in block.calls)
+            for block in self.definition.warmup
+        )
 
     def read_page(self) -> bool:
         """Render some more of the chat log into ``conversation`` (store thread); whether there is more.

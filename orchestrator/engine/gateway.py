@@ -32,7 +32,7 @@ from orchestrator.engine.tool_runner import ToolNotStarted, ToolRunner, ToolTime
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
 from sandbox_runner.wire import values
 from statek.access import AccessRequest, Policy, ResourceKind, decide
-from statek.exceptions import JobExit, LimitExceeded, StoreError
+from statek.exceptions import AccessDenied, InvalidRequest, JobExit, LimitExceeded, StoreError
 from statek.job_control import JobControl
 from statek.records import JobRecord
 from statek.tools import NotHappened, ToolContext, ToolDef, bind_arguments, tool_context
@@ -147,6 +147,8 @@ class StepGateway:
             return _error_answer(LimitExceeded("journal_bytes", MAX_JOURNAL_BYTES, used, "end the step and go on"))
         if request.kind is CallKind.TOOL:
             return await self._tool(self._scope.tools.get(request.name), request, key)
+        if request.kind is CallKind.NAME:
+            return await self._on_store(request, key, partial(self._shared_variable, request.name), "store")
         reads = request.kind is CallKind.GET_ATTRIBUTE or (
             request.kind is CallKind.ITEM and request.name in _READ_OPERATIONS
         )
@@ -213,6 +215,17 @@ class StepGateway:
             raise
         await self._write_long_buffer()
         return answer
+
+    def _shared_variable(self, name: str) -> CallAnswer:
+        """The shared variable of a name that the workspace does not have (store thread)."""
+        shared = self._scope.control.shared_context()
+        found = shared.get(name, count=True) if shared is not None else None
+        if found is None:
+            return CallAnswer(error_type="NameError", error_message=f"name '{name}' is not defined")
+        try:
+            return self._scope.objects.answer(found.value)
+        except (AccessDenied, InvalidRequest, LimitExceeded) as error:
+            return _error_answer(error)
 
     def _check_divergence(self, key: CallKey) -> None:
         """A new effect may not overtake a recorded one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from orchestrator.engine.objects import ObjectGateway
@@ -17,10 +17,12 @@ from statek.exceptions import InvalidRequest
 from statek.job_definition import JobDefinition
 from statek.packing import pack, unpack
 from statek.records import JobRecord
+from statek.settings import StatekSettings
+from statek.shared_context import SharedContext, specifier_texts
 from statek.task_door import TaskDoor
 from statek.tools import ToolDef
 
-__all__ = ["MAX_MEMORY_CHARS", "EngineJobControl", "current_difficulty"]
+__all__ = ["MAX_MEMORY_CHARS", "EngineJobControl", "current_difficulty", "shared_context_of"]
 
 T = TypeVar("T")
 
@@ -33,6 +35,13 @@ def current_difficulty(record: JobRecord, definition: JobDefinition) -> TaskDiff
     return TaskDifficulty(record.difficulty) if record.difficulty else definition.difficulty
 
 
+def shared_context_of(record: JobRecord) -> SharedContext | None:
+    """The shared variables that a job is bound to (store thread); None where it is bound to none."""
+    if not record.shared_binding:
+        return None
+    return SharedContext.bound(unpack(record.shared_binding), record.tenant)
+
+
 class EngineJobControl:
     """What the tools of one step may do with their job.
 
@@ -42,6 +51,8 @@ class EngineJobControl:
         agent, policy: of the job.
         tools: the tools that the running step may call.
         objects: the job's durable objects.
+        settings: in force.
+        variable: reads a variable of the workspace that the step began with, or gives the default (store thread).
         store: the store.
         tasks: makes and links jobs on its behalf.
     """
@@ -55,6 +66,8 @@ class EngineJobControl:
         policy: Policy,
         tools: Mapping[str, ToolDef],
         objects: ObjectGateway,
+        settings: StatekSettings,
+        variable: Callable[[str, Any], Any],
         store: Store,
         tasks: TaskDoor,
     ) -> None:
@@ -67,6 +80,8 @@ class EngineJobControl:
         self.tasks = tasks
         self.chat_style: ChatStyle = definition.chat_style
         self.policy = policy
+        self.settings = settings
+        self._variable = variable
 
     def _on_store(self, change: Callable[[], T]) -> T:
         """Run on the store thread: in the atomic block that is open there, or in one of its own."""
@@ -96,6 +111,10 @@ class EngineJobControl:
 
         return self._on_store(change)
 
+    def variable(self, name: str, default: Any = None) -> Any:
+        """A variable of the job as the newest commit keeps it, where that is a plain value."""
+        return self._on_store(lambda: self._variable(name, default))
+
     def tool(self, name: str) -> ToolDef | None:
         """The tool of that name that the running step may call."""
         return self._tools.get(name)
@@ -103,6 +122,24 @@ class EngineJobControl:
     def class_of(self, value: object) -> tuple[type, Reach] | None:
         """Class of a durable object that the job was granted, and how it came to it."""
         return self._on_store(lambda: self._objects.class_of(unwrap(value)))
+
+    def bind_shared_context(self, specifiers: Iterable[object], *, read_only: bool) -> None:
+        """Let the job read the shared variables of these specifiers too (store thread)."""
+
+        def change() -> None:
+            bound: list[str] = unpack(self._record.shared_binding) or []
+            self._record.shared_binding = pack(sorted({*bound, *specifier_texts(unwrap(list(specifiers)))}))
+            self._record.shared_read_only = read_only
+
+        self._on_store(change)
+
+    def shared_context(self) -> SharedContext | None:
+        """The shared variables that the job is bound to; None where it is not."""
+        return self._on_store(lambda: shared_context_of(self._record))
+
+    def shared_context_is_read_only(self) -> bool:
+        """Whether the job may not write shared variables."""
+        return self._on_store(lambda: bool(self._record.shared_read_only))
 
     def memory_get(self, key: str, default: Any = None) -> Any:
         """What the job remembers under a key."""

@@ -9,7 +9,8 @@ caller writes it in the same atomic block as the effect (store effects) or befor
 Entry forms (lists, in graph form, tag first):
 
 ``["start", time_us, seed, handles]``
-    what the step was started with; always the first.
+    what the step was started with; always the first. A fifth element, where there is one, lists the names of the
+    shared context.
 ``["call", n, kind, handle, name, digest, target, args, value, error_type, error_message, handles, effect]``
     a call with its answer; arguments over 4 KB are left out.
 ``["intent", n, kind, handle, name, digest, key, args]``
@@ -52,11 +53,13 @@ class StartEntry:
         time_us: microseconds since the epoch, UTC.
         seed: of ``random`` and numpy.
         handles: graph form of the handle states.
+        shared_names: names of the shared context; None for a job that is bound to none.
     """
 
     time_us: int
     seed: int
     handles: bytes
+    shared_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +169,8 @@ class Journal:
         if entry[0] in {"call", "intent"} and isinstance(entry[1], int):
             self._last_number = max(self._last_number, entry[1])
         match entry:
-            case ["start", int(time_us), int(seed), bytes(handles)]:
-                self.start = StartEntry(time_us, seed, handles)
+            case ["start", int(time_us), int(seed), bytes(handles), *names]:
+                self.start = StartEntry(time_us, seed, handles, _texts(names) if names else None)
             case ["call", int(n), int(kind), int(handle), str(name), str(digest), *rest]:
                 target, args, value, error_type, error_message, states, effect, *shown = rest
                 key = CallKey(CallKind(kind), handle, name, digest)
@@ -212,7 +215,8 @@ class Journal:
         """Note what the step is started with."""
         self.start = start
         self.buffered_bytes += len(start.handles)
-        self._buffer.append(["start", start.time_us, start.seed, start.handles])
+        names = [] if start.shared_names is None else [list(start.shared_names)]
+        self._buffer.append(["start", start.time_us, start.seed, start.handles, *names])
 
     def _next_number(self) -> int:
         """Numbers are never used again, not even that of a voided call."""

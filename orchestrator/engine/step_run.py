@@ -19,7 +19,7 @@ from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.gateway import EXIT_TYPE, CallInDoubt, Diverged, StepGateway, StepScope
-from orchestrator.engine.job_control import EngineJobControl
+from orchestrator.engine.job_control import EngineJobControl, shared_context_of
 from orchestrator.engine.job_tasks import JobTasks
 from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
@@ -30,6 +30,7 @@ from orchestrator.engine.saying import say
 from orchestrator.engine.static_advice import examine
 from orchestrator.engine.step_actions import ACTION_CONSOLE_BYTES, actions_of, advise, tool_log
 from orchestrator.engine.tool_runner import ToolRunner
+from orchestrator.engine.variables import plain_variable
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import Action, Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec, Workspace
 from statek import durable
@@ -90,7 +91,7 @@ class StepRunner:
         async def fetch(digest: str) -> bytes:
             return inline[digest] if digest in inline else await self._store.blocks.get(digest)
 
-        await sandbox.restore(job.head.workspace, fetch)
+        await sandbox.restore(job.head.workspace, fetch, shared_context=job.uses_shared_context)
 
     # ------------------------------------------------------------------------------------ running
 
@@ -186,7 +187,9 @@ class StepRunner:
         journal = job.journal or Journal.load(self._jobs.journal_in_flight(job.record))
         if journal.start is None:
             states = job.objects.states(job.head.held)
-            journal.record_start(StartEntry(now_us(), secrets.randbits(63), states))
+            shared = shared_context_of(job.record)
+            names = tuple(shared.names()) if shared is not None else None
+            journal.record_start(StartEntry(now_us(), secrets.randbits(63), states, names))
         else:
             job.objects.note_sent(journal.start.handles)
         job.journal = journal
@@ -205,6 +208,8 @@ class StepRunner:
             policy=job.policy,
             tools=tools,
             objects=job.objects,
+            settings=self._settings,
+            variable=partial(plain_variable, self._jobs, job.record, job.head),
             store=self._store,
             tasks=JobTasks(self._access, job.record),
         )
@@ -240,6 +245,8 @@ class StepRunner:
             deadline_seconds=self._settings.step_deadline_seconds,
             max_calls=self._settings.max_calls_per_step,
             actions=actions,
+            shared_context=start.shared_names is not None,
+            shared_names=start.shared_names or (),
         )
 
     def _put_down(self, job: ActiveJob) -> None:

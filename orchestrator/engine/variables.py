@@ -11,13 +11,17 @@ from orchestrator.sandboxes.step import Component, Form, Workspace
 from orchestrator.store.store import Store
 from sandbox_runner.wire import values
 from statek.executors.views import VariableView
+from statek.records import JobRecord
 
-__all__ = ["read_variables", "read_variables_sync"]
+__all__ = ["plain_variable", "read_variables", "read_variables_sync"]
 
 FromHandle = Callable[[values.Handle], object]
 
 MAX_READ_BYTES = 4 << 20
 """Larger components are shown by their preview only."""
+
+_SMALL_BYTES = 4 << 10
+"""Components up to this size are read on the store thread without a thought."""
 
 _LIMITS = values.GraphLimits(
     max_bytes=MAX_READ_BYTES, max_nodes=500_000, max_depth=1_000, max_text_bytes=MAX_READ_BYTES
@@ -62,6 +66,24 @@ def read_variables_sync(
     for digest in _stored(placed):
         blocks[digest] = store.blocks.get_sync(digest)
     return _views(placed, blocks, from_handle)
+
+
+def plain_variable(jobs: JobRepository, record: JobRecord, placed: PlacedWorkspace, name: str, default: Any) -> Any:
+    """A small variable of a workspace that travels in its commits (store thread); the default for any other.
+
+    Args:
+        jobs: the records.
+        record: of the job.
+        placed: the workspace.
+        name: of the variable.
+        default: given where there is no such variable, or none that can be read here.
+    """
+    for component in placed.workspace.components:
+        if name in component.names and component.form is Form.GRAPH and component.size_bytes <= _SMALL_BYTES:
+            blocks = jobs.inline_blocks(record, {digest: placed.places[digest] for digest in component.blocks})
+            if all(digest in blocks for digest in component.blocks):
+                return _decode(b"".join(blocks[digest] for digest in component.blocks), None).get(name, default)
+    return default
 
 
 def _load(

@@ -15,7 +15,7 @@ def block_frame(block_id: int, data: bytes) -> bytes:
     return pb.ToExecutor(block=pb.Block(id=block_id, data=data)).SerializeToString()
 
 
-def restore_frame(workspace: Workspace, ids: Mapping[str, int]) -> bytes:
+def restore_frame(workspace: Workspace, ids: Mapping[str, int], *, shared_context: bool = False) -> bytes:
     """The starting commit; ``ids`` gives the id under which each digest's block was sent."""
     restore = pb.Restore(
         components=[
@@ -38,6 +38,7 @@ def restore_frame(workspace: Workspace, ids: Mapping[str, int]) -> bytes:
             for item in workspace.files
         ],
         lost=[pb.Lost(name=item.name, reason=item.reason) for item in workspace.lost],
+        shared_context=shared_context,
     )
     return pb.ToExecutor(restore=restore).SerializeToString()
 
@@ -59,6 +60,8 @@ def run_frame(step: StepInput) -> bytes:
         echo=step.echo,
         max_calls=step.max_calls,
         actions=[_action(action) for action in step.actions],
+        shared_context=step.shared_context,
+        shared_names=step.shared_names,
     )
     return pb.ToExecutor(run=run).SerializeToString()
 

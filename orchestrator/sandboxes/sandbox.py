@@ -149,12 +149,15 @@ class Sandbox:
 
     # ------------------------------------------------------------ restore
 
-    async def restore(self, workspace: Workspace, fetch: FetchBlock) -> tuple[LostValue, ...]:
+    async def restore(
+        self, workspace: Workspace, fetch: FetchBlock, *, shared_context: bool = False
+    ) -> tuple[LostValue, ...]:
         """Put a workspace in place; once, before the first step.
 
         Args:
             workspace: the starting commit.
             fetch: gives a block's data by its digest.
+            shared_context: whether the job uses, or will use, a shared context.
 
         Returns:
             The values that could not be restored.
@@ -172,7 +175,7 @@ class Sandbox:
         seconds = self._timing.restore_seconds
         try:
             ids = await self._send_blocks(workspace, fetch)
-            frame = restore_frame(workspace, ids)
+            frame = restore_frame(workspace, ids, shared_context=shared_context)
             await self._link.send_frame(frame, deadline_ms=_milliseconds(seconds))
             answer = await self._outcome(self._restoring, seconds + self._timing.backstop_seconds)
         except RunnerError as error:

@@ -66,6 +66,7 @@ class CallKind(enum.Enum):
     GET_ATTRIBUTE = 3
     SET_ATTRIBUTE = 4
     ITEM = 5
+    NAME = 7
 
 
 class Outcome(enum.Enum):
@@ -209,6 +210,8 @@ class StepInput:
         deadline_seconds: wall time of the step; time spent in host calls does not count.
         max_calls: host calls that the step may make.
         actions: run in order before the code.
+        shared_context: whether names that the workspace does not have are asked of the host.
+        shared_names: the names that the host has, which code may not assign to.
     """
 
     step: int
@@ -221,6 +224,8 @@ class StepInput:
     deadline_seconds: float = 30.0
     max_calls: int = 10_000
     actions: tuple[Action, ...] = ()
+    shared_context: bool = False
+    shared_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def run_actions(
 
 def _run(action: Action, label: str, namespace: Namespace, echo: Callable[[object], None]) -> Ending:
     if action.kind == CODE:
-        return run_code(action.code, label, namespace.variables, echo)
+        return run_code(action.code, label, namespace, echo)
     if action.kind == TOOL:
         return run_call(lambda: _call(action, namespace), echo)
     return Ending(2, failure=Failure(action.error_type, action.error_message, 0, ""))

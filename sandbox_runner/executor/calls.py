@@ -18,9 +18,19 @@ from sandbox_runner.executor.link import Link
 from sandbox_runner.wire.frames import CallResult, HostCall, ToolSpec
 from sandbox_runner.wire.values import GraphError, Handle, UnsupportedValue, encode
 
-__all__ = ["GET_ATTRIBUTE", "ITEM", "METHOD", "SET_ATTRIBUTE", "TOOL", "Caller", "ToolCallable", "parse_signature"]
+__all__ = [
+    "GET_ATTRIBUTE",
+    "ITEM",
+    "METHOD",
+    "NAME",
+    "SET_ATTRIBUTE",
+    "TOOL",
+    "Caller",
+    "ToolCallable",
+    "parse_signature",
+]
 
-TOOL, METHOD, GET_ATTRIBUTE, SET_ATTRIBUTE, ITEM = 1, 2, 3, 4, 5
+TOOL, METHOD, GET_ATTRIBUTE, SET_ATTRIBUTE, ITEM, NAME = 1, 2, 3, 4, 5, 7
 EXIT_TYPE = "JobExit"  # error type of an answer that ends the step and the job with its value
 _HEADROOM = 8 << 10  # of a frame, for everything that is not the arguments
 _PLACE = re.compile(r"value\[(0|1)\]\[((?:[^\[\]'\"]|'[^']*'|\"[^\"]*\")*)\](.*)", re.DOTALL)
@@ -48,6 +58,7 @@ class Caller:
         self.to_handle: ToHandle = lambda _: None
         self.from_answer: Callable[[bytes, bytes], Any] = lambda value, handles: None
         self.show: Callable[[str], None] = lambda text: None
+        self.called: Callable[[str], None] = lambda tool: None
         self.describe: Describe = lambda value, look_up: value
 
     def begin(self, step: int, max_calls: int) -> None:
@@ -145,7 +156,10 @@ class ToolCallable:
             given, kwargs = self._described(given, kwargs)
         if self._objects:
             self._resolve(given, kwargs)
-        return self._caller.call_with(TOOL, 0, self.__name__, given, kwargs)
+        try:
+            return self._caller.call_with(TOOL, 0, self.__name__, given, kwargs)
+        finally:
+            self._caller.called(self.__name__)
 
     def _resolve(self, args: list[Any], kwargs: dict[str, Any]) -> None:
         """Put variables in the place of their names, in parameters that take no text.

@@ -143,6 +143,7 @@ class Executor:
         self.handles.apply(run.handles)
         self.namespace.renew()
         self.namespace.set_tools(run.tools)
+        self.namespace.share(active=run.shared_context, names=run.shared_names)
         self._date_losses(run.step)
         _seed(run.seed)
         self.console.begin(run.step, 1 + len(run.actions))
@@ -150,7 +151,7 @@ class Executor:
         ending = run_actions(run.actions, run.step, self.namespace, self.console, self._echo)
         if ending is None:
             echo = self._echo if run.echo else None
-            ending = run_code(run.code, f"step {run.step}", self.namespace.variables, echo)
+            ending = run_code(run.code, f"step {run.step}", self.namespace, echo)
         self.caller.end()
         self.console.end()
         exit_value = self._exit_value(ending)

@@ -13,27 +13,87 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sandbox_runner.executor.calls import Caller, ToolCallable
+from sandbox_runner.executor.calls import NAME, Caller, ToolCallable
 from sandbox_runner.executor.errors import LostVariableError, public_errors
 from sandbox_runner.wire.frames import ToolSpec
+from sandbox_runner.wire.values import encode
 
 __all__ = ["Namespace"]
 
+_WRITER = "shared_context_set_var"
+_NO_ARGUMENTS = encode([])
 
-class _LosingBuiltins(dict[str, Any]):
-    """Builtins that know which variables were lost.
+
+class _AskingBuiltins(dict[str, Any]):
+    """Builtins that know which variables were lost, and ask the host for those that jobs share.
 
     CPython asks a builtins dict that is a subclass through its item access, from functions and top level alike. It
-    costs the fast lookup of globals, so that it is used only when something was lost.
+    costs the fast lookup of globals, so that it is used only when something was lost or the job has a shared context.
     """
 
-    lost: Mapping[str, str]
+    namespace: Namespace
 
     def __missing__(self, name: str) -> Any:
-        reason = self.lost.get(name)
-        if reason is None:
+        reason = self.namespace.lost.get(name)
+        if reason is not None:
+            raise LostVariableError(f"variable '{name}' could not be kept: {reason}", name=name)
+        return self.namespace.shared.find(name)
+
+
+class _SharedNames:
+    """The shared context as the running step sees it: each name is asked for once."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._active = False
+        self.names: frozenset[str] = frozenset()
+        self._found: dict[str, Any] = {}
+        self._absent: set[str] = set()
+
+    def begin(self, *, active: bool, names: Iterable[str]) -> None:
+        """Start a step."""
+        self._active, self.names = active, frozenset(names)
+        self._found.clear()
+        self._absent.clear()
+
+    def called(self, tool: str) -> None:
+        """A tool was called; after one that writes what was seen may be old."""
+        if tool == _WRITER:
+            self._found.clear()
+            self._absent.clear()
+
+    def find(self, name: str) -> Any:
+        """The shared variable of this name.
+
+        Raises:
+            KeyError: there is none; Python makes a NameError of it.
+        """
+        if name in self._found:
+            return self._found[name]
+        if not self._active or type(name) is not str or name.startswith("_") or name in self._absent:
             raise KeyError(name)
-        raise LostVariableError(f"variable '{name}' could not be kept: {reason}", name=name)
+        try:
+            value = self._caller.call(NAME, 0, name, _NO_ARGUMENTS, b"")
+        except NameError:
+            self._absent.add(name)
+            raise KeyError(name) from None
+        except RuntimeError:  # a value of the job looks its globals up while it is saved, after the step
+            raise KeyError(name) from None
+        self._found[name] = value
+        return value
+
+    def refuse_assignment(self, names: Iterable[str], variables: Mapping[str, Any]) -> None:
+        """Refuse to hide a shared variable; a name that the job has already is its own.
+
+        Raises:
+            PermissionError: one of the names is shared.
+        """
+        for name in names:
+            if name in self.names and name not in variables:
+                raise PermissionError(
+                    f"Shared context variable is read-only: {name}. Use shared_context_set_var(...) to change it, or "
+                    "another name for a variable of your own."
+                )
 
 
 class Namespace:
@@ -50,6 +110,8 @@ class Namespace:
         caller.variables = self.variables
         self.layer: dict[str, Any] = {}
         self.lost: dict[str, str] = {}
+        self.shared = _SharedNames(caller)
+        caller.called = self.shared.called
         self._tools: dict[str, ToolCallable] = {}
         self._specs: dict[str, ToolSpec] = {}
         self._base = {**builtins.__dict__, **public_errors()}
@@ -69,9 +131,20 @@ class Namespace:
         """Make later use of these names raise LostVariableError. Before any function is restored or made."""
         self.lost = dict(lost)
         if lost:
-            layer = _LosingBuiltins(self.layer)
-            layer.lost = self.lost
+            self.ask()
+
+    def ask(self) -> None:
+        """Let missing names be asked for. Functions that exist already do not take part: before any is made."""
+        if type(self.layer) is dict:
+            layer = _AskingBuiltins(self.layer)
+            layer.namespace = self
             self._use(layer)
+
+    def share(self, *, active: bool, names: Iterable[str]) -> None:
+        """Start a step with this shared context."""
+        if active:
+            self.ask()
+        self.shared.begin(active=active, names=names)
 
     def add_lost(self, name: str, reason: str) -> None:
         """Note a variable that could not be restored."""

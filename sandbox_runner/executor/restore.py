@@ -55,6 +55,8 @@ class Restorer:
         """
         for number, block in data.items():
             self._blocks.known(number, block)
+        if commit.shared_context:
+            self._namespace.ask()
         earlier = {item.name: item.reason for item in commit.lost}
         if earlier:
             self._namespace.set_lost(earlier)

@@ -8,9 +8,9 @@ import linecache
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sandbox_runner.executor.errors import StepExit
+from sandbox_runner.executor.namespace import Namespace
 
 __all__ = ["Ending", "Failure", "run_call", "run_code"]
 
@@ -49,13 +49,13 @@ class Ending:
     exit_value: object = None
 
 
-def run_code(code: str, label: str, namespace: dict[str, Any], echo: Callable[[object], None] | None) -> Ending:
+def run_code(code: str, label: str, namespace: Namespace, echo: Callable[[object], None] | None) -> Ending:
     """Run the code. Every exception of it is a result.
 
     Args:
         code: Python source.
         label: names the source in tracebacks, as ``step 3``.
-        namespace: globals and locals of the code.
+        namespace: of the workspace; its variables are globals and locals of the code.
         echo: takes the value of each expression statement but direct print and exit calls; None for no echo.
     """
     filename = f"<{label}>"
@@ -64,12 +64,15 @@ def run_code(code: str, label: str, namespace: dict[str, Any], echo: Callable[[o
     linecache.cache[filename] = (len(code), None, lines, filename)
     index = 0
     try:
-        statements = _compile(code, filename, echo is not None)
-        for index, (compiled, echoed) in enumerate(statements):  # noqa: B007 -- read after an exception
+        shared, variables = namespace.shared, namespace.variables
+        statements = _compile(code, filename, echo is not None, names=bool(shared.names))
+        for index, (compiled, echoed, bound) in enumerate(statements):  # noqa: B007 -- read after an exception
+            if bound:
+                shared.refuse_assignment(bound, variables)
             if echoed and echo is not None:
-                echo(eval(compiled, namespace))  # noqa: S307 -- running this code is the purpose
+                echo(eval(compiled, variables))  # noqa: S307 -- running this code is the purpose
             else:
-                exec(compiled, namespace)
+                exec(compiled, variables)
     except BaseException as error:
         return _ending(error, index, filename, lines)
     return Ending(OK, index)
@@ -94,22 +97,55 @@ def _ending(error: BaseException, index: int, filename: str, lines: list[str]) -
     return Ending(ERROR, index, failure=_failure(error, filename, lines))
 
 
-def _compile(code: str, filename: str, echo: bool) -> list[tuple[types.CodeType, bool]]:
-    """Compile every statement before the first one runs, so that a syntax error leaves nothing half done."""
+def _compile(
+    code: str, filename: str, echo: bool, *, names: bool = False
+) -> list[tuple[types.CodeType, bool, list[str]]]:
+    """Compile every statement before the first one runs, so that a syntax error leaves nothing half done.
+
+    Each comes with whether it is echoed and, where they are asked for, the names that it binds at the top level.
+    """
     tree = ast.parse(code, filename)
     flags = 0
-    compiled: list[tuple[types.CodeType, bool]] = []
+    compiled: list[tuple[types.CodeType, bool, list[str]]] = []
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             for alias in node.names:
                 flags |= getattr(getattr(future, alias.name, None), "compiler_flag", 0)
+        bound = _bound_names(node) if names else []
         if echo and isinstance(node, ast.Expr) and not _is_print(node.value):
             expression = ast.Expression(node.value)
-            compiled.append((compile(expression, filename, "eval", flags, dont_inherit=True), True))
+            compiled.append((compile(expression, filename, "eval", flags, dont_inherit=True), True, bound))
         else:
             module = ast.Module([node], [])
-            compiled.append((compile(module, filename, "exec", flags, dont_inherit=True), False))
+            compiled.append((compile(module, filename, "exec", flags, dont_inherit=True), False, bound))
     return compiled
+
+
+def _bound_names(node: ast.AST) -> list[str]:
+    """The names that a statement binds in the namespace itself: those of functions and classes inside are their own."""
+    found: list[str] = []
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, ast.Lambda):
+        return []
+    if isinstance(node, ast.Name):
+        return [node.id] if isinstance(node.ctx, ast.Store) else []
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.ExceptHandler) and node.name:
+        found.append(node.name)
+    if isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
+        found.append(node.name)
+    if isinstance(node, ast.MatchMapping) and node.rest:
+        found.append(node.rest)
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.comprehension):
+            # The target of a comprehension is its own; what := binds inside of it is not.
+            for part in (child.iter, *child.ifs):
+                found += _bound_names(part)
+        else:
+            found += _bound_names(child)
+    return found
 
 
 def _is_print(node: ast.expr) -> bool:

@@ -176,6 +176,7 @@ class Restore(Message):
     components: list[Component] = _many(1, Component)
     files: list[File] = _many(2, File)
     lost: list[Lost] = _many(3, Lost)
+    shared_context: bool = _f(4, "bool")
 
 
 @dataclass(slots=True)
@@ -214,6 +215,8 @@ class RunStep(Message):
     echo: bool = _f(7, "bool")
     max_calls: int = _f(8, "uint")
     actions: list[Action] = _many(9, Action)
+    shared_context: bool = _f(16, "bool")
+    shared_names: list[str] = _many(17, "string")
 
 
 @dataclass(slots=True)

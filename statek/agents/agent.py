@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import statek.system_tools  # noqa: F401 -- registers the tools that every job has
 from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
+from statek.examples import load_examples
 from statek.exceptions import InvalidRequest
 from statek.harness import LLM_Harness, get_llm_harness
 from statek.job_definition import JobDefinition
@@ -21,10 +21,19 @@ from statek.prompt_config import parse_prompt_file as _parse_prompt_file
 from statek.reminders import Reminder
 from statek.settings import StatekSettings, get_statek_settings
 from statek.system import find_system_tools
+from statek.system_tools.documents import list_of_documents, show_document
+from statek.system_tools.examples import list_of_examples, show_example
 from statek.tools import ToolDef
 from statek.warmup import WarmupBlock, WarmupSource, parse_warmup
 
-__all__ = ["Agent", "SupervisedAgent"]
+__all__ = [
+    "Agent",
+    "SupervisedAgent",
+    "list_of_documents",
+    "list_of_examples",
+    "show_document",
+    "show_example",
+]
 
 Tool = Callable[..., Any]
 
@@ -170,6 +179,11 @@ class Agent:
             if self.context.get(key) is not None:
                 return self.context[key]
         return None
+
+    def get_examples(self) -> list[str]:
+        """The names of the examples of its role, in the order in which agents see them."""
+        directory = get_statek_settings().examples_dir
+        return [example.name for example in load_examples(directory, self.role)] if directory is not None else []
 
     # --------------------------------------------------------------------------- prompt and metadata
 

@@ -16,6 +16,7 @@ ERRORS = [
     StatekError("s"),
     exceptions.ConfigurationError("c"),
     exceptions.InvalidRequest("i"),
+    exceptions.InvalidFormat("line 3: no code"),
     exceptions.NotFound("job j7 does not exist"),
     exceptions.UnstorableValue("value['a']", "a lone surrogate"),
     exceptions.AccessDenied("no", rule="acl:Meeting.title"),

@@ -34,6 +34,7 @@ class CallKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALL_KIND_GET_ATTRIBUTE: _ClassVar[CallKind]
     CALL_KIND_SET_ATTRIBUTE: _ClassVar[CallKind]
     CALL_KIND_ITEM: _ClassVar[CallKind]
+    CALL_KIND_NAME: _ClassVar[CallKind]
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -73,6 +74,7 @@ CALL_KIND_METHOD: CallKind
 CALL_KIND_GET_ATTRIBUTE: CallKind
 CALL_KIND_SET_ATTRIBUTE: CallKind
 CALL_KIND_ITEM: CallKind
+CALL_KIND_NAME: CallKind
 OUTCOME_UNSPECIFIED: Outcome
 OUTCOME_OK: Outcome
 OUTCOME_ERROR: Outcome
@@ -368,14 +370,16 @@ class ToExecutor(_message.Message):
     def __init__(self, block: _Optional[_Union[Block, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., run: _Optional[_Union[RunStep, _Mapping]] = ..., result: _Optional[_Union[CallResult, _Mapping]] = ...) -> None: ...
 
 class Restore(_message.Message):
-    __slots__ = ("components", "files", "lost")
+    __slots__ = ("components", "files", "lost", "shared_context")
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
+    SHARED_CONTEXT_FIELD_NUMBER: _ClassVar[int]
     components: _containers.RepeatedCompositeFieldContainer[Component]
     files: _containers.RepeatedCompositeFieldContainer[File]
     lost: _containers.RepeatedCompositeFieldContainer[Lost]
-    def __init__(self, components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ...) -> None: ...
+    shared_context: bool
+    def __init__(self, components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., shared_context: _Optional[bool] = ...) -> None: ...
 
 class ToolSpec(_message.Message):
     __slots__ = ("name", "signature", "doc", "objects", "subject")
@@ -408,7 +412,7 @@ class Action(_message.Message):
     def __init__(self, kind: _Optional[_Union[ActionKind, str]] = ..., code: _Optional[str] = ..., tool: _Optional[str] = ..., args: _Optional[bytes] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ...) -> None: ...
 
 class RunStep(_message.Message):
-    __slots__ = ("step", "code", "time_us", "seed", "tools", "handles", "echo", "max_calls", "actions")
+    __slots__ = ("step", "code", "time_us", "seed", "tools", "handles", "echo", "max_calls", "actions", "shared_context", "shared_names")
     STEP_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     TIME_US_FIELD_NUMBER: _ClassVar[int]
@@ -418,6 +422,8 @@ class RunStep(_message.Message):
     ECHO_FIELD_NUMBER: _ClassVar[int]
     MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
     ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    SHARED_CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    SHARED_NAMES_FIELD_NUMBER: _ClassVar[int]
     step: int
     code: str
     time_us: int
@@ -427,7 +433,9 @@ class RunStep(_message.Message):
     echo: bool
     max_calls: int
     actions: _containers.RepeatedCompositeFieldContainer[Action]
-    def __init__(self, step: _Optional[int] = ..., code: _Optional[str] = ..., time_us: _Optional[int] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[ToolSpec, _Mapping]]] = ..., handles: _Optional[bytes] = ..., echo: _Optional[bool] = ..., max_calls: _Optional[int] = ..., actions: _Optional[_Iterable[_Union[Action, _Mapping]]] = ...) -> None: ...
+    shared_context: bool
+    shared_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, step: _Optional[int] = ..., code: _Optional[str] = ..., time_us: _Optional[int] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[ToolSpec, _Mapping]]] = ..., handles: _Optional[bytes] = ..., echo: _Optional[bool] = ..., max_calls: _Optional[int] = ..., actions: _Optional[_Iterable[_Union[Action, _Mapping]]] = ..., shared_context: _Optional[bool] = ..., shared_names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CallResult(_message.Message):
     __slots__ = ("step", "call", "value", "error_type", "error_message", "handles", "shown")
