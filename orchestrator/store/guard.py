@@ -25,7 +25,7 @@ from pathlib import Path
 
 from orchestrator.store.files import remove_durably, write_durably
 from orchestrator.store.mirror import Mirror, changed_pages, read_range
-from orchestrator.store.redo import Record, RedoLog, encode_record, read_records
+from orchestrator.store.redo import Record, RedoLog, read_records
 from orchestrator.store.tracking import TrackedWrites
 from statek.exceptions import StoreDamaged
 
@@ -34,6 +34,8 @@ __all__ = ["FlushGuard", "GuardPaths", "GuardStatistics", "prepare_prefix"]
 _log = logging.getLogger(__name__)
 
 APPLY_AT = 8 << 20  #: bytes of redo after which the log is handed to the mirror
+FILL_AT = 1 << 20  #: ... after which the other log file is filled, if it never was: a store that works
+_FILL_BYTES = APPLY_AT + (1 << 20)  # a log file goes on a little past APPLY_AT
 REDO_LIMIT = 64 << 20  #: bytes of redo at which a flush waits for the mirror
 _GAP = 512  # ranges closer than this, bytes, become one: cheaper than another range
 
@@ -138,8 +140,9 @@ class FlushGuard:
             Mirror.create(paths.mirror, paths.primary)
             remove_durably(paths.creating)
         self._mirror = Mirror(paths.mirror)
-        self._redo = RedoLog(paths.folder, paths.prefix)
+        self._redo = RedoLog(paths.folder, paths.prefix, kept_bytes=_FILL_BYTES)
         self._redo.open()
+        self._filler: threading.Thread | None = None
         self._descriptors: dict[int, bool] = {}
         self._pending: list[tuple[int, int]] = []
         self._compare_next = tracker is None  # notes begin before dbzero opens the file, when mirror and file agree
@@ -173,18 +176,20 @@ class FlushGuard:
                 return
             ranges = [(start, read_range(self._primary, start, end - start)) for start, end in _merge(self._pending)]
         record = Record(self._sequence + 1, size, tuple(ranges))
-        encoded = encode_record(record)
-        self._redo.append(encoded)
+        length = self._redo.append(record)
         self._sequence += 1
         if self._compare_next:
             # Keep the mirror level with the file, so that the next compare finds this change only.
             self._mirror.write([record])
             self._in_mirror = record.sequence
         self._statistics.flushes += 1
-        self._statistics.redo_bytes += len(encoded)
+        self._statistics.redo_bytes += length
         self._done()
         if self._redo.length >= APPLY_AT:
             self._hand_over()
+        elif self._redo.length >= FILL_AT and self._filler is None:
+            self._filler = threading.Thread(target=self._fill, name="store-redo", daemon=True)
+            self._filler.start()
 
     def _done(self) -> None:
         self._pending.clear()
@@ -221,6 +226,18 @@ class FlushGuard:
                 self._descriptors[descriptor] = True
         return known
 
+    def _fill(self) -> None:
+        try:
+            self._redo.fill()
+        except OSError as error:
+            _log.info("the redo log of prefix %s grows as it is written: %s", self._paths.prefix, error)
+
+    def _switch(self) -> int:
+        """Go on in the other log file."""
+        if self._filler is not None:
+            self._filler.join()
+        return self._redo.switch()
+
     # --- the mirror's side ---
 
     def _hand_over(self) -> None:
@@ -235,7 +252,7 @@ class FlushGuard:
                 raise error
             closed = 1 - self._redo.active
         else:
-            closed = self._redo.switch()
+            closed = self._switch()
         self._applier = threading.Thread(target=self._apply, args=(closed,), name="store-mirror", daemon=True)
         self._applier.start()
 
@@ -275,7 +292,7 @@ class FlushGuard:
         """
         self._wait_applied()
         if self._redo.length:
-            closed = self._redo.switch()
+            closed = self._switch()
             self._empty(closed)
 
     def differences(self) -> int:
@@ -301,8 +318,9 @@ class FlushGuard:
 
     def release(self) -> None:
         """Give descriptors and the mirror's thread back, without a clean mark."""
-        if self._applier is not None:
-            self._applier.join()
+        for thread in (self._applier, self._filler):
+            if thread is not None:
+                thread.join()
         self._mirror.close()
         self._redo.close()
         os.close(self._primary)

@@ -1,11 +1,14 @@
 """The redo log: what each flush changed in a prefix file, checksummed and durable.
 
-A log is one or two files. Records are appended to the active file; when it is long enough it is closed and
-the other one takes over, while the closed one is applied to the mirror and emptied off the flush path.
+A log is one or two files. Records are written one after the other to the active file; when it is long enough it is
+closed and the other one takes over, while the closed one is applied to the mirror and emptied off the flush path. A
+file keeps its length when it is emptied, and is filled with zeros before its first use: a record written over blocks
+that exist changes no metadata, so its fdatasync does not wait for the file system's journal, which everybody shares.
 
 Record, little endian::
 
-    8  magic "stkredo1"
+    8  magic "stkredo2"
+    8  session: a random number of the process that wrote it
     8  sequence number, +1 per record over the life of the store
     8  size of the prefix file after the flush, bytes
     4  number of ranges
@@ -14,12 +17,14 @@ Record, little endian::
     m  data of the ranges, one after the other
     32 BLAKE3 of everything before
 
-A record counts only when it is whole: a torn or short one ends the log.
+A record counts only when it is whole, and only after its predecessor: a torn or short one ends a file's records, and so
+does what an earlier use of the file has left behind (another session, or a sequence number that does not follow).
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,15 +32,17 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from orchestrator.store.files import create_file, sync_directory
+from orchestrator.store.files import sync_directory
 from statek.exceptions import StoreDamaged
 
 __all__ = ["Record", "RedoLog", "encode_record", "read_records"]
 
-_HEAD = struct.Struct("<8sQQIQ")
+_HEAD = struct.Struct("<8sQQQIQ")
 _RANGE = struct.Struct("<QQ")
-_MAGIC = b"stkredo1"
+_MAGIC = b"stkredo2"
 _DIGEST = 32
+_NOTHING = bytes(_HEAD.size)  # where a record would begin: there is none
+_CHUNK = 1 << 20  # bytes of zeros written at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,10 @@ class Record:
     ranges: tuple[tuple[int, bytes], ...]
 
 
-def encode_record(record: Record) -> bytes:
-    """The bytes of a record."""
+def encode_record(record: Record, session: int) -> bytes:
+    """The bytes of a record that the process of that session writes."""
     length = sum(len(data) for _, data in record.ranges)
-    parts = [_HEAD.pack(_MAGIC, record.sequence, record.file_size, len(record.ranges), length)]
+    parts = [_HEAD.pack(_MAGIC, session, record.sequence, record.file_size, len(record.ranges), length)]
     parts += [_RANGE.pack(offset, len(data)) for offset, data in record.ranges]
     parts += [data for _, data in record.ranges]
     body = b"".join(parts)
@@ -64,18 +71,19 @@ def encode_record(record: Record) -> bytes:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The whole records of a log file, up to the first short or bad one. A missing file has none."""
+    """The whole records of a log file, up to the first that is short, bad or no successor. A missing file has none."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
         remaining = os.fstat(file.fileno()).st_size
+        expected: tuple[int, int] | None = None
         while remaining >= _HEAD.size + _DIGEST:
             head = file.read(_HEAD.size)
-            magic, sequence, file_size, count, length = _HEAD.unpack(head)
+            magic, session, sequence, file_size, count, length = _HEAD.unpack(head)
             rest = count * _RANGE.size + length + _DIGEST
-            if magic != _MAGIC or _HEAD.size + rest > remaining:
+            if magic != _MAGIC or _HEAD.size + rest > remaining or expected not in (None, (session, sequence)):
                 return
             body = file.read(rest)
             if len(body) != rest or blake3(head).update(body[:-_DIGEST]).digest() != body[-_DIGEST:]:
@@ -88,15 +96,24 @@ def read_records(path: Path) -> Iterator[Record]:
             if at != rest - _DIGEST:
                 return
             remaining -= _HEAD.size + rest
+            expected = (session, sequence + 1)
             yield Record(sequence, file_size, tuple(ranges))
 
 
 class RedoLog:
-    """The two files of one prefix's log, as their writer sees them."""
+    """The two files of one prefix's log, as their writer sees them.
 
-    def __init__(self, folder: Path, prefix: str) -> None:
+    Args:
+        folder: where they are.
+        prefix: whose they are.
+        kept_bytes: length that an emptied file keeps, bytes; what a longer one has more is given back.
+    """
+
+    def __init__(self, folder: Path, prefix: str, *, kept_bytes: int = 0) -> None:
         self.paths = (folder / f"{prefix}.redo.0", folder / f"{prefix}.redo.1")
         self.active = 0
+        self.session = secrets.randbits(64)
+        self._kept_bytes = kept_bytes
         self._files: list[int] = []
         self._length = 0
 
@@ -121,8 +138,9 @@ class RedoLog:
 
     def open(self) -> None:
         """Start with two empty files. What they held must be in the mirror by now."""
-        for path in self.paths:
-            self._files.append(create_file(path))
+        for index, path in enumerate(self.paths):
+            self._files.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self.clear(index)
         sync_directory(self.paths[0].parent)
         self._length = 0
 
@@ -131,13 +149,16 @@ class RedoLog:
         """Bytes in the active file."""
         return self._length
 
-    def append(self, encoded: bytes) -> None:
+    def append(self, record: Record) -> int:
         """Add one record and make it durable.
+
+        Returns:
+            Its length, bytes.
 
         Raises:
             OSError: the disk refused; the log is as before.
         """
-        file = self._files[self.active]
+        file, encoded = self._files[self.active], encode_record(record, self.session)
         try:
             view = memoryview(encoded)
             at = self._length
@@ -150,6 +171,7 @@ class RedoLog:
             os.ftruncate(file, self._length)
             raise
         self._length += len(encoded)
+        return len(encoded)
 
     def switch(self) -> int:
         """Close the active file and go on in the other.
@@ -158,7 +180,7 @@ class RedoLog:
             The closed file's index, for `clear` once the mirror has its records.
 
         Preconditions:
-            The other file is empty.
+            The other file is empty, and nobody fills it.
         """
         closed = self.active
         self.active = 1 - closed
@@ -166,9 +188,30 @@ class RedoLog:
         return closed
 
     def clear(self, index: int) -> None:
-        """Empty a closed file, durably."""
-        os.ftruncate(self._files[index], 0)
-        os.fdatasync(self._files[index])
+        """Empty a closed file, durably.
+
+        Its first record goes first: a file that has lost its last ones only would look like a damaged log.
+        """
+        file = self._files[index]
+        size = os.fstat(file).st_size
+        os.pwrite(file, _NOTHING[:size], 0)
+        os.fdatasync(file)
+        if size > self._kept_bytes:
+            os.ftruncate(file, self._kept_bytes)
+
+    def fill(self) -> None:
+        """Make the file that is not active as long as it may become, before it is needed (any thread).
+
+        Raises:
+            OSError: the disk refused; it grows as it is written, then.
+
+        Preconditions:
+            It is empty, and not switched to meanwhile.
+        """
+        file = self._files[1 - self.active]
+        for at in range(os.fstat(file).st_size, self._kept_bytes, _CHUNK):
+            os.pwrite(file, bytes(min(_CHUNK, self._kept_bytes - at)), at)
+        os.fdatasync(file)
 
     def close(self) -> None:
         """Give the descriptors back."""

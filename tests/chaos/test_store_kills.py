@@ -37,15 +37,16 @@ store.close()
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("track", ["1", "0"])
-def test_kills_lose_nothing_acknowledged(tmp_path: Path, track: str) -> None:
+@pytest.mark.parametrize(("track", "log_bytes"), [("1", ""), ("0", ""), ("1", "300000")])
+def test_kills_lose_nothing_acknowledged(tmp_path: Path, track: str, log_bytes: str) -> None:
+    """Also with log files that are switched, filled and emptied every few records."""
     chance = random.Random()
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     last = incarnation = 0
     block = ""
     for _ in range(max(KILLS // 2, 1)):
         process = subprocess.Popen(
-            [sys.executable, str(WORKER), str(tmp_path), track],
+            [sys.executable, str(WORKER), str(tmp_path), track, *filter(None, [log_bytes])],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,

@@ -1,4 +1,7 @@
-"""A process that commits in a tight loop and says what was acknowledged. Arguments: ROOT, whether to track writes."""
+"""A process that commits in a tight loop and says what was acknowledged.
+
+Arguments: ROOT, whether to track writes, and optionally after how many bytes a log file is switched.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 import dbzero
 
 from orchestrator.digests import content_digest
-from orchestrator.store import Store
+from orchestrator.store import Store, guard
 
 
 @dbzero.memo(id="tests.store.Root")
@@ -32,7 +35,9 @@ def root_of(store: Store) -> Root:
     return store.write_sync(get)
 
 
-def main(root: str, track: str) -> None:
+def main(root: str, track: str, log_bytes: str = "") -> None:
+    if log_bytes:
+        guard.APPLY_AT, guard.FILL_AT = int(log_bytes), int(log_bytes) // 4
     store = Store.open(Path(root), track=track == "1")
     top = root_of(store)
 
