@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -140,8 +140,9 @@ async def running_service(
     model: Model | None = None,
     driver: Driver | None = None,
     progress: Progress = _silent,
+    task_queue_size_funcs: Mapping[Agent, Callable[[], int]] | None = None,
 ) -> AsyncIterator[Service]:
-    """Run a service over an open store until the block is left; see ``open_service``."""
+    """Run a service over an open store until the block is left; see ``open_service`` and ``start_statek``."""
     async with AsyncExitStack() as stack:
         chosen = driver or await select_driver(settings.driver)
         if driver is None:
@@ -166,7 +167,7 @@ async def running_service(
         await asyncio.gather(pool.start(), answers.start() if isinstance(answers, LiteLLMModel) else _nothing())
         agents = list(agents)
         await asyncio.to_thread(_read_library, settings, agents)
-        service = Service(settings, store, pool, answers, agents)
+        service = Service(settings, store, pool, answers, agents, task_queue_size_funcs=task_queue_size_funcs)
         await service.start()
         stack.push_async_callback(service.stop)
         yield service

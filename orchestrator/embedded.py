@@ -8,10 +8,9 @@ when it is first needed, so that an application may name its prefix first (``ope
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from orchestrator.app import open_store, running_service, wait_for_stop
 from orchestrator.engine.access import JobAccess
@@ -21,6 +20,7 @@ from orchestrator.store.store import Store
 from statek import durable
 from statek.agents.agent import Agent
 from statek.exceptions import ConfigurationError
+from statek.executors.job import Job
 from statek.model import Model
 from statek.settings import StatekSettings
 from statek.task_door import NewJob
@@ -88,15 +88,18 @@ class Embedded:
         """What makes jobs for the application itself."""
         return JobTasks(self.access)
 
-    def submit(
-        self, agent: Agent, *, shared_vars: Mapping[str, Any] | None, message: str, params: Mapping[str, Any]
-    ) -> str:
-        """Make a job durable, and runnable as soon as the service runs; gives its id. Blocks for one flush.
+    def submit(self, agent: Agent | str, given: NewJob) -> Job:
+        """Make a job durable, and runnable as soon as the service runs. Blocks for one flush.
 
         Safe on any thread, the event loop's included (a flush takes about a millisecond).
         """
-        self._agents.setdefault(agent.role, agent)
-        return self.tasks.create(agent, NewJob(shared_vars=shared_vars or {}, message=message, params=params)).id
+        return self.submit_batch(agent, [given])[0]
+
+    def submit_batch(self, agent: Agent | str, given: Sequence[NewJob]) -> list[Job]:
+        """Make several jobs of one agent durable with one flush; a crash before that may leave some of them."""
+        if isinstance(agent, Agent):
+            self._agents.setdefault(agent.role, agent)
+        return self.tasks.create_batch(agent, given)
 
     async def run(
         self,
@@ -105,6 +108,7 @@ class Embedded:
         model: Model | None = None,
         max_concurrency: int | None = None,
         until_idle: bool = False,
+        task_queue_size_funcs: Mapping[Agent, Callable[[], int]] | None = None,
     ) -> None:
         """Drive jobs until SIGTERM or SIGINT, or until none can go on when ``until_idle``.
 
@@ -116,7 +120,9 @@ class Embedded:
         agents = list(agents)
         self._agents.update({agent.role: agent for agent in agents})
         settings = self.settings if max_concurrency is None else replace(self.settings, max_concurrency=max_concurrency)
-        async with running_service(settings, self.store, agents, model=model) as service:
+        async with running_service(
+            settings, self.store, agents, model=model, task_queue_size_funcs=task_queue_size_funcs
+        ) as service:
             self._service = service
             try:
                 await (service.wait_idle() if until_idle else wait_for_stop())

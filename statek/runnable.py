@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Listener", "announce", "is_heard", "listening"]
+__all__ = ["QUEUES", "Listener", "announce", "is_heard", "listening"]
+
+QUEUES = 0
+"""Announced instead of a job's number: something waits in the queues of the store."""
 
 Listener = Callable[[int, str, bool], None]
 """Gets a job's number, its tenant and whether it is to end, on the thread of the change; must not wait."""
@@ -20,7 +23,7 @@ _listeners: list[Listener] = []
 
 
 def announce(number: int, tenant: str, *, cancelled: bool = False) -> None:
-    """Say that a job may have become runnable, or is to end; number 0 stands for the queues of the store."""
+    """Say that a job may have become runnable or is to end, or that something waits in the queues (``QUEUES``)."""
     for listener in tuple(_listeners):
         listener(number, tenant, cancelled)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from statek import runtime
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest
 from statek.model import Model
 from statek.settings import StatekSettings
+
+if TYPE_CHECKING:
+    from statek.statek_push_queue import StatekPushQueue
 
 __all__ = ["start_statek", "start_statek_async"]
 
@@ -21,6 +25,8 @@ def start_statek(
     model: Model | None = None,
     settings: StatekSettings | None = None,
     until_idle: bool = False,
+    push_queues: Sequence[StatekPushQueue] = (),
+    task_queue_size_funcs: Mapping[Agent | str, Callable[[], int]] | None = None,
 ) -> None:
     """Drive jobs until SIGTERM or SIGINT; blocking.
 
@@ -29,7 +35,11 @@ def start_statek(
         max_concurrency: jobs driven at once; None takes the setting.
         model: answers model requests; None takes litellm with the agents' MODEL metadata.
         settings: settings in force, where ``statek.init`` was not called; None loads them.
-        until_idle: return as soon as every job is done, suspended or cannot go on.
+        until_idle: return as soon as every job is done, suspended or cannot go on, and no queue holds work for one.
+        push_queues: accepted because the documents give them; the queues of the store are always served.
+        task_queue_size_funcs: by agent or role, what tells how much an application's own queue holds for it; asked
+            every ``pull_interval_seconds`` on another thread. As many jobs are made as wait and can be driven; their
+            warmup picks from the queue.
 
     Raises:
         RuntimeError: called inside a running event loop; await ``start_statek_async`` there.
@@ -43,7 +53,13 @@ def start_statek(
         raise RuntimeError("an event loop is running: await start_statek_async(...) instead of start_statek(...)")
     asyncio.run(
         start_statek_async(
-            agents, max_concurrency=max_concurrency, model=model, settings=settings, until_idle=until_idle
+            agents,
+            max_concurrency=max_concurrency,
+            model=model,
+            settings=settings,
+            until_idle=until_idle,
+            push_queues=push_queues,
+            task_queue_size_funcs=task_queue_size_funcs,
         )
     )
 
@@ -55,6 +71,8 @@ async def start_statek_async(
     model: Model | None = None,
     settings: StatekSettings | None = None,
     until_idle: bool = False,
+    push_queues: Sequence[StatekPushQueue] = (),
+    task_queue_size_funcs: Mapping[Agent | str, Callable[[], int]] | None = None,
 ) -> None:
     """``start_statek`` inside a running event loop; the same arguments.
 
@@ -67,4 +85,18 @@ async def start_statek_async(
     repeated = sorted({role for role in roles if roles.count(role) > 1})
     if repeated:
         raise InvalidRequest(f"two agents have the role {', '.join(repeated)}; a role names one agent")
-    await runtime.embedded(settings).run(chosen, model=model, max_concurrency=max_concurrency, until_idle=until_idle)
+    del push_queues
+    by_role = {agent.role: agent for agent in chosen}
+    lengths: dict[Agent, Callable[[], int]] = {}
+    for agent, length in (task_queue_size_funcs or {}).items():
+        role = agent if isinstance(agent, str) else agent.role
+        if role not in by_role:
+            raise InvalidRequest(f"task_queue_size_funcs names agent {role!r}, which is not among those started")
+        lengths[by_role[role]] = length
+    await runtime.embedded(settings).run(
+        chosen,
+        model=model,
+        max_concurrency=max_concurrency,
+        until_idle=until_idle,
+        task_queue_size_funcs=lengths,
+    )

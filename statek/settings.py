@@ -132,6 +132,9 @@ class StatekSettings:
     max_open_subtasks: int = field(
         default=64, metadata=_about(integer(0), "Jobs that one job has made and that have not ended.")
     )
+    pull_interval_seconds: float = field(
+        default=1.0, metadata=_about(seconds(0.01), "How often an application's own queues are asked for their length.")
+    )
     max_consecutive_exceptions: int | None = field(
         default=10, metadata=_about(optional(integer(0)), "Steps in a row that may end with an error.")
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from statek import runtime
 from statek.agents.agent import Agent
 from statek.executors.job import Job
+from statek.task_door import NewJob
 
 __all__ = ["StatekClientAPI"]
 
@@ -19,13 +20,20 @@ class StatekClientAPI:
     """
 
     def submit_new_job(
-        self, agent: Agent, shared_vars: Mapping[str, Any] | None = None, *, message: str = "", **job_params: Any
+        self,
+        agent: Agent | str,
+        shared_vars: Mapping[str, Any] | None = None,
+        locale: str | None = None,
+        *,
+        message: str = "",
+        **job_params: Any,
     ) -> Job:
         """Submit one job.
 
         Args:
-            agent: who is to do the work.
+            agent: who is to do the work, or the role of one that is known in this process.
             shared_vars: startup variables by name; durable objects appear as handles in the workspace.
+            locale: ``LANG-COUNTRY``.
             message: what the user says first.
             job_params: values for the prompt's placeholders.
 
@@ -36,6 +44,33 @@ class StatekClientAPI:
             InvalidRequest: an illegal variable name, a value that cannot cross, an agent without MODEL.
             LimitExceeded: the variables are too large.
         """
-        service = runtime.embedded()
-        id_ = service.submit(agent, shared_vars=shared_vars, message=message, params=job_params)
-        return Job(id_, service.access)
+        return runtime.embedded().submit(
+            agent, NewJob(shared_vars=shared_vars or {}, message=message, locale=locale, params=job_params)
+        )
+
+    def submit_new_jobs_batch(
+        self,
+        agent: Agent | str,
+        shared_vars_batch: Sequence[Mapping[str, Any]],
+        locale: str | None = None,
+        *,
+        message: str = "",
+        **job_params: Any,
+    ) -> list[Job]:
+        """Submit several jobs of one agent, one for each mapping of variables; durable on return, with one flush.
+
+        A crash before that may leave some of them.
+        """
+        given = [
+            NewJob(shared_vars=variables, message=message, locale=locale, params=job_params)
+            for variables in shared_vars_batch
+        ]
+        return runtime.embedded().submit_batch(agent, given)
+
+    def push_user_message(self, job: Job | str, message: str, *, request_id: str = "") -> bool:
+        """Tell a job something on behalf of its user; see ``Job.push_user_message``."""
+        return self.job(job).push_user_message(message, request_id=request_id)
+
+    def job(self, job: Job | str) -> Job:
+        """The job of that id."""
+        return job if isinstance(job, Job) else Job(job, runtime.embedded().access)

@@ -19,6 +19,7 @@ from statek.chat_style import ChatStyle
 from statek.exceptions import InvalidRequest
 from statek.executors.job import Job
 from statek.free_names import find_free_names
+from statek.statek_client_api import StatekClientAPI
 from statek.sub_task_handler import SubTaskHandler, SubTaskState, TaskError
 from statek.system import tool
 from statek.task_door import NewJob, TaskDoor
@@ -156,12 +157,7 @@ def submit_new_jobs_batch(
 
     A crash before that may leave some of them.
     """
-    message = job_params.pop("message", "")
-    given = [
-        NewJob(shared_vars=variables, locale=locale, message=message, params=job_params)
-        for variables in shared_vars_batch
-    ]
-    return runtime.embedded().tasks.create_batch(agent, given)
+    return StatekClientAPI().submit_new_jobs_batch(agent, shared_vars_batch, locale, **job_params)
 
 
 def subtask(

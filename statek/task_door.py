@@ -6,9 +6,9 @@ called on any thread; on the store thread of a store-effect tool it joins the ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from statek.agents.agent import Agent
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from statek.warmup import WarmupSource
 
 __all__ = ["NewJob", "TaskDoor"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,23 @@ class NewJob:
 
 class TaskDoor(Protocol):
     """Makes jobs and links them."""
+
+    @property
+    def prefix(self) -> str:
+        """Name of the store's prefix."""
+        ...
+
+    def run(self, change: Callable[[Any], T], value: Any) -> T:
+        """Run a change on the store thread; durable on return, unless it is part of a tool's call.
+
+        Args:
+            change: gets ``value`` with durable objects as such; must not wait.
+            value: what it needs; proxies in it become the objects.
+
+        Returns:
+            What the change gives; off the store thread durable objects in it are proxies.
+        """
+        ...
 
     def create(self, agent: Agent | str, given: NewJob) -> Job:
         """Make a READY job.

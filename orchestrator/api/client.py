@@ -13,7 +13,15 @@ import grpc
 from google.protobuf.message import Message
 
 from orchestrator.api.errors import DETAIL_KEY, error_of
-from orchestrator.api.joining import ItemJoiner, join_variables, read_call, read_file_view, read_inbox, read_summary
+from orchestrator.api.joining import (
+    ItemJoiner,
+    join_variables,
+    read_call,
+    read_file_view,
+    read_inbox,
+    read_queue,
+    read_summary,
+)
 from orchestrator.api.limits import DEFAULT_NEWEST, MAX_MESSAGE_BYTES
 from orchestrator.api.socket_file import grpc_address
 from orchestrator.api.texts import to_wire
@@ -21,7 +29,7 @@ from orchestrator.api.v1 import service_pb2 as pb
 from orchestrator.api.v1 import service_pb2_grpc as pb_grpc
 from sandbox_runner.wire import values
 from statek.exceptions import ConfigurationError, InternalError, InvalidRequest, LimitExceeded
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
 
 __all__ = ["ServiceStatus", "StatekClient"]
 
@@ -205,6 +213,11 @@ class StatekClient:
             id=_plain("id", id_), message_text=to_wire(text), request_id=_plain("request_id", request_id)
         )
         return bool(self._unary(self._stub.PushMessage, request).delivered)
+
+    def queues(self) -> list[QueueView]:
+        """Every queue: what waits, and what could not be delivered."""
+        pages = self._pages(self._stub.ListQueues, pb.ListQueuesRequest())
+        return [read_queue(queue) for page in pages for queue in page.queues]
 
     def calls(self) -> list[CallView]:
         """Every call in doubt."""

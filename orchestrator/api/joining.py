@@ -9,9 +9,18 @@ from typing import Any
 from orchestrator.api.texts import from_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
-from statek.executors.views import CallView, FileView, InboxView, ItemView, JobSummary, VariableView
+from statek.executors.views import (
+    CallView,
+    FileView,
+    HeldView,
+    InboxView,
+    ItemView,
+    JobSummary,
+    QueueView,
+    VariableView,
+)
 
-__all__ = ["ItemJoiner", "join_variables", "read_call", "read_file_view", "read_inbox", "read_summary"]
+__all__ = ["ItemJoiner", "join_variables", "read_call", "read_file_view", "read_inbox", "read_queue", "read_summary"]
 
 
 _VALUE_LIMITS = values.GraphLimits(max_bytes=16 << 20, max_nodes=2_000_000, max_depth=1_000, max_text_bytes=16 << 20)
@@ -51,6 +60,15 @@ def read_summary(message: pb.JobSummary) -> JobSummary:
 def read_inbox(entry: pb.InboxEntry) -> InboxView:
     """What waits for a job."""
     return InboxView(entry.kind, from_wire(entry.text), entry.at_us)
+
+
+def read_queue(message: pb.Queue) -> QueueView:
+    """One queue."""
+    entries = tuple(
+        HeldView(held.at_us, held.target, from_wire(held.value_text), from_wire(held.reason_text))
+        for held in message.entries
+    )
+    return QueueView(from_wire(message.role_text), message.waiting, message.held, entries)
 
 
 def read_call(message: pb.Call) -> CallView:

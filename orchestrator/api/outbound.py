@@ -12,9 +12,18 @@ from orchestrator.api.limits import PAGE_BYTES
 from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
-from statek.executors.views import CallView, FileView, InboxView, ItemView, JobSummary, VariableView
+from statek.executors.views import CallView, FileView, InboxView, ItemView, JobSummary, QueueView, VariableView
 
-__all__ = ["call_to_wire", "file_to_wire", "inbox_to_wire", "item_parts", "pages", "summary_to_wire", "variable_parts"]
+__all__ = [
+    "call_to_wire",
+    "file_to_wire",
+    "inbox_to_wire",
+    "item_parts",
+    "pages",
+    "queue_to_wire",
+    "summary_to_wire",
+    "variable_parts",
+]
 
 
 PartT = TypeVar("PartT", bound=Message)
@@ -68,6 +77,17 @@ def summary_to_wire(summary: JobSummary) -> pb.JobSummary:
 def inbox_to_wire(entry: InboxView) -> pb.InboxEntry:
     """What waits for a job."""
     return pb.InboxEntry(kind=entry.kind, text=to_wire(entry.text), at_us=entry.at_us)
+
+
+def queue_to_wire(queue: QueueView) -> pb.Queue:
+    """One queue."""
+    entries = [
+        pb.HeldEntry(
+            at_us=held.at_us, target=held.target, value_text=to_wire(held.value), reason_text=to_wire(held.reason)
+        )
+        for held in queue.entries
+    ]
+    return pb.Queue(role_text=to_wire(queue.role), waiting=queue.waiting, held=queue.held, entries=entries)
 
 
 def call_to_wire(call: CallView) -> pb.Call:

@@ -190,6 +190,15 @@ class Servicer(pb_grpc.StatekServiceServicer):
         return pb.PushMessageResponse(delivered=pushed.delivered, repeated=pushed.repeated)
 
     @_stream
+    async def ListQueues(self, request: pb.ListQueuesRequest) -> AsyncIterator[pb.ListQueuesResponse]:  # noqa: N802
+        """Show the queues."""
+        del request
+        found = await self._service.queues()
+        made = map(outbound.queue_to_wire, found)
+        for page in outbound.pages(made, lambda queues: pb.ListQueuesResponse(queues=queues)):
+            yield page
+
+    @_stream
     async def ListCalls(self, request: pb.ListCallsRequest) -> AsyncIterator[pb.ListCallsResponse]:  # noqa: N802
         """Show the calls in doubt."""
         del request

@@ -8,9 +8,18 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
 
-__all__ = ["call_value", "file_value", "is_exact", "item_value", "job_value", "summary_value", "variable_value"]
+__all__ = [
+    "call_value",
+    "file_value",
+    "is_exact",
+    "item_value",
+    "job_value",
+    "queue_value",
+    "summary_value",
+    "variable_value",
+]
 
 _MAX_DEPTH = 60
 _MAX_PARTS = 100_000
@@ -31,6 +40,11 @@ def call_value(call: CallView) -> dict[str, Any]:
 def file_value(file: FileView) -> dict[str, Any]:
     """A file of a job."""
     return asdict(file)
+
+
+def queue_value(queue: QueueView) -> dict[str, Any]:
+    """A queue."""
+    return asdict(queue)
 
 
 def item_value(index: int, item: ItemView) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 from orchestrator.api.limits import DEFAULT_NEWEST
 from orchestrator.api.socket_file import api_socket, is_answering
 from statek.exceptions import NotFound
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
 from statek.settings import StatekSettings
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class Desk(Protocol):
 
     def push(self, id_: str, text: str, *, request_id: str = "") -> bool:
         """Tell a job something; gives whether it will hear it."""
+        ...
+
+    def queues(self) -> list[QueueView]:
+        """Every queue."""
         ...
 
     def calls(self) -> list[CallView]:
@@ -118,6 +122,10 @@ class StoreDesk:
     def push(self, id_: str, text: str, *, request_id: str = "") -> bool:
         """Tell a job something; the next service goes on with it."""
         return self._ask(lambda inspection: inspection.push(id_, text, request_id=request_id)).delivered
+
+    def queues(self) -> list[QueueView]:
+        """Every queue."""
+        return self._ask(lambda inspection: inspection.queues())
 
     def calls(self) -> list[CallView]:
         """Every call in doubt."""

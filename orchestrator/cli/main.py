@@ -78,7 +78,7 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
             from orchestrator.cli.commands.files import files
 
             return files(options, settings, terminal)
-        case "submit" | "push" | "cancel" | "calls":
+        case "submit" | "push" | "cancel" | "calls" | "queues":
             from orchestrator.cli.commands import controlling
 
             return controlling.dispatch(options, settings, terminal)

@@ -26,6 +26,7 @@ COMMANDS = {
     "push": "tell a job something on behalf of its user",
     "cancel": "end a job; what it did stays done",
     "calls": "calls whose outcome is not known",
+    "queues": "messages and events that wait or could not be delivered",
     "prompts": "prompt definition files",
     "doctor": "say which sandboxes work here, and why not the others",
     "config": "show every setting and where its value comes from",
@@ -46,7 +47,7 @@ class _Parser(argparse.ArgumentParser):
 
 def command_names() -> list[str]:
     """Every command a user can type, subcommands with their parent."""
-    parents = {"calls": ("calls list", "calls resolve"), "prompts": ("prompts check",)}
+    parents = {"calls": ("calls list", "calls resolve"), "prompts": ("prompts check",), "queues": ("queues list",)}
     return [full for name in COMMANDS for full in parents.get(name, (name,))]
 
 
@@ -104,6 +105,8 @@ def build_parser() -> argparse.ArgumentParser:
     calls = add("calls").add_subparsers(dest="calls_command", metavar="COMMAND", required=True)
     add("list", calls, "list the calls in doubt")
     _resolve_options(add("resolve", calls, "decide what became of a call in doubt"))
+    queues = add("queues").add_subparsers(dest="queues_command", metavar="COMMAND", required=True)
+    add("list", queues, "list the queues and what could not be delivered")
     prompts = add("prompts").add_subparsers(dest="prompts_command", metavar="COMMAND", required=True)
     check = add("check", prompts, "read every <role>.md of a folder and say what is wrong")
     check.add_argument("folder", metavar="DIR", help="the folder")

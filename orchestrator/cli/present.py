@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from orchestrator.cli.terminal import printable, split_lines
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
 
 __all__ = [
     "call_lines",
@@ -17,6 +17,7 @@ __all__ = [
     "job_lines",
     "job_rows",
     "money",
+    "queue_lines",
     "table",
     "variable_rows",
     "when",
@@ -180,3 +181,15 @@ def variable_rows(variables: Sequence[VariableView]) -> list[str]:
 def file_rows(files: Sequence[FileView]) -> list[str]:
     """A table of files."""
     return table(("BYTES", "PATH"), [(str(file.size_bytes), file.path) for file in files])
+
+
+def queue_lines(queues: Sequence[QueueView]) -> Iterator[str]:
+    """The queues, and below them what could not be delivered."""
+    rows = [(queue.role or "(messages)", str(queue.waiting), str(queue.held)) for queue in queues]
+    yield from table(("QUEUE", "WAITING", "HELD"), rows)
+    for queue in queues:
+        for held in queue.entries:
+            yield ""
+            yield printable(f"held in {queue.role or '(messages)'}  {when(held.at_us)} UTC  {held.target}".rstrip())
+            yield from (f"  {line}" for line in _marked('"', held.value))
+            yield from (f"  {line}" for line in _marked("!", held.reason))

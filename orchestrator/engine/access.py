@@ -87,6 +87,10 @@ class JobAccess:
         """
         return self._jobs.get(job_number(id_))
 
+    def active(self) -> Iterator[JobRecord]:
+        """Every job that is not DONE (store thread)."""
+        return self._jobs.active()
+
     # ------------------------------------------------------------------------------------ looking
 
     def job(self, number: int) -> Job:

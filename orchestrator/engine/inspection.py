@@ -16,12 +16,13 @@ from orchestrator.engine.durability import Durability
 from orchestrator.engine.files import list_files, list_files_sync, read_file, read_file_sync
 from orchestrator.engine.jobs import JobRepository, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
+from orchestrator.engine.queue_views import queue_views
 from orchestrator.engine.time_travel import TimeTravel
 from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
 from statek.exceptions import InvalidRequest
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
 from statek.inbox import USER, InboxEntry, Pushed
 from statek.job_status import JobStatus
 
@@ -137,6 +138,10 @@ class Inspection:
             return job_summary(record)
 
         return await self._durability.commit(request)
+
+    async def queues(self) -> list[QueueView]:
+        """Every queue: what waits, and what could not be delivered."""
+        return await self._store.read(queue_views)
 
     async def push(self, id_: str, text: str, *, request_id: str = "") -> Pushed:
         """Tell a job something on behalf of its user; it hears it before its next model request.

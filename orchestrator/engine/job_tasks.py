@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from orchestrator.engine.access import JobAccess
 from orchestrator.engine.objects.host_proxy import unwrap, wrap
@@ -19,6 +19,8 @@ from statek.task_door import NewJob
 from statek.tools import current_tool_context
 
 __all__ = ["JobTasks"]
+
+T = TypeVar("T")
 
 HANDLER_VARIABLE = "sub_task_handler"
 """Under this name a child finds its handler among its variables."""
@@ -36,6 +38,20 @@ class JobTasks:
         self._access = access
         self._record = record
         self._made: dict[str, int] = {}
+
+    @property
+    def prefix(self) -> str:
+        """Name of the store's prefix."""
+        return self._access.store.prefix
+
+    def run(self, change: Callable[[Any], T], value: Any) -> T:
+        """Run a change on the store thread; durable on return, unless it is part of a tool's call."""
+        store = self._access.store
+        if store.on_store_thread():
+            return store.write_sync(lambda: change(unwrap(value)))
+        write = store.commit_sync if self._record is None else store.write_sync
+        result: T = write(lambda: wrap(change(unwrap(value)), store))
+        return result
 
     def create(self, agent: Agent | str, given: NewJob) -> Job:
         """Make a READY job."""

@@ -21,9 +21,16 @@ _log = logging.getLogger("statek.scheduler")
 class Scheduler:
     """Drives at most ``max_concurrency`` jobs at once; call its methods from the event loop only."""
 
-    def __init__(self, drive: Callable[[int], Coroutine[Any, Any, None]], *, max_concurrency: int) -> None:
-        """Args are the coroutine that drives one job to its end or next wait, and the bound."""
+    def __init__(
+        self,
+        drive: Callable[[int], Coroutine[Any, Any, None]],
+        *,
+        max_concurrency: int,
+        rested: Callable[[], None] | None = None,
+    ) -> None:
+        """Args are the coroutine that drives one job to its end or next wait, the bound, and who hears of each rest."""
         self._drive = drive
+        self._rested = rested
         self._max_concurrency = max_concurrency
         self._ready: OrderedDict[str, deque[int]] = OrderedDict()
         self._queued: set[int] = set()
@@ -77,6 +84,13 @@ class Scheduler:
             self._start_nowait()
         if not self._running and not self._queued:
             self._idle.set()
+        if self._rested is not None:
+            self._rested()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job is driven or waits to be."""
+        return self._idle.is_set()
 
     async def wait_idle(self) -> None:
         """Wait until no job is driven or waits to be."""

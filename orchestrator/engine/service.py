@@ -24,6 +24,8 @@ from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
+from orchestrator.engine.pull_queues import PullQueues
+from orchestrator.engine.queue_pump import QueuePump
 from orchestrator.engine.reminders import attach_reminders
 from orchestrator.engine.scheduler import Scheduler
 from orchestrator.engine.step_run import StepRunner
@@ -39,7 +41,7 @@ from statek.executors.decision import FailureKind
 from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
 from statek.model import Model
-from statek.runnable import listening
+from statek.runnable import QUEUES, listening
 from statek.settings import StatekSettings
 
 __all__ = ["Service"]
@@ -58,7 +60,14 @@ class Service(Inspection):
     """
 
     def __init__(
-        self, settings: StatekSettings, store: Store, pool: Pool, model: Model, agents: Iterable[Agent]
+        self,
+        settings: StatekSettings,
+        store: Store,
+        pool: Pool,
+        model: Model,
+        agents: Iterable[Agent],
+        *,
+        task_queue_size_funcs: Mapping[Agent, Callable[[], int]] | None = None,
     ) -> None:
         """Nothing runs until ``start``."""
         super().__init__(store)
@@ -73,7 +82,17 @@ class Service(Inspection):
         )
         self.access = JobAccess(settings, store, self._agents)
         self._steps = StepRunner(settings, self._durability, self._jobs, self._tool_runner, self.access)
-        self._scheduler = Scheduler(self._drive, max_concurrency=settings.max_concurrency)
+        self._scheduler = Scheduler(
+            self._drive, max_concurrency=settings.max_concurrency, rested=lambda: self._queues.note_room()
+        )
+        self._queues = QueuePump(self._durability, self.access, self._agents, self._has_room)
+        self._pulled = PullQueues(
+            self._durability,
+            self.access,
+            task_queue_size_funcs or {},
+            room=self._room,
+            interval_seconds=settings.pull_interval_seconds,
+        )
         self._drivers: dict[int, JobDriver] = {}
         self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._stalled: dict[int, str] = {}
@@ -92,6 +111,8 @@ class Service(Inspection):
 
         self._listening.enter_context(listening(hear))
         runnable = await self._durability.commit(self._recover)
+        self._queues.start()
+        await self._pulled.start()
         for number, tenant in runnable:
             self.notice(number, tenant)
 
@@ -112,6 +133,8 @@ class Service(Inspection):
     async def stop(self) -> None:
         """Stop driving; steps in flight are put down and run again at the next start."""
         self._listening.close()
+        await self._queues.stop()
+        await self._pulled.stop()
         for timer in self._retries:
             timer.cancel()
         drivers = list(self._drivers.values())
@@ -299,10 +322,22 @@ class Service(Inspection):
 
     def _heard(self, number: int, tenant: str, cancelled: bool) -> None:
         """A change in the store made a job runnable, or asks for its end."""
+        if number == QUEUES:
+            self._queues.wake()
+            return
         driver = self._drivers.get(number) if cancelled else None
         if driver is not None:
             driver.cancel()
         self.notice(number, tenant)
+
+    def _has_room(self) -> bool:
+        """Whether a job made now would be driven soon."""
+        return self._room() > 0
+
+    def _room(self) -> int:
+        """How many more jobs could be driven now."""
+        counts = self._scheduler.statistics()
+        return max(0, self._settings.max_concurrency - counts["running"] - counts["runnable"])
 
     def notice(self, number: int, tenant: str) -> None:
         """Drive a job that has become runnable."""
@@ -322,8 +357,15 @@ class Service(Inspection):
         raise AssertionError("unreachable")
 
     async def wait_idle(self) -> None:
-        """Wait until no job is being driven or waiting to be: all are done, suspended or stalled."""
-        await self._scheduler.wait_idle()
+        """Wait until no job is being driven or waiting to be, and no entry of a queue can become one.
+
+        All are done, suspended or stalled then.
+        """
+        while True:
+            await self._queues.wait_idle()
+            await self._scheduler.wait_idle()
+            if self._queues.is_idle and self._scheduler.is_idle:
+                return
 
     async def follow(self, id_: str, *, start: int = 0) -> AsyncIterator[ItemView]:
         """Finished chat items in order, from index ``start``, until the job is done."""

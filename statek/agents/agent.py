@@ -13,6 +13,7 @@ from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
 from statek.examples import load_examples
 from statek.exceptions import InvalidRequest
+from statek.free_names import find_free_names
 from statek.harness import LLM_Harness, get_llm_harness
 from statek.job_definition import JobDefinition
 from statek.locale import StatekLocale, resolve_locale
@@ -335,6 +336,13 @@ class SupervisedAgent(Agent):
     def warmup_def(self) -> tuple[WarmupBlock, ...]:
         """The blocks of its warmup."""
         return self._warmup
+
+    @property
+    def referenced_locals(self) -> tuple[str, ...]:
+        """Names that its warmup reads and does not set, in the order of their first use; tools are none."""
+        tools = {tool.name for tool in self.tool_defs()}
+        names = find_free_names(block.code for block in self._warmup)
+        return tuple(name for name in names if name not in tools)
 
     def update_warmup_def(self, warmup_def: WarmupSource) -> bool:
         """Replace the warmup where it differs; gives whether it did.

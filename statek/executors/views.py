@@ -8,7 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CallView", "FileView", "InboxView", "ItemView", "JobSummary", "JobView", "VariableView"]
+__all__ = [
+    "CallView",
+    "FileView",
+    "HeldView",
+    "InboxView",
+    "ItemView",
+    "JobSummary",
+    "JobView",
+    "QueueView",
+    "VariableView",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +145,37 @@ class VariableView:
     form: str
     value: Any
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldView:
+    """An entry of a queue that could not be delivered.
+
+    Attributes:
+        at_us: when it was pushed, microseconds UTC.
+        target: the job that it is for; empty for an event.
+        value: short text of what was pushed.
+        reason: why it could not be delivered.
+    """
+
+    at_us: int
+    target: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """One queue.
+
+    Attributes:
+        role: whose events it holds; empty for the messages to jobs.
+        waiting: entries that are to be delivered.
+        held: entries that could not be, tried again at the next start.
+        entries: the first of those.
+    """
+
+    role: str
+    waiting: int
+    held: int
+    entries: tuple[HeldView, ...]

@@ -94,6 +94,10 @@ class PushMessageRequest(_message.Message):
     request_id: str
     def __init__(self, id: _Optional[str] = ..., message_text: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class ListQueuesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ListCallsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -208,6 +212,12 @@ class PushMessageResponse(_message.Message):
     repeated: bool
     def __init__(self, delivered: _Optional[bool] = ..., repeated: _Optional[bool] = ...) -> None: ...
 
+class ListQueuesResponse(_message.Message):
+    __slots__ = ("queues",)
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    queues: _containers.RepeatedCompositeFieldContainer[Queue]
+    def __init__(self, queues: _Optional[_Iterable[_Union[Queue, _Mapping]]] = ...) -> None: ...
+
 class ListCallsResponse(_message.Message):
     __slots__ = ("calls",)
     CALLS_FIELD_NUMBER: _ClassVar[int]
@@ -279,6 +289,30 @@ class Failure(_message.Message):
     type_text: bytes
     message_text: bytes
     def __init__(self, kind_text: _Optional[bytes] = ..., type_text: _Optional[bytes] = ..., message_text: _Optional[bytes] = ...) -> None: ...
+
+class Queue(_message.Message):
+    __slots__ = ("role_text", "waiting", "held", "entries")
+    ROLE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    role_text: bytes
+    waiting: int
+    held: int
+    entries: _containers.RepeatedCompositeFieldContainer[HeldEntry]
+    def __init__(self, role_text: _Optional[bytes] = ..., waiting: _Optional[int] = ..., held: _Optional[int] = ..., entries: _Optional[_Iterable[_Union[HeldEntry, _Mapping]]] = ...) -> None: ...
+
+class HeldEntry(_message.Message):
+    __slots__ = ("at_us", "target", "value_text", "reason_text")
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    VALUE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    REASON_TEXT_FIELD_NUMBER: _ClassVar[int]
+    at_us: int
+    target: str
+    value_text: bytes
+    reason_text: bytes
+    def __init__(self, at_us: _Optional[int] = ..., target: _Optional[str] = ..., value_text: _Optional[bytes] = ..., reason_text: _Optional[bytes] = ...) -> None: ...
 
 class ItemPart(_message.Message):
     __slots__ = ("index", "kind", "at_us", "text", "step", "code", "state", "attempts", "console", "outcome_json", "changed_texts", "calls", "start_commit", "end_commit", "usage_json")

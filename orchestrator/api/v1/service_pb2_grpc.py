@@ -85,6 +85,11 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageResponse.FromString,
                 _registered_method=True)
+        self.ListQueues = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/ListQueues',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListQueuesRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListQueuesResponse.FromString,
+                _registered_method=True)
         self.ListCalls = channel.unary_stream(
                 '/orchestrator.api.v1.StatekService/ListCalls',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListCallsRequest.SerializeToString,
@@ -176,6 +181,13 @@ class StatekServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQueues(self, request, context):
+        """Every queue: what waits, and what could not be delivered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCalls(self, request, context):
         """Every call whose outcome is not known.
         """
@@ -249,6 +261,11 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.PushMessage,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageResponse.SerializeToString,
+            ),
+            'ListQueues': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListQueues,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListQueuesRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListQueuesResponse.SerializeToString,
             ),
             'ListCalls': grpc.unary_stream_rpc_method_handler(
                     servicer.ListCalls,
@@ -537,6 +554,33 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/PushMessage',
             orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQueues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/ListQueues',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListQueuesRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListQueuesResponse.FromString,
             options,
             channel_credentials,
             insecure,

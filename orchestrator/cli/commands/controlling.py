@@ -1,4 +1,4 @@
-"""Commands that change something: submit, push, cancel, calls."""
+"""Commands that change something: submit, push, cancel, calls, queues."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def dispatch(options: argparse.Namespace, settings: StatekSettings, terminal: Te
             _submit(options, settings, terminal, progress)
         elif options.command == "push":
             _push(options, settings, terminal, progress)
+        elif options.command == "queues":
+            _list_queues(settings, terminal, progress)
         elif options.command == "cancel":
             with open_desk(settings) as desk:
                 _tell(desk.cancel(options.id, options.reason), terminal, progress, ending=True)
@@ -78,6 +80,19 @@ def _push(options: argparse.Namespace, settings: StatekSettings, terminal: Termi
         terminal.note(f"job {options.id} hears it before its next model request")
     else:
         terminal.note(f"job {options.id} ended by a failure that no message mends; it keeps the message (statek show)")
+
+
+def _list_queues(settings: StatekSettings, terminal: Terminal, progress: Progress) -> None:
+    """``statek queues list``."""
+    with open_desk(settings) as desk:
+        found = desk.queues()
+    progress.clear()
+    if terminal.json:
+        terminal.value([as_json.queue_value(queue) for queue in found])
+    elif found:
+        terminal.lines(present.queue_lines(found))
+    else:
+        terminal.note("nothing was ever pushed into a queue")
 
 
 def _list_calls(settings: StatekSettings, terminal: Terminal, progress: Progress) -> None:

@@ -10,6 +10,7 @@ from orchestrator.embedded import Embedded
 from orchestrator.engine.service import Service
 from statek.agents.agent import SupervisedAgent
 from statek.settings import StatekSettings
+from statek.task_door import NewJob
 from statek.testing import ScriptedModel
 
 from .conftest import code
@@ -25,7 +26,7 @@ async def test_job_submitted_between_recovery_and_the_first_notice_is_driven(
     start = Service.start
 
     def submit() -> str:
-        return embedded.submit(agent, shared_vars=None, message="", params={})
+        return embedded.submit(agent, NewJob()).id
 
     async def start_and_be_overtaken(self: Service) -> None:
         await start(self)
