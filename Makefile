@@ -19,7 +19,7 @@ sandbox: environment ## make the strongest sandbox that works here ready
 	@$(PYTHON) setup/bootstrap.py sandbox $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
 
 run: sandbox ## run the calendar assistant (ICS=calendar.ics MODEL=provider/name)
-	@$(PY) -m examples.calendar_assistant $(if $(ICS),--ics "$(ICS)") $(if $(MODEL),--model "$(MODEL)")
+	@$(if $(BASE_IMAGE),STATEK_BASE_IMAGE="$(BASE_IMAGE)") $(PY) -m examples.calendar_assistant $(if $(ICS),--ics "$(ICS)") $(if $(MODEL),--model "$(MODEL)")
 
 test: environment ## all tests, the Docker ones included (TESTS=path narrows)
 	@$(PY) -m tests.support.run_tests -m "not chaos and not data" $(TESTS)

@@ -37,12 +37,14 @@ from statek.exceptions import ConfigurationError, StatekError
 __all__ = ["build_image", "main"]
 
 
-def build_image(flavour: str, *, base_image: str = "", engine: str | None = None) -> str:
+def build_image(flavour: str, *, base_image: str = "", wheels: Path | None = None, engine: str | None = None) -> str:
     """Make the flavour's image known to the engine and return its tag.
 
     Args:
         flavour: a folder of ``images/``.
         base_image: image to build upon; empty makes it from Debian packages.
+        wheels: folder with the locked wheels for the base image's Python; the build then has no network. None lets pip
+            fetch them in the build.
         engine: address of the Docker engine; None takes what the Docker client's own settings say.
 
     Raises:
@@ -57,7 +59,7 @@ def build_image(flavour: str, *, base_image: str = "", engine: str | None = None
             begun = time.monotonic()
             say(f"making the runner image {tag}")
             if base_image:
-                _build_upon(client, flavour, base_image, tag)
+                _build_upon(client, flavour, base_image, tag, wheels)
             else:
                 _import(client, flavour, tag)
             size = client.images.get(tag).attrs["Size"] / 1e6
@@ -140,15 +142,21 @@ def _tar(root: Path, archive: Path, *, append: str = "") -> None:
     )
 
 
-def _build_upon(client: docker.DockerClient, flavour: str, base_image: str, tag: str) -> None:
+def _build_upon(client: docker.DockerClient, flavour: str, base_image: str, tag: str, wheels: Path | None) -> None:
     say(f"  building upon {base_image}")
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
         tar.add(PROJECT_ROOT / "images" / "Dockerfile", "Dockerfile")
         tar.add(flavour_folder(flavour) / "requirements.txt", "requirements.txt")
+        tar.addfile(_folder("wheels"))
+        for path in sorted(wheels.glob("*.whl")) if wheels is not None else ():
+            tar.add(path, f"wheels/{path.name}")
         for path in runner_sources():
             tar.add(path, str(path.relative_to(PROJECT_ROOT)))
     context.seek(0)
+    arguments = {"BASE_IMAGE": base_image}
+    if wheels is not None:
+        arguments |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/opt/runner-wheels"}
     try:
         client.images.build(
             fileobj=context,
@@ -156,7 +164,8 @@ def _build_upon(client: docker.DockerClient, flavour: str, base_image: str, tag:
             tag=tag,
             rm=True,
             forcerm=True,
-            buildargs={"BASE_IMAGE": base_image},
+            buildargs=arguments,
+            network_mode=None if wheels is None else "none",
         )
     except docker.errors.BuildError as error:
         last = [str(line.get("stream") or line.get("error") or "").strip() for line in error.build_log]
@@ -165,15 +174,22 @@ def _build_upon(client: docker.DockerClient, flavour: str, base_image: str, tag:
         ) from error
 
 
+def _folder(name: str) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    return entry
+
+
 def main() -> int:
     """Build one image; 0 when it is there, 2 with one sentence when it cannot be made."""
     parser = argparse.ArgumentParser(description="Make the runner image of a flavour and print its tag.")
     parser.add_argument("flavour", nargs="?", default="base")
     parser.add_argument("--base-image", default="", help="image with Python and pip to build upon")
+    parser.add_argument("--wheels", type=Path, default=None, help="folder of wheels for it: the build needs no network")
     parser.add_argument("--engine", default=None, help="address of the Docker engine")
     options = parser.parse_args()
     try:
-        print(build_image(options.flavour, base_image=options.base_image, engine=options.engine))
+        print(build_image(options.flavour, base_image=options.base_image, wheels=options.wheels, engine=options.engine))
     except StatekError as error:
         say(f"error: {error}")
         return 2

@@ -144,7 +144,7 @@ async def running_service(
 ) -> AsyncIterator[Service]:
     """Run a service over an open store until the block is left; see ``open_service`` and ``start_statek``."""
     async with AsyncExitStack() as stack:
-        chosen = driver or await select_driver(settings.driver)
+        chosen = driver or await select_driver(settings.driver, base_image=settings.base_image or "")
         if driver is None:
             stack.push_async_callback(chosen.aclose)
         answers = model or _gateway(settings)

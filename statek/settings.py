@@ -179,6 +179,12 @@ class StatekSettings:
             "What makes runners; auto takes docker, else bubblewrap, and never process (which isolates nothing).",
         ),
     )
+    base_image: str | None = field(
+        default=None,
+        metadata=_about(
+            optional(text), "Image with Python and pip that Docker runners are built upon; none for Debian packages."
+        ),
+    )
     flavour: str = field(default="base", metadata=_about(text, "Image flavour of the runners."))
     pool_size: int = field(default=2, metadata=_about(integer(0), "Warm runners kept ready."))
     max_runners: int = field(default=8, metadata=_about(integer(1), "Runners alive at once."))
