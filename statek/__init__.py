@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from statek.exceptions import JobExit, LLM_HarnessError
     from statek.harness import LLM_Harness, get_llm_harness
     from statek.prompt_config import make_system_prompt
+    from statek.rendering import format_default_llm_repr, statek_print
     from statek.runner import start_statek, start_statek_async
     from statek.runtime import close, init, open_prefix
     from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
@@ -53,6 +54,7 @@ __all__ = [
     "docstr",
     "find_sub_task_handler",
     "find_tools",
+    "format_default_llm_repr",
     "get_llm_harness",
     "get_statek_settings",
     "init",
@@ -64,11 +66,14 @@ __all__ = [
     "shared_context_set_var",
     "start_statek",
     "start_statek_async",
+    "statek_print",
     "subtask",
     "tool",
 ]
 
 _HOMES = {
+    "format_default_llm_repr": "statek.rendering",
+    "statek_print": "statek.rendering",
     "Agent": "statek.agents.agent",
     "ChatStyle": "statek.chat_style",
     "DialogAgent": "statek.agents.dialog_agent",

@@ -121,6 +121,21 @@ class Acl:
     rules: tuple[AclRule, ...] = ()
     ignored: tuple[str, ...] = ()
 
+    def has_access(self, resource: str, agent: object = None) -> bool:
+        """Whether an agent may use a name, by the one access decision.
+
+        Args:
+            resource: name of an attribute or method.
+            agent: an agent, or the name of a class or role; without one, rules with a scope are skipped.
+        """
+        if isinstance(agent, str):
+            policy = Policy(agent_class=agent, role=agent)
+        elif agent is None:
+            policy = Policy()
+        else:
+            policy = Policy(agent_class=type(agent).__name__, role=str(getattr(agent, "role", "")))
+        return decide(AccessRequest(ResourceKind.METHOD, resource, acl=self), policy).allowed
+
     def last_match(self, name: str, agent_names: frozenset[str] = frozenset()) -> AclRule | None:
         """The rule that decides about ``name``, or None when none speaks about it."""
         for rule in reversed(self.rules):

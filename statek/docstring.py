@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["DocItem", "ParsedDoc", "get_text_variant", "parse_docstring", "parse_variants"]
 
@@ -185,3 +186,16 @@ def _result(lines: list[str], variant: str) -> DocItem | None:
     if colon and _TYPE.fullmatch(head.strip()) is not None:
         return DocItem("", head.strip(), get_text_variant(tail.strip(), variant))
     return DocItem("", "", text)
+
+
+def __getattr__(name: str) -> Any:
+    """The names of the documents whose homes import this module: the strict reading, the ACL, the formats."""
+    if name in {"DocstringParseError", "format_docstring", "parse_tool_docstring"}:
+        from statek import docstring_check
+
+        return getattr(docstring_check, name)
+    if name in {"ACL_Item", "Statek_ACL", "parse_statek_acl"}:
+        from statek import access
+
+        return {"ACL_Item": access.AclRule, "Statek_ACL": access.Acl, "parse_statek_acl": access.parse_acl}[name]
+    raise AttributeError(f"module 'statek.docstring' has no attribute {name!r}")

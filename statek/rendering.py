@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import inspect
 import itertools
 from collections import deque
+from collections.abc import Collection
 from fractions import Fraction
 from typing import Any
 
 from sandbox_runner.wire.values import EnumValue, Handle
 
-__all__ = ["render_print", "render_value"]
+__all__ = ["format_default_llm_repr", "render_print", "render_value", "statek_print"]
 
 MAX_ITEMS = 25
 """Elements of a collection that are shown."""
@@ -45,6 +47,54 @@ def render_print(values: tuple[object, ...], *, sep: str = " ", end: str = "\n")
     return (sep.join(render_value(value) for value in values) + end).rstrip("\n")
 
 
+def statek_print(*values: object, sep: str | None = " ", end: str | None = "\n", **ignored: object) -> None:
+    """Print values as the sandbox would show them to the model: for code of the application.
+
+    Args:
+        *values: text as it is, everything else rendered.
+        sep: as for ``print``.
+        end: as for ``print``.
+        **ignored: further arguments of ``print``.
+    """
+    print(render_print(values, sep=" " if sep is None else sep, end="\n" if end is None else end))
+
+
+def format_default_llm_repr(
+    value: object,
+    *,
+    repeated: bool = False,
+    hide: Collection[str] = (),
+    show_only: Collection[str] | None = None,
+    expand: Collection[str] = (),
+    max_len: int | None = None,
+) -> str:
+    """The text that a value is shown by, whatever it says of itself; an ``__llm_repr__`` may build upon it.
+
+    Args:
+        value: an object, or anything else.
+        repeated: leave out members that say nothing by themselves, as for the second object of a type in a list.
+        hide: fields that are not shown.
+        show_only: the fields that are; None for all.
+        expand: fields whose objects and collections are shown in full.
+        max_len: longest text, in characters.
+    """
+    choice = _Choice(frozenset(hide), None if show_only is None else frozenset(show_only), frozenset(expand))
+    text = value if isinstance(value, str) else _Renderer(choice=choice).render(value, 0, repeated=repeated)
+    return text if max_len is None or len(text) <= max_len else f"{text[: max(max_len - 3, 0)]}..."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which fields of the object at the top are shown, and how."""
+
+    hide: frozenset[str]
+    show_only: frozenset[str] | None
+    expand: frozenset[str]
+
+    def shows(self, name: str) -> bool:
+        return name not in self.hide and (self.show_only is None or name in self.show_only)
+
+
 class _Renderer:
     """One rendering.
 
@@ -53,9 +103,11 @@ class _Renderer:
 
     Args:
         for_order: make the short text by which the members of a set are sorted; sets inside it are not.
+        choice: of the fields of the object at the top, whose own ``__llm_repr__`` is then not asked.
     """
 
-    def __init__(self, *, for_order: bool = False) -> None:
+    def __init__(self, *, for_order: bool = False, choice: _Choice | None = None) -> None:
+        self._choice = choice
         self._open: set[int] = set()
         self._limit = MAX_SORTED_CHARACTERS if for_order else MAX_CHARACTERS
         self._for_order = for_order
@@ -63,7 +115,8 @@ class _Renderer:
         self._members: dict[int, list[Any]] = {}
 
     def render(self, value: Any, depth: int, *, repeated: bool = False) -> str:
-        if isinstance(value, _COLLECTIONS) or _is_plain_object(value):
+        chosen = depth == 0 and self._choice is not None and hasattr(value, "__dict__")
+        if isinstance(value, _COLLECTIONS) or _is_plain_object(value) or chosen:
             if depth > MAX_DEPTH or id(value) in self._open:
                 return "..."
             self._open.add(id(value))
@@ -74,7 +127,8 @@ class _Renderer:
                 return self._object(value, depth, repeated=repeated)
             finally:
                 self._open.discard(id(value))
-        text = _scalar(value)
+        custom = None if isinstance(value, type | Handle) else getattr(type(value), "__llm_repr__", None)
+        text = _scalar(value) if custom is None else str(custom(value, **_accepted(custom, repeated=repeated)))
         if depth:
             self._characters += len(text)
         return text
@@ -116,8 +170,11 @@ class _Renderer:
         """``Name(field=value,...)``; nested collections and objects as ``<List of 3 items>`` and ``<Name>``."""
         parts: list[str] = []
         dropped = False
+        choice = self._choice if depth == 0 else None
         for name, item in _public_fields(value):
-            opaque = _opaque_name(item)
+            if choice is not None and not choice.shows(name):
+                continue
+            opaque = None if choice is not None and name in choice.expand else _opaque_name(item)
             if opaque is not None and repeated:
                 dropped = True
             else:
@@ -168,7 +225,7 @@ def _is_plain_object(value: Any) -> bool:
     if kind.__module__ == "builtins" or isinstance(value, type | Handle | EnumValue) or not hasattr(value, "__dict__"):
         return False
     own_str: Any = kind.__str__
-    return own_str is object.__str__
+    return own_str is object.__str__ and not hasattr(kind, "__llm_repr__")
 
 
 def _public_fields(value: Any) -> list[tuple[str, Any]]:
@@ -184,3 +241,15 @@ def _opaque_name(item: Any) -> str | None:
     if isinstance(item, Handle):
         return f"<{item.type_name}>"
     return f"<{type(item).__name__}>" if _is_plain_object(item) else None
+
+
+def _accepted(function: Any, **given: Any) -> dict[str, Any]:
+    """Those keywords that an ``__llm_repr__`` takes."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return given
+    names = {parameter.name for parameter in parameters}
+    return {name: value for name, value in given.items() if name in names}

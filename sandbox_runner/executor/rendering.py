@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import inspect
+import itertools
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from sandbox_runner.executor.handle_collections import DurableDict, DurableList, DurableSet
+from sandbox_runner.executor.handles import DurableObject
 
 __all__ = ["render"]
 
@@ -62,6 +67,8 @@ class _Rendering:
         try:
             if isinstance(value, (list, tuple, set, frozenset, dict, deque)):
                 return self._collection(value, depth)
+            if isinstance(value, DurableObject):
+                return self._durable(value, depth, repeated=repeated)
             return self._object(value, depth, repeated=repeated)
         finally:
             self._open.discard(id(value))
@@ -83,6 +90,23 @@ class _Rendering:
         opening, closing = ("(", ")") if isinstance(value, tuple) else ("[", "]")
         return self._wrap(opening, self._elements(first, depth), closing, total)
 
+    def _durable(self, value: DurableObject, depth: int, *, repeated: bool) -> str:
+        """A durable object or collection: its own text, else like the plain thing that it stands for."""
+        state = value._state  # noqa: SLF001 -- a proxy hides its state from user code only
+        if state.denied is not None or state.text is not None:
+            return str(value)
+        if not isinstance(value, (DurableList, DurableDict, DurableSet)):
+            return self._fields_text(type(value).__name__, list(state.fields.items()), depth, repeated=repeated)
+        first: list[Any] = list(itertools.islice(value, MAX_ITEMS))
+        known = len(state.items) if state.items is not None else state.length
+        total = known if known is not None else len(first) if len(first) < MAX_ITEMS else len(value)
+        if isinstance(value, DurableDict):
+            parts = [f"{self.of(key, depth + 1, repeated=False)}:" for key in first]
+            shown = self._elements([value[key] for key in first], depth)
+            return self._wrap("{", [part + item for part, item in zip(parts, shown, strict=False)], "}", total)
+        opening, closing = ("{", "}") if isinstance(value, DurableSet) else ("[", "]")
+        return self._wrap(opening, self._elements(first, depth), closing, total)
+
     def _elements(self, items: list[Any], depth: int) -> list[str]:
         seen: set[type] = set()
         shown: list[str] = []
@@ -102,31 +126,59 @@ class _Rendering:
         kind = type(value)
         custom = getattr(kind, "__llm_repr__", None)
         if custom is not None:
-            return str(custom(value))
+            return str(custom(value, **_accepted(custom, repeated=repeated)))
         if _has_own_str(kind):
             return _str(value)
         fields = _fields(value)
         if fields is None:
             return _ADDRESS.sub("", repr(value))
+        return self._fields_text(kind.__name__, fields, depth, repeated=repeated)
+
+    def _fields_text(self, name: str, fields: list[tuple[str, Any]], depth: int, *, repeated: bool) -> str:
+        """``Name(field=value,...)``; of a repeated type without the members that say nothing by themselves."""
         parts: list[str] = []
         dropped = False
-        for name, item in fields:
+        for field, item in fields:
             text, opaque = self._member(item, depth)
             if opaque and repeated:
                 dropped = True
             else:
-                parts.append(f"{name}={text}")
+                parts.append(f"{field}={text}")
         if dropped:
             parts.append("...")
-        return f"{kind.__name__}({','.join(parts)})"
+        return f"{name}({','.join(parts)})"
 
     def _member(self, item: Any, depth: int) -> tuple[str, bool]:
         for kinds, name in (((list, deque), "List"), ((tuple,), "Tuple"), ((set, frozenset), "Set"), ((dict,), "Dict")):
             if isinstance(item, kinds):
                 return f"<{name} of {len(item)} items>", True
+        if isinstance(item, DurableObject):
+            return _durable_name(item), True
         if not _has_own_str(type(item)) and _fields(item) is not None:
             return f"<{type(item).__name__}>", True
         return self.of(item, depth + 1, repeated=False), False
+
+
+def _durable_name(item: DurableObject) -> str:
+    """A durable object inside another one, without asking the host for anything."""
+    state = item._state  # noqa: SLF001 -- a proxy hides its state from user code only
+    for kind, name in ((DurableList, "List"), (DurableSet, "Set"), (DurableDict, "Dict")):
+        if isinstance(item, kind):
+            count = len(state.items) if state.items is not None else state.length
+            return f"<{name}>" if count is None else f"<{name} of {count} items>"
+    return f"<{type(item).__name__}>"
+
+
+def _accepted(function: Any, **given: Any) -> dict[str, Any]:
+    """Those keywords that a ``__llm_repr__`` takes."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return given
+    names = {parameter.name for parameter in parameters}
+    return {name: value for name, value in given.items() if name in names}
 
 
 def _str(value: Any) -> str:

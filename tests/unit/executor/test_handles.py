@@ -181,3 +181,37 @@ def _keyerror(answer, call):
         return answer(call)
     except KeyError as error:
         return CallResult(error_type="KeyError", error_message=str(error))
+
+
+def test_durable_objects_are_printed_like_what_they_stand_for(host):
+    meeting = {"title": "Weekly", "owner": Handle(2, "app:Meeting"), "notes": Handle(3, "db:List")}
+    states = bundle(
+        state(1, "app:Meeting", fields=meeting),
+        state(2, "app:Meeting", fields={"title": "Other", "notes": Handle(4, "db:List")}),
+        state(3, "db:List", items=[1, "s", Handle(2, "app:Meeting"), Handle(1, "app:Meeting")]),
+        state(4, "db:List", length=900),
+        state(5, "db:Dict", items=[["k", [1]]]),
+        state(6, "db:Set", items=[3, 1]),
+    )
+
+    def answer(call):
+        if call.name == "page":
+            start, size = decode(call.args)[0]
+            return list(range(start, min(start + size, 900)))
+        return [Handle(number, "app:Meeting" if number < 3 else "db:List") for number in range(1, 7)]
+
+    step = host.run(
+        "found = tool()\nprint(found[0])\nprint(found[:2])\nfor item in found[2:]:\n    print(item)",
+        tools=[ToolSpec("tool", "()", "")],
+        handles=states,
+        answer=answer,
+    )
+    first = 'Meeting(title="Weekly",owner=<Meeting>,notes=<List of 4 items>)'
+    assert [text for _, text in step.output] == [
+        first,
+        f'[{first},Meeting(title="Other",...)]',
+        '[1,"s",Meeting(title="Other",notes=<List of 900 items>),Meeting(title="Weekly",...)]',
+        f"[{','.join(map(str, range(25)))}, ...] (900 items total)",
+        '{"k":[1]}',
+        "{3,1}",
+    ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sandbox_runner.executor import rendering as executor_rendering
 from sandbox_runner.wire.values import EnumValue, Handle
-from statek.rendering import render_print, render_value
+from statek.rendering import format_default_llm_repr, render_print, render_value, statek_print
 
 
 @dataclasses.dataclass
@@ -111,3 +111,71 @@ values = st.recursive(
 @given(st.one_of(values, st.frozensets(st.integers()), st.sets(st.text(max_size=3))))
 def test_the_host_shows_what_the_sandbox_shows(value: object) -> None:
     assert executor_rendering.render(value) == render_value(value)
+
+
+class Room:
+    def __init__(self) -> None:
+        self.name = "A1"
+        self.seats = [1, 2]
+        self.owner: Any = Owner()
+        self._private = 1
+
+
+class Owner:
+    def __init__(self) -> None:
+        self.age = 3
+
+
+class Short:
+    def __llm_repr__(self, **kwargs: Any) -> str:
+        return f"Short({kwargs.get('repeated')})"
+
+
+class Built:
+    def __init__(self) -> None:
+        self.a = 1
+        self.b = [1]
+
+    def __llm_repr__(self) -> str:
+        return format_default_llm_repr(self, hide=["b"])
+
+
+OBJECTS = {
+    "objects": (Room(), 'Room(name="A1",seats=<List of 2 items>,owner=<Owner>)'),
+    "repeated objects": (
+        [Room(), Room()],
+        '[Room(name="A1",seats=<List of 2 items>,owner=<Owner>),Room(name="A1",...)]',
+    ),
+    "own text": (Short(), "Short(False)"),
+    "own text in a list": ([Short(), Short()], "[Short(False),Short(True)]"),
+    "own text in an object": ({"k": Short()}, '{"k":Short(False)}'),
+    "own text upon the usual one": (Built(), "Built(a=1)"),
+    "long list": (list(range(30)), f"[{','.join(map(str, range(25)))}, ...] (30 items total)"),
+    "single tuple": ((1,), "(1)"),
+}
+
+
+@pytest.mark.parametrize("value", OBJECTS)
+def test_objects_are_shown_alike_on_both_sides(value: str) -> None:
+    shown, text = OBJECTS[value]
+    assert (render_value(shown), executor_rendering.render(shown)) == (text, text)
+
+
+def test_the_usual_text_can_be_chosen_from(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [
+        format_default_llm_repr(Room(), hide=["seats"]),
+        format_default_llm_repr(Room(), show_only=["name", "seats"], expand=["seats"]),
+        format_default_llm_repr(Room(), repeated=True),
+        format_default_llm_repr(Room(), max_len=12),
+        format_default_llm_repr("text"),
+        format_default_llm_repr([1, "a"]),
+    ] == [
+        'Room(name="A1",owner=<Owner>)',
+        'Room(name="A1",seats=[1,2])',
+        'Room(name="A1",...)',
+        "Room(name...",
+        "text",
+        '[1,"a"]',
+    ]
+    statek_print("a", [1], sep="-")
+    assert capsys.readouterr().out == "a-[1]\n"
