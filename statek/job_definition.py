@@ -17,6 +17,7 @@ from statek.difficulty import TaskDifficulty, parse_model
 from statek.exceptions import InvalidRequest
 from statek.harness import HARNESS_KEYS
 from statek.locale import get_language_hint, get_language_rule, resolve_locale
+from statek.model_routing import ModelRoute, ProviderConfig, route_model
 from statek.prompt_config import check_metadata, format_system_prompt, make_system_prompt, parse_temperature
 from statek.static_policy import StaticPolicy
 from statek.tools_scope import parse_tools_scope, select_provider_tools
@@ -54,6 +55,7 @@ class JobDefinition:
         job_params: JSON-able values for the prompt's placeholders.
         shared_var_names: names of the variables that the job is given.
         difficulty: that it starts with.
+        provider_config: a copy of the provider configuration (``statek.model_routing``), None without one.
     """
 
     role: str
@@ -67,6 +69,7 @@ class JobDefinition:
     job_params: Mapping[str, Any] = field(default_factory=dict)
     shared_var_names: tuple[str, ...] = ()
     difficulty: TaskDifficulty = TaskDifficulty.MEDIUM
+    provider_config: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Check and copy, so that nothing given can change it later.
@@ -86,7 +89,14 @@ class JobDefinition:
         params = {name: _json_copy(f"job parameter {name!r}", value) for name, value in self.job_params.items()}
         if self.locale is not None:
             object.__setattr__(self, "locale", str(resolve_locale(self.locale)))
+        if self.provider_config is not None:
+            object.__setattr__(self, "provider_config", _json_copy("provider_config", dict(self.provider_config)))
         object.__setattr__(self, "metadata", MappingProxyType(metadata))
+        for difficulty in TaskDifficulty:
+            try:
+                self.temperature_for(difficulty)
+            except InvalidRequest as error:
+                raise InvalidRequest(f"agent {self.role!r}: {error}") from error
         object.__setattr__(self, "job_params", MappingProxyType(params))
 
     @property
@@ -96,15 +106,30 @@ class JobDefinition:
 
     def model_for(self, difficulty: TaskDifficulty) -> str:
         """The model for a difficulty."""
+        return self.route(difficulty).model
+
+    def route(self, difficulty: TaskDifficulty) -> ModelRoute:
+        """What a request at a difficulty is made with: model, options, and what must not be sent."""
+        route = self._model_route(difficulty)
+        own = {key.lower(): value for key, value in self.metadata.items() if key not in _FRAMEWORK_KEYS}
+        options = {name: value for name, value in {**own, **route.options}.items() if name not in route.ignored}
+        return ModelRoute(route.model, options, route.ignored)
+
+    def _model_route(self, difficulty: TaskDifficulty) -> ModelRoute:
         model = parse_model(self.metadata["MODEL"])[difficulty]
-        provider = self.metadata.get("PROVIDER", "").strip()
-        return f"{provider.lower()}/{model}" if provider and "/" not in model else model
+        config = ProviderConfig(self.provider_config) if self.provider_config is not None else None
+        return route_model(model, self.metadata.get("PROVIDER", ""), config)
 
     @property
     def temperature(self) -> float | None:
         """TEMPERATURE, 0 to 1; None for the provider's default."""
-        text = self.metadata.get("TEMPERATURE")
-        return None if text is None else parse_temperature(text)
+        return self.temperature_for(self.difficulty)
+
+    def temperature_for(self, difficulty: TaskDifficulty) -> float | None:
+        """The temperature at a difficulty: that of the model string, else TEMPERATURE."""
+        route = self._model_route(difficulty)
+        text = route.options.get("temperature", self.metadata.get("TEMPERATURE"))
+        return None if text is None or "temperature" in route.ignored else parse_temperature(str(text))
 
     @property
     def static_policy(self) -> StaticPolicy | None:
@@ -113,9 +138,16 @@ class JobDefinition:
         return None if text is None else StaticPolicy.parse(text)
 
     @property
-    def model_options(self) -> dict[str, str]:
-        """Further metadata, in lower case, as options of the model request (for example ``api_base``)."""
-        return {key.lower(): value for key, value in self.metadata.items() if key not in _FRAMEWORK_KEYS}
+    def model_options(self) -> dict[str, Any]:
+        """Options of a request at the difficulty that it starts with.
+
+        They are further metadata in lower case (for example ``api_base``) and parameters of the model string.
+        """
+        return self.model_options_for(self.difficulty)
+
+    def model_options_for(self, difficulty: TaskDifficulty) -> dict[str, Any]:
+        """Options of a request at a difficulty; the temperature is not among them."""
+        return {name: value for name, value in self.route(difficulty).options.items() if name != "temperature"}
 
     def resolve_tools(self, agent: Agent) -> list[ToolDef]:
         """The live tools that this job may use: those of its names that the agent still has.
@@ -169,6 +201,7 @@ class JobDefinition:
             "job_params": dict(self.job_params),
             "shared_var_names": list(self.shared_var_names),
             "difficulty": self.difficulty.value,
+            "provider_config": self.provider_config,
         }
         return json.dumps(data, sort_keys=True)
 
@@ -193,6 +226,7 @@ class JobDefinition:
                 job_params=data["job_params"],
                 shared_var_names=tuple(data["shared_var_names"]),
                 difficulty=TaskDifficulty(data["difficulty"]),
+                provider_config=data.get("provider_config"),
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise InvalidRequest(f"no job definition: {type(error).__name__}: {error}") from error

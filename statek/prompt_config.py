@@ -19,6 +19,7 @@ from statek.difficulty import TaskDifficulty, parse_difficulties, parse_model
 from statek.doc_format import format_brief, format_detailed
 from statek.exceptions import ConfigurationError, InvalidRequest
 from statek.harness import HARNESS_KEYS, parse_harness_value
+from statek.model_routing import route_model
 from statek.static_policy import StaticPolicy
 from statek.tools import ToolDef
 
@@ -224,7 +225,8 @@ def check_metadata(key: str, value: str) -> None:
         InvalidRequest: the value cannot be understood.
     """
     if key == "MODEL":
-        parse_model(value)
+        for model in parse_model(value).values():
+            route_model(model)
     elif key == "TEMPERATURE":
         parse_temperature(value)
     elif key == "CHAT_STYLE":

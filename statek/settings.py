@@ -114,6 +114,16 @@ class StatekSettings:
         default=TaskDifficulty.MEDIUM,
         metadata=_about(parsed(TaskDifficulty.parse), "Difficulty that jobs start with: L, M or H."),
     )
+    default_llm_api_provider: str | None = field(
+        default=None,
+        metadata=_about(optional(text), "Provider of model strings that name none; none for litellm's guess."),
+    )
+    provider_config: Path | None = field(
+        default=None, metadata=_about(optional(path), "JSON file that says how models are asked to reason.")
+    )
+    model_info_dir: Path | None = field(
+        default=None, metadata=_about(optional(path), "Directory of CSV files with prices of models.")
+    )
     log_level: str = field(
         default="WARNING",
         metadata=_about(choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "Lowest level that is logged."),

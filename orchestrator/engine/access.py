@@ -25,6 +25,7 @@ from statek.exceptions import NotFound
 from statek.executors.job import Job
 from statek.executors.views import FileView, JobView, VariableView
 from statek.inbox import Pushed
+from statek.job_definition import JobDefinition
 from statek.records import JobRecord
 from statek.runnable import announce
 from statek.settings import StatekSettings
@@ -101,6 +102,10 @@ class JobAccess:
         """Tell a job something on behalf of its user; blocks for one flush. See ``Inspection.push``."""
         change = push_change(self._jobs, id_, text, request_id)
         return self.store.write_sync(change) if self.store.on_store_thread() else self.store.commit_sync(change)
+
+    def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
+        """A job's frozen setup, and the letter of the difficulty that it was raised to; blocks for one read."""
+        return Inspection(self.store).definition_sync(id_)
 
     def job_sync(self, id_: str) -> JobView:
         """A job as of now; blocks for one read."""

@@ -24,6 +24,7 @@ from orchestrator.store.store import Store
 from statek.exceptions import InvalidRequest
 from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
 from statek.inbox import USER, InboxEntry, Pushed
+from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
 
 __all__ = ["Inspection", "push_change"]
@@ -74,6 +75,21 @@ class Inspection:
             items += [item.decoded() for item in page.items]
             if page.rest is not None:
                 return replace(page.rest, items=tuple(items))
+
+    def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
+        """A job's frozen setup, and the letter of the difficulty that it was raised to (empty for none).
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        number = job_number(id_)
+
+        def read() -> tuple[str, str]:
+            record = self._jobs.get(number)
+            return record.definition, record.difficulty
+
+        definition, raised = self._store.read_sync(read)
+        return JobDefinition.from_json(definition), raised
 
     def _page(self, number: int, start: int) -> ChatPage:
         """Some of the chat log (store thread)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -42,6 +43,7 @@ from statek.executors.decision import (
 )
 from statek.job_status import JobStatus
 from statek.model import Model, ModelReply, ModelRequest
+from statek.pricing import price_of
 from statek.styles import ParsedReply
 
 __all__ = ["JobDriver"]
@@ -155,16 +157,18 @@ class JobDriver:
         request = ModelRequest(
             model=job.definition.model_for(job.difficulty),
             messages=job.conversation.messages(),
-            temperature=job.definition.temperature,
+            temperature=job.definition.temperature_for(job.difficulty),
             job_id=job_id(job.number),
             turn=job.turn,
             tools=job.provider_specs,
-            options=job.definition.model_options,
+            options=job.definition.model_options_for(job.difficulty),
         )
+        asked = time.monotonic()
         try:
-            reply = await self._complete(request)
+            reply = priced(request.model, await self._complete(request))
         except ModelError as error:
             return ModelFailed(str(error))
+        seconds = round(time.monotonic() - asked, 3)
         if len(reply.text) > _LONG_REPLY_CHARS:
             parsed = await asyncio.to_thread(job.style.parse_reply, reply.text)
         else:
@@ -175,10 +179,11 @@ class JobDriver:
             parsed, finishes_on_text=job.style.finishes_on_text
         ) or await self._steps.refuse_by_policy(job, parsed.code)
         if refusal is not None:
-            refused = partial(self._write_reply, reply, replace(parsed, prose=""), begun=False)
+            refused = partial(self._write_reply, reply, replace(parsed, prose=""), seconds, begun=False)
             return await self._steps.commit_refused(job, refusal, refused, calls=len(calls))
         begun = self._sandbox is not None or parsed.runs_nothing
-        await self._durability.commit(partial(self._write_reply, reply, parsed, begun=begun, left_out=left_out))
+        write = partial(self._write_reply, reply, parsed, seconds, begun=begun, left_out=left_out)
+        await self._durability.commit(write)
         return ReplyReceived()
 
     async def _complete(self, request: ModelRequest) -> ModelReply:
@@ -193,11 +198,13 @@ class JobDriver:
         finally:
             task.cancel()
 
-    def _write_reply(self, reply: ModelReply, parsed: ParsedReply, *, begun: bool, left_out: int = 0) -> None:
+    def _write_reply(
+        self, reply: ModelReply, parsed: ParsedReply, seconds: float, *, begun: bool, left_out: int = 0
+    ) -> None:
         """The durable reply (store thread)."""
         job, record, at = self.job, self.job.record, now_us()
         usage = asdict(reply.usage)
-        notes: dict[str, Any] = {"model": usage}
+        notes: dict[str, Any] = {"model": {**usage, "seconds": seconds}}
         if parsed.prose:
             notes |= {"prose": parsed.prose, "text_only": parsed.runs_nothing}
         if parsed.calls:
@@ -368,3 +375,12 @@ class JobDriver:
         if finish.failure not in {None, FailureKind.CANCELLED}:
             _log.warning("job %s ended by %s: %s", job_id(self.job.number), reason, finish.message)
         return True
+
+
+def priced(model: str, reply: ModelReply) -> ModelReply:
+    """The reply with the cost that the application's prices give; as it is where there are none for the model."""
+    pricing, used = price_of(model), reply.usage
+    if pricing is None or not used.input_tokens + used.output_tokens:
+        return reply
+    cost = pricing.cost_microusd(used.input_tokens, used.cached_tokens, used.output_tokens)
+    return replace(reply, usage=replace(used, cost_microusd=cost))

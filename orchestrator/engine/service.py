@@ -41,6 +41,7 @@ from statek.executors.decision import FailureKind
 from statek.executors.views import ItemView, JobSummary
 from statek.job_status import JobStatus
 from statek.model import Model
+from statek.pricing import load_model_pricing
 from statek.runnable import QUEUES, listening
 from statek.settings import StatekSettings
 
@@ -102,7 +103,13 @@ class Service(Inspection):
     # ---------------------------------------------------------------------------------- life cycle
 
     async def start(self) -> None:
-        """Recover what an earlier process left and start driving jobs."""
+        """Recover what an earlier process left and start driving jobs.
+
+        Raises:
+            ConfigurationError: ``model_info_dir`` cannot be read.
+        """
+        if self._settings.model_info_dir is not None:
+            await asyncio.to_thread(load_model_pricing, self._settings.model_info_dir)
         loop = asyncio.get_running_loop()
 
         def hear(number: int, tenant: str, cancelled: bool) -> None:

@@ -82,13 +82,8 @@ class JobFactory:
         locale = given.locale
         if locale is None and parent is not None:
             locale = JobDefinition.from_json(parent.definition).locale
-        setup = agent.create_job_def(
-            shared_vars=variables,
-            warmup_code=given.warmup_code,
-            locale=locale,
-            **_post_processing(given),
-            **given.params,
-        )
+        own = {"shared_vars": variables, "warmup_code": given.warmup_code, "locale": locale, **_post_processing(given)}
+        setup = agent.create_job_def(**{**own, **given.params})
         tenant, principal = given.tenant, given.principal
         if parent is not None:
             tenant = parent.tenant if tenant is None else tenant

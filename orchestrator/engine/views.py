@@ -89,6 +89,7 @@ def job_summary(record: JobRecord) -> JobSummary:
         cost_microusd=record.cost_microusd,
         exit_status=exit_text(record),
         num_completions=record.num_completions,
+        cached_tokens=record.cached_tokens,
     )
 
 

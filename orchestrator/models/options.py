@@ -34,6 +34,7 @@ def _json_or_text(text: str) -> Any:
 _FROM_TEXT: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "api_base": (str, "an address"),
     "api_version": (str, "text"),
+    "extra_body": (json.loads, "a JSON object"),
     "frequency_penalty": (_number, "a number"),
     "logit_bias": (json.loads, "a JSON object"),
     "max_completion_tokens": (int, "a whole number"),

@@ -7,6 +7,7 @@ Plain objects of the process; what must outlive it is the role, which a job keep
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from statek.chat_style import ChatStyle
@@ -17,6 +18,7 @@ from statek.free_names import find_free_names
 from statek.harness import LLM_Harness, get_llm_harness
 from statek.job_definition import JobDefinition
 from statek.locale import StatekLocale, resolve_locale
+from statek.model_routing import ProviderConfig, resolve_provider_config
 from statek.prompt_config import PromptDef, SystemPrompt, check_metadata, format_system_prompt, make_system_prompt
 from statek.prompt_config import parse_prompt_file as _parse_prompt_file
 from statek.reminders import Reminder
@@ -266,6 +268,7 @@ class Agent:
         shared_vars: Mapping[str, Any] | Sequence[str] | None = None,
         locale: str | StatekLocale | None = None,
         chat_style: ChatStyle | str | None = None,
+        provider_config: ProviderConfig | Mapping[str, Any] | Path | str | None = None,
         **job_params: Any,
     ) -> JobDefinition:
         """Freeze the setup of one job.
@@ -276,9 +279,11 @@ class Agent:
             shared_vars: variables that the job is given, or their names.
             locale: ``LANG-COUNTRY``.
             chat_style: goes before CHAT_STYLE of the metadata, which goes before the settings.
+            provider_config: how reasoning is asked for, or its file; goes before the settings.
             job_params: JSON-able values for the prompt's placeholders.
 
         Raises:
+            ConfigurationError: the provider configuration cannot be read.
             InvalidRequest: no MODEL (names the role), a foreign tool, a broken warmup, a bad value.
         """
         settings = get_statek_settings()
@@ -290,6 +295,9 @@ class Agent:
                 check_metadata(key, value)
             except InvalidRequest as error:
                 raise InvalidRequest(f"agent {self.role!r}: {error}") from error
+        if settings.default_llm_api_provider and not metadata.get("PROVIDER", "").strip():
+            metadata["PROVIDER"] = settings.default_llm_api_provider
+        config = resolve_provider_config(settings.provider_config if provider_config is None else provider_config)
         return JobDefinition(
             role=self.role,
             agent_class=type(self).__name__,
@@ -302,6 +310,7 @@ class Agent:
             job_params=job_params,
             shared_var_names=tuple(shared_vars or ()),
             difficulty=TaskDifficulty.parse(metadata.get("DEFAULT_DIFFICULTY") or settings.default_difficulty),
+            provider_config=None if config is None else config.tree,
         )
 
     def _own_warmup(self) -> tuple[WarmupBlock, ...]:

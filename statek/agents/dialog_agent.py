@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from statek.agents.agent import SupervisedAgent, Tool
@@ -18,6 +19,7 @@ from statek.dialog import ANSWER_TOOL, MESSAGE_TOOL
 from statek.exceptions import InvalidRequest, JobExit
 from statek.job_definition import JobDefinition
 from statek.locale import StatekLocale
+from statek.model_routing import ProviderConfig
 from statek.reminders import RecurringReminder, RecursiveReminder, Reminder, make_reminder
 from statek.tools import OPTIONS_ATTRIBUTE, ToolContext, ToolDef, ToolOptions
 from statek.warmup import WarmupSource
@@ -92,6 +94,7 @@ class DialogAgent(SupervisedAgent):
         shared_vars: Mapping[str, Any] | Sequence[str] | None = None,
         locale: str | StatekLocale | None = None,
         chat_style: ChatStyle | str | None = None,
+        provider_config: ProviderConfig | Mapping[str, Any] | Path | str | None = None,
         **job_params: Any,
     ) -> JobDefinition:
         """Freeze the setup of one job; the arguments are those of ``Agent.create_job_def``.
@@ -100,7 +103,7 @@ class DialogAgent(SupervisedAgent):
         """
         named = any(key.upper() == "CHAT_STYLE" for key in self._metadata)
         chosen = chat_style if chat_style is not None or named else ChatStyle.MD_DIALOG
-        return super().create_job_def(tools, warmup_code, shared_vars, locale, chosen, **job_params)
+        return super().create_job_def(tools, warmup_code, shared_vars, locale, chosen, provider_config, **job_params)
 
     # ------------------------------------------------------------------------------------ reminders
 

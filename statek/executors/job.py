@@ -7,6 +7,8 @@ from typing import Protocol
 
 from statek.artifacts import FileSource, JobFiles
 from statek.dialog import ASSISTANT, DialogItem, dialog_items
+from statek.difficulty import TaskDifficulty
+from statek.executors import metrics
 from statek.executors.history import CommitDiff, CommitView, Focus, HistoricalView, parse_focus
 from statek.executors.views import ItemView, JobView, VariableView
 from statek.inbox import Pushed
@@ -60,6 +62,10 @@ class JobSource(FileSource, Protocol):
         """The job as of now."""
         ...
 
+    def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
+        """Its frozen setup, and the letter of the difficulty that it was raised to (empty for none)."""
+        ...
+
     def variables_sync(self, id_: str) -> list[VariableView]:
         """Its variables as of its newest commit."""
         ...
@@ -87,13 +93,21 @@ class JobUsage:
     """What a job has used.
 
     Attributes:
-        total_input_tokens, total_output_tokens: model tokens.
-        total_cost: US dollars, as far as prices are known.
+        total_input_tokens: prompt tokens, cached ones included.
+        total_output_tokens: completion tokens.
+        total_cost: US dollars, as far as prices are known (``statek.pricing``, else litellm's).
+        total_cached_tokens: prompt tokens that providers served from their caches.
     """
 
     total_input_tokens: int
     total_output_tokens: int
     total_cost: float
+    total_cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """What the harness counts."""
+        return self.total_input_tokens + self.total_output_tokens
 
 
 class Job:
@@ -242,4 +256,64 @@ class Job:
     def usage(self) -> JobUsage:
         """Tokens and cost so far."""
         summary = self._source.job_sync(self.id).summary
-        return JobUsage(summary.input_tokens, summary.output_tokens, summary.cost_microusd / 1e6)
+        return JobUsage(summary.input_tokens, summary.output_tokens, summary.cost_microusd / 1e6, summary.cached_tokens)
+
+    # ------------------------------------------------------------------------------ model and metrics
+
+    def get_current_difficulty(self) -> TaskDifficulty:
+        """The difficulty of its next request."""
+        definition, raised = self._source.definition_sync(self.id)
+        return TaskDifficulty(raised) if raised else definition.difficulty
+
+    def get_current_model(self) -> str:
+        """The model of its next request, as litellm names it."""
+        return self._source.definition_sync(self.id)[0].model_for(self.get_current_difficulty())
+
+    @property
+    def job_def(self) -> JobDefinition:
+        """The frozen setup that it was made with."""
+        return self._source.definition_sync(self.id)[0]
+
+    @property
+    def num_turns(self) -> int:
+        """Replies of the model."""
+        return self._source.job_sync(self.id).summary.turns
+
+    @property
+    def exception_count(self) -> int:
+        """Replies whose step ended with an error."""
+        return metrics.count_exceptions(self.chat_log)
+
+    @property
+    def max_consecutive_exceptions(self) -> int:
+        """The longest run of such replies."""
+        return metrics.longest_exception_streak(self.chat_log)
+
+    @property
+    def approx_token_usage(self) -> int:
+        """Tokens as the harness counts them."""
+        return self.usage.total_tokens
+
+    def count_llm_actions(self) -> int:
+        """What the model did: code, formal tool calls and texts for the user count one each."""
+        return metrics.count_llm_actions(self.chat_log)
+
+    def get_response_times(self) -> list[float]:
+        """Seconds that the user waited, per message that was answered."""
+        return metrics.response_seconds(self.chat_log)
+
+    def get_llm_response_times(self) -> list[float]:
+        """Seconds that each reply of the model took."""
+        return metrics.llm_response_seconds(self.chat_log)
+
+    def get_llm_step_sizes(self) -> list[int]:
+        """Size of each reply in tokens, about four characters each."""
+        return metrics.step_sizes(self.chat_log)
+
+    def get_llm_initial_step_size(self) -> int:
+        """Size of the first reply; 0 before it."""
+        return next(iter(self.get_llm_step_sizes()), 0)
+
+    def tokens_per_sec(self) -> float:
+        """Completion tokens per second of waiting for the model."""
+        return metrics.tokens_per_second(self.chat_log)

@@ -106,6 +106,7 @@ class JobSummary:
     cost_microusd: int
     exit_status: str
     num_completions: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

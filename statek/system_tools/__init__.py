@@ -7,6 +7,6 @@ output. A module that adds one is imported here.
 
 from __future__ import annotations
 
-from statek.system_tools import documentation, documents, examples, python_cli, shared_context, sub_tasks
+from statek.system_tools import difficulty, documentation, documents, examples, python_cli, shared_context, sub_tasks
 
-__all__ = ["documentation", "documents", "examples", "python_cli", "shared_context", "sub_tasks"]
+__all__ = ["difficulty", "documentation", "documents", "examples", "python_cli", "shared_context", "sub_tasks"]

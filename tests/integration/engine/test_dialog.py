@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.app import open_service
-from orchestrator.engine import active_job, submission
 from orchestrator.engine.operator_calls import Resolution, Verdict
 from orchestrator.engine.service import Service
 from statek import tool
@@ -20,8 +18,6 @@ from statek.agents.dialog_agent import DialogAgent, RecurringReminder
 from statek.dialog import dialog_items
 from statek.model import ModelRequest
 from statek.settings import StatekSettings
-from statek.styles import ParsedReply
-from statek.styles.markdown import MarkdownStyle
 from statek.testing import ScriptedModel
 
 from .conftest import code, console, crash, steps
@@ -51,23 +47,6 @@ class Mailbox:
             self.sent.append(body if media is None else f"{body} + {media}")
 
         self.tool = send_message
-
-
-class TalkingStyle(MarkdownStyle):
-    """Markdown whose comments are said to the user."""
-
-    finishes_on_text = True
-
-    def parse_reply(self, text: str) -> ParsedReply:
-        parsed = super().parse_reply(text)
-        said = [line[2:] for line in parsed.code.split("\n") if line.startswith("# ")]
-        return replace(parsed, prose="\n".join(said))
-
-
-@pytest.fixture(autouse=True)
-def talking_style(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (active_job, submission):
-        monkeypatch.setattr(module, "style_for", lambda *args, **kwargs: TalkingStyle())
 
 
 @pytest.fixture

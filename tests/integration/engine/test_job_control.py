@@ -143,3 +143,24 @@ async def test_difficulty_survives_a_restart(open_with: Open) -> None:
     async with open_with(script, **options) as service:
         await service.wait(id_)
     assert models == ["scripted/high"]
+
+
+async def test_panic_raises_the_difficulty_until_it_is_the_highest(open_with: Open) -> None:
+    models: list[str] = []
+
+    def reply(source: str) -> Any:
+        def make(request: ModelRequest) -> str:
+            models.append(request.model)
+            return code(source)
+
+        return make
+
+    script = [reply("panic()"), reply("panic()"), reply("exit('x')")]
+    async with open_with(script, metadata={"MODEL": "LM:scripted/mid,H:scripted/high"}) as service:
+        id_ = await service.submit("helper")
+        summary = await service.wait(id_)
+        first, second, _ = steps(await service.job(id_))
+    assert models == ["scripted/mid", "scripted/high", "scripted/high"]
+    assert console(first)[0] == "# Difficulty increased to high. Continue with the harder task."
+    assert console(second)[0] == "RuntimeError: Job is already at high difficulty: high"
+    assert (summary.status, second.outcome["outcome"]) == ("DONE", "error")

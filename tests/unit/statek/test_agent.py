@@ -129,7 +129,7 @@ def test_a_job_definition_is_a_copy() -> None:
         "API_BASE": "http://x",
     }
     models = [definition.model_for(difficulty) for difficulty in TaskDifficulty]
-    assert models == ["a/b", "openrouter/c", "openrouter/c"]
+    assert models == ["openrouter/a/b", "openrouter/c", "openrouter/c"]
     assert (definition.model, definition.temperature, definition.model_options) == (
         "openrouter/c",
         0.5,
