@@ -18,8 +18,9 @@ from statek.exceptions import StoreDamaged
 
 __all__ = ["MAX_INLINE_BYTES", "BlockPlace", "PlacedWorkspace", "changed_names", "decode_manifest", "encode_manifest"]
 
-MAX_INLINE_BYTES = 16 << 10
-"""All new blocks of a step travel inline up to this sum; a larger step uses the block store."""
+MAX_INLINE_BYTES = 32 << 10
+"""All new blocks of a step travel inline up to this sum; a larger step uses the block store. With the usual manifest
+that is one element of a list, and a change of a little within much (one or two blocks) is one durable write."""
 
 _LIMITS = values.GraphLimits(max_bytes=64 << 20, max_nodes=5_000_000, max_depth=20, max_text_bytes=64 << 20)
 
