@@ -1,0 +1,169 @@
+"""A thousand jobs of mixed styles, all active at once over at most 64 runners: nothing of one is in another."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from orchestrator.app import open_service
+from orchestrator.engine.service import Service
+from statek import tool
+from statek.agents.agent import SupervisedAgent
+from statek.model import ModelReply, ModelRequest, ModelUsage
+from statek.settings import StatekSettings
+
+JOBS, RUNNERS = 100, 16
+STYLES = ("MARKDOWN", "CONSOLE")
+GROWTH_BYTES = 600 << 20
+"""What the orchestrator may grow by: a bound against keeping everything, 0.6 MB a job."""
+
+
+def mark(number: int) -> str:
+    """The text that only one job may hold."""
+    return f"<{number:04}>"
+
+
+def marks(texts: object) -> set[str]:
+    """Every job's mark that is in some texts."""
+    return set(re.findall(r"<\d{4}>", str(texts)))
+
+
+def fenced(style: str, code: str) -> str:
+    """A reply that runs code, in a style."""
+    return code if style == "CONSOLE" else f"```python\n{code}\n```"
+
+
+class Crowd:
+    """Answers every job from what is in its own request; nobody's first turn before everybody asked for it, nobody's
+    second one before every runner was held."""
+
+    def __init__(self) -> None:
+        self.waiting = self.holding = self.most = self.active = 0
+        self._all_here, self._all_held = asyncio.Event(), asyncio.Event()
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        own = marks(request.messages)
+        assert len(own) == 1, own
+        [name] = own
+        number = int(name[1:-1])
+        self.active += 1
+        self.most = max(self.most, self.active)
+        try:
+            if request.turn == 0:
+                self.waiting += 1
+                if self.waiting == JOBS:
+                    self._all_here.set()
+                await self._all_here.wait()
+            elif request.turn == 1:
+                self.holding += 1
+                if self.holding == RUNNERS:
+                    self._all_held.set()
+                # Every runner is held by a job that waits, others want one: some are put away here, and restored.
+                await self._all_held.wait()
+        finally:
+            self.active -= 1
+        style = request.model.partition("/")[2].upper()
+        return ModelReply(fenced(style, self._code(number, name, request.turn)), usage=ModelUsage(1, 1))
+
+    @staticmethod
+    def _code(number: int, name: str, turn: int) -> str:
+        match turn:
+            case 0:
+                error = f"\nraise ValueError('wrong {name}')" if number % 7 == 0 else ""
+                return f"assert 'kept' not in globals()\nkept = [own, {number}]\nprint('printed', own, ask(own)){error}"
+            case 1:
+                return "kept.append(helper(own) if 'helper' in globals() else own[::-1])\nexit([own, kept])"
+        raise AssertionError(turn)
+
+
+@tool(effect="none")
+def ask(text: str, ctx: Any = None, **kwargs: object) -> str:
+    """Answer with the job that asks."""
+    return f"{ctx.job_id}:{text}"
+
+
+def agents() -> list[SupervisedAgent]:
+    return [
+        SupervisedAgent(
+            role=style.lower(),
+            _system_prompt="Work.",
+            _tools=[ask],
+            _metadata={"MODEL": f"scripted/{style.lower()}", "CHAT_STYLE": style},
+        )
+        for style in STYLES
+    ]
+
+
+async def check(service: Service, id_: str, number: int, failures: list[str]) -> None:
+    view = await service.job(id_)
+    own, summary = mark(number), view.summary
+    seen = marks([view.items, await service.variables(id_), summary])
+    if seen != {own}:
+        failures.append(f"{id_} holds {sorted(seen)}, its own is {own}")
+    printed = [text for item in view.items for kind, text in item.console if kind == "print"]
+    wrong = [text for item in view.items for kind, text in item.console if kind == "error"]
+    expected_wrong = [f"ValueError: wrong {own}"] if number % 7 == 0 else []
+    facts: Mapping[str, Any] = {
+        "status": (summary.status, summary.failure),
+        "printed": printed,
+        "errors": wrong,
+        "exit": summary.exit_status,
+    }
+    expected = {
+        "status": ("DONE", None),
+        "printed": [f"printed {own} {id_}:{own}"],
+        "errors": expected_wrong,
+        "exit": f'["{own}",["{own}",{number},"{own[::-1]}"]]',
+    }
+    if facts != expected:
+        failures.append(f"{id_}: {facts} is not {expected}")
+
+
+@pytest.mark.timeout(900)  # one sandbox a job: 0.15 s of processor time each, 90 s on two quiet cores
+async def test_nothing_of_one_job_is_in_another(tmp_path: Path) -> None:
+    settings = StatekSettings.load(
+        {
+            "data_dir": tmp_path / "d",
+            "driver": "process",
+            "pool_size": 4,
+            "max_runners": RUNNERS,
+            "max_concurrency": JOBS,
+        },
+        environ={},
+    )
+    crowd, process, failures = Crowd(), psutil.Process(), list[str]()
+    async with open_service(settings, agents(), model=crowd) as service:
+        before = process.memory_info().rss
+        roles = [style.lower() for style in STYLES]
+        submitted = [
+            service.submit(
+                roles[number % len(roles)], shared_vars={"own": mark(number)}, message=f"Go, {mark(number)}."
+            )
+            for number in range(JOBS)
+        ]
+        ids = await asyncio.gather(*submitted)
+        peaks = [0]
+
+        async def watch() -> None:
+            while True:
+                statistics = service.statistics()["pool"]
+                peaks.append(statistics["claimed"] + statistics["starting"])
+                await asyncio.sleep(0.05)
+
+        watching = asyncio.create_task(watch())
+        await asyncio.gather(*(service.wait(id_) for id_ in ids))
+        watching.cancel()
+        grown = process.memory_info().rss - before
+        for number, id_ in enumerate(ids):
+            await check(service, id_, number, failures)
+    assert failures == []
+    assert crowd.most == JOBS
+    assert RUNNERS // 2 < max(peaks) <= RUNNERS
+    assert grown < GROWTH_BYTES
+    print("grown", grown >> 20, "MB, most runners", max(peaks))
