@@ -55,13 +55,13 @@ def accept_calls(
         taken: ids that the job's history has already.
         turn: number of the turn, for ids that must be made.
     """
-    used = set(taken)
+    used: set[str] = set()
     kept: list[ProviderToolCall] = []
     for number, call in enumerate(calls[:MAX_CALLS], start=1):
         id_ = call.id
-        if _ID.fullmatch(id_) is None or id_ in used:
+        if _ID.fullmatch(id_) is None or id_ in used or id_ in taken:
             id_ = f"call-{turn}-{number}"
-            while id_ in used:
+            while id_ in used or id_ in taken:
                 id_ += "x"
         used.add(id_)
         kept.append(ProviderToolCall(id_, call.name[:200], call.arguments))

@@ -15,11 +15,12 @@ from orchestrator.app import open_service
 from orchestrator.engine.service import Service
 from statek import tool
 from statek.agents.agent import SupervisedAgent
-from statek.model import ModelReply, ModelRequest, ModelUsage
+from statek.model import ModelReply, ModelRequest
 from statek.settings import StatekSettings
+from statek.testing import scripted_call, scripted_reply
 
-JOBS, RUNNERS = 100, 16
-STYLES = ("MARKDOWN", "CONSOLE")
+JOBS, RUNNERS = 1000, 64
+STYLES = ("MARKDOWN", "CONSOLE", "DIRECT", "MD_DIALOG")
 GROWTH_BYTES = 600 << 20
 """What the orchestrator may grow by: a bound against keeping everything, 0.6 MB a job."""
 
@@ -34,9 +35,15 @@ def marks(texts: object) -> set[str]:
     return set(re.findall(r"<\d{4}>", str(texts)))
 
 
-def fenced(style: str, code: str) -> str:
+def reply(style: str, code: str) -> ModelReply:
     """A reply that runs code, in a style."""
-    return code if style == "CONSOLE" else f"```python\n{code}\n```"
+    match style:
+        case "DIRECT":
+            return scripted_reply("", scripted_call("python_cli", code=code))
+        case "CONSOLE":
+            return scripted_reply(code)
+        case _:
+            return scripted_reply(f"```python\n{code}\n```")
 
 
 class Crowd:
@@ -69,7 +76,7 @@ class Crowd:
         finally:
             self.active -= 1
         style = request.model.partition("/")[2].upper()
-        return ModelReply(fenced(style, self._code(number, name, request.turn)), usage=ModelUsage(1, 1))
+        return reply(style, self._code(number, name, request.turn))
 
     @staticmethod
     def _code(number: int, name: str, turn: int) -> str:
@@ -94,7 +101,11 @@ def agents() -> list[SupervisedAgent]:
             role=style.lower(),
             _system_prompt="Work.",
             _tools=[ask],
-            _metadata={"MODEL": f"scripted/{style.lower()}", "CHAT_STYLE": style},
+            _metadata={
+                "MODEL": f"scripted/{style.lower()}",
+                "CHAT_STYLE": style,
+                **({"LLM_TOOLS_SCOPE": "+python_cli"} if style == "DIRECT" else {}),
+            },
         )
         for style in STYLES
     ]
@@ -106,8 +117,10 @@ async def check(service: Service, id_: str, number: int, failures: list[str]) ->
     seen = marks([view.items, await service.variables(id_), summary])
     if seen != {own}:
         failures.append(f"{id_} holds {sorted(seen)}, its own is {own}")
-    printed = [text for item in view.items for kind, text in item.console if kind == "print"]
-    wrong = [text for item in view.items for kind, text in item.console if kind == "error"]
+    shown = [list(line) for item in view.items for line in item.console]
+    shown += [list(line) for item in view.items for action in item.usage.get("tool_log", []) for line in action]
+    printed = [text for kind, text in shown if kind == "print"]
+    wrong = [text for kind, text in shown if kind == "error"]
     expected_wrong = [f"ValueError: wrong {own}"] if number % 7 == 0 else []
     facts: Mapping[str, Any] = {
         "status": (summary.status, summary.failure),

@@ -308,3 +308,28 @@ async def test_an_answer_that_was_written_ends_the_job_after_a_crash(open_with: 
     async with open_with([], metadata={"CHAT_STYLE": style}) as service:
         summary = await service.wait(id_)
     assert (summary.status, summary.failure, summary.turns) == ("DONE", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("python_cli", json.dumps({"code": "print(len('" + "\U0001f600" * 190_000 + "'))"}, ensure_ascii=False)),
+        ("python_cli", '{"code": "' + "\ud800" * 190_000 + '"}'),
+        ("add", '{"a": [' + "1e9," * 49_000 + '1], "b": 1}'),
+        ("add", '{"a": "' + "\ud800" * 190_000 + '", "b": 1}'),
+    ],
+    ids=["wide code", "surrogates in code", "numbers", "surrogates"],
+)
+async def test_calls_that_are_too_large_are_their_own_error(open_with: Open, name: str, arguments: str) -> None:
+    calls = (ProviderToolCall("c1", name, arguments), scripted_call("python_cli", "c2", code="print('fine')"))
+    replies = [scripted_reply("", *calls[1:], calls[0]), "Done."]
+    async with open_with(replies, tools=[add], metadata={"CHAT_STYLE": "DIRECT", "LLM_TOOLS_SCOPE": "ALL"}) as service:
+        job = await finish(service)
+    fine, refused = steps(job)[0].usage["tool_log"]
+    assert (job.summary.status, job.summary.failure) == ("DONE", None)
+    assert [text for _, text in fine] == ["fine"]
+    [(kind, text)] = refused
+    assert kind == "error"
+    assert (
+        text == "LimitExceeded: limit actions_bytes is 262144, the calls of this reply are longer together; make fewer"
+    )
