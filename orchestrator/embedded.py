@@ -7,6 +7,7 @@ when it is first needed, so that an application may name its prefix first (``ope
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,13 +15,18 @@ from pathlib import Path
 
 from orchestrator.app import open_store, running_service, wait_for_stop
 from orchestrator.engine.access import JobAccess
+from orchestrator.engine.future_store import FutureStore
+from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_tasks import JobTasks
+from orchestrator.engine.objects.host_proxy import wrap
 from orchestrator.engine.service import Service
 from orchestrator.store.store import Store
 from statek import durable
 from statek.agents.agent import Agent
-from statek.exceptions import ConfigurationError
+from statek.exceptions import ConfigurationError, InvalidRequest
 from statek.executors.job import Job
+from statek.executors.views import FutureView
+from statek.future import FutureDoor, FutureReading, FutureResult, Settlement
 from statek.model import Model
 from statek.settings import StatekSettings
 from statek.task_door import NewJob
@@ -101,6 +107,29 @@ class Embedded:
             self._agents.setdefault(agent.role, agent)
         return self.tasks.create_batch(agent, given)
 
+    @property
+    def futures(self) -> FutureDoor:
+        """The futures of this process's store, for code outside of tools."""
+        return _Futures(self)
+
+    def settle_future(self, id_: str, settlement: Settlement) -> FutureView:
+        """End a future durably; blocks for one flush, and on other threads for a call that is making the future.
+
+        Raises:
+            NotFound: there is none of that id.
+            FutureSettled: it had come to an end before.
+            InvalidRequest: the value cannot be kept.
+            LimitExceeded: it is too large.
+        """
+        service = self._service
+        if service is not None and service.loop is not None and not _runs_here(service.loop):
+            return asyncio.run_coroutine_threadsafe(service.settle_future(id_, settlement), service.loop).result()
+        keeper = service or Inspection(self.store)
+        settled, view = self.store.commit_sync(lambda: keeper.settle_on_store(id_, settlement))
+        if service is not None:
+            service.publish(settled)
+        return view
+
     async def run(
         self,
         agents: Iterable[Agent],
@@ -139,3 +168,36 @@ class Embedded:
     def data_dir(self) -> Path:
         """Where the store is."""
         return Path(self.settings.data_dir)
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is code of that event loop, which must not wait for it."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+class _Futures:
+    """The futures of a store, as ``statek.future`` needs them (a ``FutureDoor``)."""
+
+    def __init__(self, service: Embedded) -> None:
+        self._service = service
+
+    def announce(self, future: FutureResult) -> str:
+        """Futures are made by tools."""
+        raise InvalidRequest("a future is made by a tool of a job")
+
+    def read(self, id_: str) -> FutureReading:
+        """A future as it is now; durable objects in its value are proxies."""
+        store, records = self._service.store, FutureStore()
+
+        def read() -> FutureReading:
+            reading = records.reading(records.require(id_))
+            return replace(reading, value=wrap(reading.value, store))
+
+        return store.read_sync(read)
+
+    def settle(self, id_: str, settlement: Settlement) -> None:
+        """End a future durably."""
+        self._service.settle_future(id_, settlement)

@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     from statek.chat_style import ChatStyle
     from statek.context_category import ContextCategory, ContextCategoryDict, ContextVar
     from statek.exceptions import JobExit, LLM_HarnessError
+    from statek.future import (
+        FutureResult,
+        get_all,
+        get_any,
+        suspend_for,
+        temporal,
+    )
     from statek.harness import LLM_Harness, get_llm_harness
     from statek.prompt_config import make_system_prompt
     from statek.rendering import format_default_llm_repr, statek_print
+    from statek.resolving import cancel_future, fail_future, resolve_future
     from statek.runner import start_statek, start_statek_async
     from statek.runtime import close, init, open_prefix
     from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
@@ -35,6 +43,7 @@ __all__ = [
     "ContextCategoryDict",
     "ContextVar",
     "DialogAgent",
+    "FutureResult",
     "JobExit",
     "LLM_Harness",
     "LLM_HarnessError",
@@ -45,6 +54,7 @@ __all__ = [
     "SupervisedAgent",
     "TaskError",
     "ToolContext",
+    "cancel_future",
     "close",
     "complete_sub_task",
     "create_new_job",
@@ -52,9 +62,12 @@ __all__ = [
     "current_tool_context",
     "docs_style",
     "docstr",
+    "fail_future",
     "find_sub_task_handler",
     "find_tools",
     "format_default_llm_repr",
+    "get_all",
+    "get_any",
     "get_llm_harness",
     "get_statek_settings",
     "init",
@@ -62,12 +75,15 @@ __all__ = [
     "make_system_prompt",
     "open_prefix",
     "print_locals",
+    "resolve_future",
     "set_statek_settings",
     "shared_context_set_var",
     "start_statek",
     "start_statek_async",
     "statek_print",
     "subtask",
+    "suspend_for",
+    "temporal",
     "tool",
 ]
 
@@ -83,6 +99,7 @@ _HOMES = {
     "JobExit": "statek.exceptions",
     "LLM_Harness": "statek.harness",
     "LLM_HarnessError": "statek.exceptions",
+    "FutureResult": "statek.future",
     "StatekClientAPI": "statek.statek_client_api",
     "StatekSettings": "statek.settings",
     "SubTaskHandler": "statek.sub_task_handler",
@@ -90,6 +107,7 @@ _HOMES = {
     "SupervisedAgent": "statek.agents.agent",
     "TaskError": "statek.sub_task_handler",
     "ToolContext": "statek.tools",
+    "cancel_future": "statek.resolving",
     "close": "statek.runtime",
     "complete_sub_task": "statek.task",
     "create_new_job": "statek.task",
@@ -100,17 +118,23 @@ _HOMES = {
     "find_sub_task_handler": "statek.task",
     "find_tools": "statek.system",
     "get_llm_harness": "statek.harness",
+    "fail_future": "statek.resolving",
+    "get_all": "statek.future",
+    "get_any": "statek.future",
     "get_statek_settings": "statek.settings",
     "init": "statek.runtime",
     "init_shared_context": "statek.system_tools.shared_context",
     "make_system_prompt": "statek.prompt_config",
     "open_prefix": "statek.runtime",
     "print_locals": "statek.system_tools.shared_context",
+    "resolve_future": "statek.resolving",
     "set_statek_settings": "statek.settings",
     "shared_context_set_var": "statek.system_tools.shared_context",
     "start_statek": "statek.runner",
     "start_statek_async": "statek.runner",
     "subtask": "statek.task",
+    "suspend_for": "statek.future",
+    "temporal": "statek.future",
     "tool": "statek.system",
 }
 

@@ -5,9 +5,13 @@ Named by whose fault it is::
     StatekError
     ├── ConfigurationError      the operator: a setting, a prompt file, a missing engine
     ├── InvalidRequest          the caller: unknown agent, bad argument, illegal name
+    │   ├── FutureSettled       ... resolves a future that has come to an end
     │   ├── NotFound            ... names something that does not exist
     │   ├── InvalidFormat       ... a text (example, document, docstring) that breaks its format
     │   └── UnstorableValue     ... a value that the durable store cannot hold unchanged
+    ├── FutureError             a future has no value (yet)
+    │   ├── FutureCancelled     ... what was waited for was called off
+    │   └── FutureFailed        ... what was waited for ended without a value
     ├── AccessDenied            the caller lacks a grant; names the rule that decided
     ├── LimitExceeded           a limit spoke; carries its name, value and usage
     ├── JobFailed               a job ended by failure; given to error handlers
@@ -37,6 +41,10 @@ __all__ = [
     "AccessDenied",
     "ConfigurationError",
     "DivergenceError",
+    "FutureCancelled",
+    "FutureError",
+    "FutureFailed",
+    "FutureSettled",
     "InternalError",
     "InvalidFormat",
     "InvalidRequest",
@@ -91,6 +99,12 @@ class NotFound(InvalidRequest):
     code = "not_found"
 
 
+class FutureSettled(InvalidRequest):
+    """The caller wants to end a future that has come to an end; the first one won."""
+
+    code = "future_settled"
+
+
 class UnstorableValue(InvalidRequest):
     """A value that the durable store cannot hold unchanged.
 
@@ -105,6 +119,34 @@ class UnstorableValue(InvalidRequest):
         super().__init__(f"{path} cannot be stored: {reason}")
         self.path = path
         self.reason = reason
+
+
+class FutureError(StatekError):
+    """A future has no value yet; a complement raises it while it is not ready.
+
+    Attributes:
+        future_result: the future that is waited for, or None.
+        instr_num: index of the statement that needs it; informational.
+    """
+
+    code = "future"
+
+    def __init__(self, future_result: object = None, instr_num: int | None = None, *, message: str = "") -> None:
+        super().__init__(message or f"{future_result or 'the value'} is not ready")
+        self.future_result = future_result
+        self.instr_num = instr_num
+
+
+class FutureCancelled(FutureError):
+    """What was waited for was called off."""
+
+    code = "future_cancelled"
+
+
+class FutureFailed(FutureError):
+    """What was waited for ended without a value."""
+
+    code = "future_failed"
 
 
 class AccessDenied(StatekError, PermissionError):

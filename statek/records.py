@@ -77,6 +77,8 @@ class JobRecord:
         cpu_us: CPU time inside the sandbox.
         exit_status: graph form of what was passed to exit(...), None while there is none.
         cancel_requested: reason given by whoever cancelled, empty otherwise.
+        awaited: JSON of the futures that its step waits for (orchestrator.engine.futures), empty for none.
+        waiting_console: JSON list of what a waiting step has printed, for people; empty for nothing.
         tier, image_digest: of the last runner that ran a step.
         answered: its newest reply was a text that ends the job.
         dialog_length: messages of its dialog, of both sides.
@@ -115,6 +117,8 @@ class JobRecord:
     base_commits = 0
     shared_binding = ""
     shared_read_only = False
+    awaited = ""
+    waiting_console = ""
 
     def __init__(
         self, number: int, tenant: str, role: str, principal: str, definition: str, created_us: int, grants: Any
@@ -149,6 +153,8 @@ class JobRecord:
         self.cpu_us = 0
         self.exit_status: Any = None
         self.cancel_requested = ""
+        self.awaited = ""
+        self.waiting_console = ""
         self.tier = ""
         self.image_digest = ""
         self.answered = False

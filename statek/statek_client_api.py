@@ -8,13 +8,14 @@ from typing import Any
 from statek import runtime
 from statek.agents.agent import Agent
 from statek.executors.job import Job
+from statek.future import FutureState, Settlement
 from statek.task_door import NewJob
 
 __all__ = ["StatekClientAPI"]
 
 
 class StatekClientAPI:
-    """Submits jobs; works before ``start_statek`` (they wait) and while it runs.
+    """Submits jobs and ends futures; works before ``start_statek`` (they wait) and while it runs.
 
     Without state of its own: every instance stands for the same service.
     """
@@ -74,3 +75,28 @@ class StatekClientAPI:
     def job(self, job: Job | str) -> Job:
         """The job of that id."""
         return job if isinstance(job, Job) else Job(job, runtime.embedded().access)
+
+    def resolve(self, future_id: str, value: Any = None) -> None:
+        """Give a future its value, once; the job that waits for it goes on.
+
+        Durable when it returns. Safe on any thread, and before ``start_statek``.
+
+        Args:
+            future_id: the id that the tool's ``FutureResult`` had.
+            value: what the code gets.
+
+        Raises:
+            NotFound: there is no such future.
+            FutureSettled: it has come to an end before.
+            InvalidRequest: the value cannot be kept.
+            LimitExceeded: it is too large.
+        """
+        runtime.embedded().settle_future(future_id, Settlement(FutureState.RESOLVED, value))
+
+    def fail(self, future_id: str, message: str) -> None:
+        """Let a future end without a value: the code gets a FutureFailed with the message. Raises as ``resolve``."""
+        runtime.embedded().settle_future(future_id, Settlement(FutureState.FAILED, message=message))
+
+    def cancel_future(self, future_id: str, reason: str = "") -> None:
+        """Call a future off: the code gets a FutureCancelled. Raises as ``resolve``."""
+        runtime.embedded().settle_future(future_id, Settlement(FutureState.CANCELLED, message=reason))

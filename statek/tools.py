@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from statek.annotations import convert_argument, takes_no_text
 from statek.chat_style import ChatStyle
@@ -24,6 +24,9 @@ from statek.doc_format import format_body, format_signature
 from statek.docstring import DocItem, ParsedDoc, parse_docstring
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.job_control import JobControl
+
+if TYPE_CHECKING:
+    from statek.future import FutureDoor
 
 __all__ = [
     "BoundArguments",
@@ -87,6 +90,7 @@ class ToolContext:
         store: runs a function on the store thread in one atomic block and gives its result.
         show: prints a text on the console of the step, exactly where the call stands in its code.
         job: what the tool may do with its own job; None where it serves none (tests, reconcile by hand).
+        futures: keeps the futures that the tool makes (``statek.suspend_for``); None where nobody does.
     """
 
     job_id: str
@@ -98,6 +102,7 @@ class ToolContext:
     store: Callable[[Callable[[], Any]], Any] = field(default=lambda function: function())
     show: Callable[[str], None] = field(default=lambda _text: None)
     job: JobControl | None = None
+    futures: FutureDoor | None = None
 
 
 _current: ContextVar[ToolContext] = ContextVar("statek_tool_context")

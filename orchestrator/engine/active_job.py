@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator.engine.conversation import Conversation
 from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.job_control import current_difficulty
+from orchestrator.engine.job_futures import JobFutures
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.journal import Journal
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace
@@ -91,6 +92,7 @@ class ActiveJob:
         provider_tools: names of the tools that the model may call formally.
         provider_specs: how the provider is told of them.
         conversation: what the model is shown.
+        futures: its futures.
         head: workspace of the newest commit.
         head_seq: number of that commit.
         places: where every block is that the held sandbox may name, those of older commits too.
@@ -113,6 +115,7 @@ class ActiveJob:
     tools: Mapping[str, ToolDef]
     policy: Policy
     objects: ObjectGateway
+    futures: JobFutures
     limits: LLM_Harness
     provider_tools: frozenset[str]
     provider_specs: tuple[dict[str, Any], ...]
@@ -258,6 +261,7 @@ def load_active_job(
     agent: Agent,
     policy: Policy,
     objects: ObjectGateway,
+    futures: JobFutures,
     settings: StatekSettings,
 ) -> ActiveJob:
     """Build an active job from its records (store thread); its messages are to be read by ``read_page``."""
@@ -271,6 +275,7 @@ def load_active_job(
             break
         opening.append(shown_text(definition, "user", item.text))
         first_step += 1
+    objects.use_futures(futures)
     difficulty = current_difficulty(record, definition)
     offered = definition.provider_tools(agent)
     head_seq = jobs.commit_count(record) - 1
@@ -286,6 +291,7 @@ def load_active_job(
         tools=tools,
         policy=policy,
         objects=objects,
+        futures=futures,
         limits=harness_from_metadata(agent.get_llm_harness(settings), definition.metadata),
         provider_tools=frozenset(tool.name for tool in offered),
         provider_specs=tuple(provider_spec(tool) for tool in offered),

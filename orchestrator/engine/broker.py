@@ -15,7 +15,6 @@ from typing import Any
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.sandboxes.sandbox import Sandbox
 from statek.exceptions import LimitExceeded, RunnerLost
-from statek.model import ModelReply
 
 __all__ = ["SandboxBroker"]
 
@@ -56,7 +55,7 @@ class SandboxBroker:
         """Destroy a sandbox; its place is free for the next."""
         await self._pool.destroy(sandbox)
 
-    async def wait_idle(self, key: int, work: asyncio.Task[ModelReply]) -> bool:
+    async def wait_idle(self, key: int, work: asyncio.Future[Any]) -> bool:
         """Wait for ``work`` while job ``key`` holds a sandbox that it does not use.
 
         Returns:

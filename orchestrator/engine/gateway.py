@@ -16,25 +16,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from orchestrator.digests import content_digest
+from orchestrator.engine.call_errors import error_answer, timeout_answer
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
+from orchestrator.engine.future_calls import FutureCalls
+from orchestrator.engine.job_futures import CallFutures, FutureWaits
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import PIECE_BYTES, CallKey, Journal, RecordedCall
-from orchestrator.engine.objects import ObjectGateway
-from orchestrator.engine.objects.failures import ApplicationFailure, failure_answer, run_application
+from orchestrator.engine.objects.failures import run_application
 from orchestrator.engine.shown import Shown
+from orchestrator.engine.step_aborted import StepAborted
+from orchestrator.engine.step_scope import StepScope
 from orchestrator.engine.tool_runner import ToolNotStarted, ToolRunner, ToolTimeout
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
 from sandbox_runner.wire import values
-from statek.access import AccessRequest, Policy, ResourceKind, decide
+from statek.access import AccessRequest, ResourceKind, decide
 from statek.exceptions import AccessDenied, InvalidRequest, JobExit, LimitExceeded, StoreError
-from statek.job_control import JobControl
-from statek.records import JobRecord
 from statek.tools import NotHappened, ToolContext, ToolDef, bind_arguments, tool_context
 
 __all__ = ["EXIT_TYPE", "CallInDoubt", "Diverged", "StepAborted", "StepGateway", "StepScope"]
@@ -49,10 +51,6 @@ EXIT_TYPE = JobExit.__name__
 
 MAX_JOURNAL_BYTES = 32 << 20
 """What the answers and arguments of one step may add to its journal; later calls are refused."""
-
-
-class StepAborted(Exception):
-    """Ends the running step without an answer to its call; the runner is destroyed."""
 
 
 class CallInDoubt(StepAborted):
@@ -77,35 +75,6 @@ class _RolledBack(Exception):
         self.target = target
 
 
-@dataclass(frozen=True, slots=True)
-class StepScope:
-    """What one step's calls act upon.
-
-    Attributes:
-        record: the job, whose step in flight this is.
-        number, step: the job's number and the step's.
-        tenant, principal: on whose behalf.
-        tools: every Python tool of the job by name.
-        policy: for which agent access is decided, under which settings.
-        hidden_block: whether the step is a hidden warmup block.
-        objects: the job's durable objects.
-        control: what tools may do with the job.
-        host_tools: tools that the service itself calls in the step (``call_by_host``); code cannot.
-    """
-
-    record: JobRecord
-    number: int
-    step: int
-    tenant: str
-    principal: str
-    tools: Mapping[str, ToolDef]
-    policy: Policy
-    hidden_block: bool
-    objects: ObjectGateway
-    control: JobControl
-    host_tools: Mapping[str, ToolDef] = field(default_factory=dict)
-
-
 class StepGateway:
     """Answers the host calls of one run of one step (a ``CallHandler``)."""
 
@@ -118,14 +87,19 @@ class StepGateway:
         durability: Durability,
         jobs: JobRepository,
         tool_runner: ToolRunner,
+        waits: FutureWaits,
     ) -> None:
         self._scope = scope
+        self._futures = FutureCalls(
+            scope.record, scope.number, scope.futures, scope.objects, waits=waits, store=durability.store
+        )
         self._journal = journal
         self._console = console
         self._durability = durability
         self._store = durability.store
         self._jobs = jobs
         self._tool_runner = tool_runner
+        self._took_futures = False
 
     def output(self, item: OutputItem) -> None:
         """Take one console element."""
@@ -135,7 +109,7 @@ class StepGateway:
         """Decide, carry out and record one host call.
 
         Raises:
-            StepAborted: the call is in doubt, or the re-run diverged.
+            StepAborted: the call is in doubt, the re-run diverged, or the step waits for a future.
             StoreError: the store refused; nothing was acknowledged.
         """
         key = CallKey(request.kind, request.handle, request.name, content_digest(request.args))
@@ -144,9 +118,23 @@ class StepGateway:
             return await self._recorded(recorded)
         if self._journal.size_bytes > MAX_JOURNAL_BYTES:
             used = self._journal.size_bytes
-            return _error_answer(LimitExceeded("journal_bytes", MAX_JOURNAL_BYTES, used, "end the step and go on"))
+            return error_answer(LimitExceeded("journal_bytes", MAX_JOURNAL_BYTES, used, "end the step and go on"))
+        tool = self._scope.tools.get(request.name) if request.kind is CallKind.TOOL else None
+        if request.kind is CallKind.AWAIT:
+            answer = await self._futures.answer(request)
+        else:
+            refused = await self._futures.arguments_there(request, tool)
+            if refused is None:
+                return await self._carry_out(request, tool, key)
+            answer = refused
+        self._journal.record_call(key, answer, "none", args=request.args)
+        await self._write_long_buffer()
+        return answer
+
+    async def _carry_out(self, request: CallRequest, tool: ToolDef | None, key: CallKey) -> CallAnswer:
+        """Make a new call whose arguments are there."""
         if request.kind is CallKind.TOOL:
-            return await self._tool(self._scope.tools.get(request.name), request, key)
+            return await self._tool(tool, request, key)
         if request.kind is CallKind.NAME:
             return await self._on_store(request, key, partial(self._shared_variable, request.name), "store")
         reads = request.kind is CallKind.GET_ATTRIBUTE or (
@@ -206,11 +194,14 @@ class StepGateway:
 
         try:
             answer = await self._store.write(apply)
+            self._futures.done(stands=True)
         except _RolledBack as rolled_back:
+            self._futures.done(stands=False)
             answer = rolled_back.answer
             self._journal.record_call(key, answer, "none", args=request.args, target=rolled_back.target)
         except BaseException:
             # The block did not stand, or nobody will go on with this journal: entries and drains are undone.
+            self._futures.done(stands=False)
             self._journal.go_back(mark)
             raise
         await self._write_long_buffer()
@@ -225,7 +216,7 @@ class StepGateway:
         try:
             return self._scope.objects.answer(found.value)
         except (AccessDenied, InvalidRequest, LimitExceeded) as error:
-            return _error_answer(error)
+            return error_answer(error)
 
     def _check_divergence(self, key: CallKey) -> None:
         """A new effect may not overtake a recorded one."""
@@ -242,17 +233,18 @@ class StepGateway:
                 raise NameError(f"tool {request.name!r} not found")
             self._require(tool)
             if tool.effect == "store":
-                return await self._on_store(request, key, partial(self._call_on_store, tool, request.args), "store")
+                return await self._call_store_tool(tool, request, key)
             call = await self._store.write(partial(self._bind, tool, request.args))
         except (StepAborted, StoreError):
             raise
         except Exception as error:  # noqa: BLE001 -- whatever binding raises is the caller's answer
-            answer = _error_answer(error)
+            answer = error_answer(error)
             self._journal.record_call(key, answer, "none", args=request.args)
             return answer
         if tool.effect == "none":
-            answer = await self._answer_of(tool, call, "")
-            self._journal.record_call(key, answer, "none", args=request.args)
+            answer = await self._answer_of(tool, call, "", partial(self._record_maker, key, request.args))
+            if not self._took_futures:
+                self._journal.record_call(key, answer, "none", args=request.args)
             await self._write_long_buffer()
             return answer
         self._check_divergence(key)
@@ -278,33 +270,52 @@ class StepGateway:
 
     def _bind(self, tool: ToolDef, args: bytes) -> Callable[[], Any]:
         """Decode and bind a tool's arguments (store thread); durable objects become host proxies."""
-        positional, keywords = self._scope.objects.decode_args(args)
+        positional, keywords = self._futures.decoded(tool, args)
         positional, keywords = self._scope.objects.proxy((positional, keywords), self._store)
         bound = bind_arguments(tool, positional, keywords)
         return partial(tool.function, *bound.args, **bound.kwargs)
 
-    def _call_on_store(self, tool: ToolDef, args: bytes) -> CallAnswer:
+    def _record_maker(self, key: CallKey, args: bytes, answer: CallAnswer) -> None:
+        """Record a call that changed nothing but made futures: it stands or falls with them (store thread)."""
+        self._journal.record_call(key, answer, "store", args=args)
+        self._jobs.add_journal(self._scope.record, self._journal.drain())
+
+    async def _call_store_tool(self, tool: ToolDef, request: CallRequest, key: CallKey) -> CallAnswer:
+        """Run a tool on the store thread, in one block with its journal entry and the futures that it makes."""
+        made = self._futures.call("")
+        perform = partial(self._call_on_store, tool, request.args, made)
+        try:
+            return await self._on_store(request, key, perform, "store")
+        finally:
+            made.close()
+
+    def _call_on_store(self, tool: ToolDef, args: bytes, made: CallFutures) -> CallAnswer:
         """Run a store-effect tool with the raw objects (store thread, inside the atomic block)."""
-        positional, keywords = self._scope.objects.decode_args(args)
         shown = Shown()
         try:
+            positional, keywords = self._futures.decoded(tool, args)
             bound = bind_arguments(tool, positional, keywords)
-            with tool_context(self._context("", shown)):
+            with tool_context(self._context("", shown, made)):
                 value = run_application(partial(_value_or_exit, tool.function, bound.args, bound.kwargs))
             answer = self._answer(value)
+            self._futures.write(made)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 -- a tool's exception is an answer
-            answer = _error_answer(error)
+            answer = error_answer(error)
         return replace(answer, shown=shown.texts())
 
     async def _call_external(self, tool: ToolDef, call: Callable[[], Any], recorded: RecordedCall) -> CallAnswer:
         """Make an external call whose intent is durable, and make its outcome durable."""
         try:
-            answer = await self._answer_of(tool, call, recorded.idempotency_key)
+            record = partial(self._record_outcome, recorded)
+            answer = await self._answer_of(tool, call, recorded.idempotency_key, record)
+            if self._took_futures:
+                await self._durability.commit(lambda: None)
+                return answer
         except ToolTimeout as error:
             if tool.idempotent:
-                answer = _timeout_answer(error)
+                answer = timeout_answer(error)
             elif tool.reconcile is not None:
                 # Not made again even if it has not happened yet: its thread may still be at it.
                 answer = await self._reconcile(tool, recorded)
@@ -314,7 +325,12 @@ class StepGateway:
         await self._flush_journal()
         return answer
 
-    def _context(self, key: str, shown: Shown) -> ToolContext:
+    def _record_outcome(self, recorded: RecordedCall, answer: CallAnswer) -> None:
+        """Record the outcome of an external call with the futures that it made (store thread)."""
+        self._journal.record_outcome(recorded, answer)
+        self._jobs.add_journal(self._scope.record, self._journal.drain())
+
+    def _context(self, key: str, shown: Shown, made: CallFutures) -> ToolContext:
         """What a tool may know about the call that it serves."""
         scope = self._scope
         return ToolContext(
@@ -326,6 +342,7 @@ class StepGateway:
             store=self._store.write_sync,
             show=shown.add,
             job=scope.control,
+            futures=made,
         )
 
     def _answer(self, value: Any) -> CallAnswer:
@@ -335,15 +352,45 @@ class StepGateway:
         return self._scope.objects.answer(value)
 
     async def _answer_of(
-        self, tool: ToolDef, call: Callable[[], Any], key: str, *, reconciles: bool = False
+        self,
+        tool: ToolDef,
+        call: Callable[[], Any],
+        key: str,
+        record: Callable[[CallAnswer], None],
+        *,
+        reconciles: bool = False,
     ) -> CallAnswer:
-        """Run a tool, or its reconcile, outside the store and turn what it gives or raises into an answer."""
-        shown = Shown()
-        answer = await self._plain_answer(tool, call, self._context(key, shown), reconciles=reconciles)
+        """Run a tool, or its reconcile, outside the store and turn what it gives or raises into an answer.
+
+        Where the tool made futures, ``record`` is called with the answer in the block that makes them durable, and
+        ``_took_futures`` is true afterwards.
+        """
+        shown, made = Shown(), self._futures.call(key)
+        self._took_futures = False
+
+        def encode(value: Any) -> CallAnswer:
+            answer = replace(self._answer(value), shown=shown.texts())
+            if self._futures.write(made):
+                record(answer)
+                self._took_futures = True
+            return answer
+
+        try:
+            answer = await self._plain_answer(
+                tool, call, self._context(key, shown, made), encode, reconciles=reconciles
+            )
+        finally:
+            made.close()
         return replace(answer, shown=shown.texts())
 
     async def _plain_answer(
-        self, tool: ToolDef, call: Callable[[], Any], context: ToolContext, *, reconciles: bool
+        self,
+        tool: ToolDef,
+        call: Callable[[], Any],
+        context: ToolContext,
+        encode: Callable[[Any], CallAnswer],
+        *,
+        reconciles: bool,
     ) -> CallAnswer:
         """The answer without what the tool shows."""
         value: Any
@@ -352,9 +399,9 @@ class StepGateway:
         except ToolTimeout as error:
             if context.idempotency_key:
                 raise
-            return _timeout_answer(error)
+            return timeout_answer(error)
         except ToolNotStarted as error:
-            return _timeout_answer(error)
+            return timeout_answer(error)
         except StoreError:
             raise
         except JobExit as stop:
@@ -362,13 +409,19 @@ class StepGateway:
         except Exception as error:
             if reconciles and isinstance(error, NotHappened):
                 raise
-            return _error_answer(error)
+            return error_answer(error)
+        mark = self._journal.mark()
         try:
-            return await self._store.write(partial(self._answer, value))
-        except StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001 -- what it gave cannot cross; the call was made all the same
-            return _error_answer(error)
+            answer = await self._store.write(partial(encode, value))
+        except BaseException as error:
+            self._took_futures = False
+            self._futures.done(stands=False)
+            self._journal.go_back(mark)
+            if isinstance(error, StoreError) or not isinstance(error, Exception):
+                raise
+            return error_answer(error)  # what it gave cannot cross; the call was made all the same
+        self._futures.done(stands=True)
+        return answer
 
     async def _write_long_buffer(self) -> None:
         """Write what waits for the next effect when it is long; order is kept, only the piece is bounded."""
@@ -426,7 +479,9 @@ class StepGateway:
         if tool.reconcile is None:
             raise CallInDoubt(recorded)
         try:
-            answer = await self._answer_of(tool, partial(tool.reconcile, recorded.idempotency_key), "", reconciles=True)
+            answer = await self._answer_of(
+                tool, partial(tool.reconcile, recorded.idempotency_key), "", lambda _: None, reconciles=True
+            )
         except NotHappened as error:
             raise CallInDoubt(recorded) from error
         if answer.error_type:
@@ -441,16 +496,3 @@ def _value_or_exit(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         return function(*args, **kwargs)
     except JobExit as stop:
         return stop
-
-
-def _error_answer(error: Exception) -> CallAnswer:
-    """An exception as data: its type's name and its bounded text."""
-    if isinstance(error, ApplicationFailure):
-        return failure_answer(error)
-    answer = failure_answer(error)
-    return CallAnswer(error_type=type(error).__name__, error_message=answer.error_message)
-
-
-def _timeout_answer(error: TimeoutError) -> CallAnswer:
-    """A tool's time-out under the name that code knows."""
-    return CallAnswer(error_type="TimeoutError", error_message=str(error))

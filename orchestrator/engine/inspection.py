@@ -6,14 +6,19 @@ The running service is one of these; the CLI makes one over a store that no serv
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 
+from orchestrator.engine.active_job import PAGE_SECONDS
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.files import list_files, list_files_sync, read_file, read_file_sync
+from orchestrator.engine.future_store import FutureStore
+from orchestrator.engine.future_views import awaited_view, future_view
+from orchestrator.engine.futures import Settled, settle_future
 from orchestrator.engine.jobs import JobRepository, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
 from orchestrator.engine.queue_views import queue_views
@@ -22,7 +27,17 @@ from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
 from statek.exceptions import InvalidRequest
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
+from statek.executors.views import (
+    CallView,
+    FileView,
+    FutureView,
+    ItemView,
+    JobSummary,
+    JobView,
+    QueueView,
+    VariableView,
+)
+from statek.future import Settlement
 from statek.inbox import USER, InboxEntry, Pushed
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
@@ -45,6 +60,7 @@ class Inspection:
         self._jobs = JobRepository()
         self._durability = Durability(store)
         self.past = TimeTravel(store, self._jobs)
+        self._future_records = FutureStore()
 
     async def jobs(self, *, newest: int = 50) -> list[JobSummary]:
         """Summaries of the newest jobs, oldest first."""
@@ -93,7 +109,11 @@ class Inspection:
 
     def _page(self, number: int, start: int) -> ChatPage:
         """Some of the chat log (store thread)."""
-        return chat_page(self._jobs, self._jobs.get(number), start)
+        record = self._jobs.get(number)
+        page = chat_page(self._jobs, record, start)
+        if page.rest is None or not record.awaited:
+            return page
+        return replace(page, rest=replace(page.rest, awaited=awaited_view(self._future_records, record)))
 
     async def items(self, id_: str, *, start: int = 0) -> list[ItemView]:
         """The finished chat items from index ``start`` on, up to the first unfinished one."""
@@ -137,6 +157,45 @@ class Inspection:
     async def calls(self) -> list[CallView]:
         """Every call that is in doubt."""
         return await self._store.read(lambda: calls_in_doubt(self._jobs))
+
+    async def futures(self) -> list[FutureView]:
+        """Every open future, oldest first."""
+        numbers = await self._store.read(lambda: [record.number for record in self._future_records.pending()])
+        left, views = sorted(numbers, reverse=True), list[FutureView]()
+
+        def page() -> None:
+            started = time.perf_counter()
+            while left and time.perf_counter() - started < PAGE_SECONDS:
+                views.append(future_view(self._future_records.get(left.pop())))
+
+        while left:
+            await self._store.read(page)
+        return views
+
+    async def future(self, id_: str) -> FutureView:
+        """One future.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        return await self._store.read(lambda: future_view(self._future_records.require(id_)))
+
+    async def settle_future(self, id_: str, settlement: Settlement) -> FutureView:
+        """End a future, once; the jobs that wait for it can go on.
+
+        Raises:
+            NotFound: there is none of that id.
+            FutureSettled: it had come to an end before.
+            InvalidRequest: the value cannot be kept.
+            LimitExceeded: it is too large.
+        """
+        return (await self._durability.commit(partial(self.settle_on_store, id_, settlement)))[1]
+
+    def settle_on_store(self, id_: str, settlement: Settlement) -> tuple[Settled, FutureView]:
+        """``settle_future`` as a change (store thread); whoever drives jobs publishes what came of it."""
+        record = self._future_records.require(id_)
+        settled = settle_future(self._future_records, self._jobs, record, settlement, now_us())
+        return settled, future_view(record)
 
     async def cancel(self, id_: str, reason: str) -> JobSummary:
         """Ask for the end of a job; whoever drives it ends it.

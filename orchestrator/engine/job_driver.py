@@ -108,8 +108,9 @@ class JobDriver:
                     case RecordDeath(reason):
                         event = await self._steps.record_death(self.job, reason)
                     case Wait(reason):
-                        await self._suspend(reason)
-                        return
+                        if await self._suspend(reason):
+                            return
+                        event = Resumed()
                     case Deliver():
                         event = await self._deliver()
                     case Finish() as finish:
@@ -326,14 +327,17 @@ class JobDriver:
 
     # ------------------------------------------------------------------------------------- ending
 
-    async def _suspend(self, reason: str) -> None:
-        """Put the job to sleep durably."""
+    async def _suspend(self, reason: str) -> bool:
+        """Put the job to sleep durably; False when what it waits for has come meanwhile."""
         await self._release()
 
-        def write() -> None:
+        def write() -> bool:
+            if self.job.futures.has_nothing_to_await(self.job.record):
+                return False
             self._jobs.set_status(self.job.record, JobStatus.SUSPENDED, now_us(), reason)
+            return True
 
-        await self._durability.commit(write)
+        return await self._durability.commit(write)
 
     async def _deliver(self) -> Event:
         """Put what waits in the inbox into the chat log, durably before the model is asked with it."""

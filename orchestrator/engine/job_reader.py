@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from orchestrator.engine.element_lists import length_of, read_element
@@ -26,6 +27,7 @@ from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, decode_man
 from statek import durable
 from statek.exceptions import InternalError, InvalidRequest, NotFound, StoreDamaged, StoreError
 from statek.job_status import ACTIVE_TAG, JobStatus
+from statek.packing import unpack
 from statek.records import RECORD_FORMAT, JobRecord, ServiceRecord
 
 __all__ = ["ROOT_TAG", "JobReader", "job_id", "job_number"]
@@ -130,7 +132,8 @@ class JobReader:
         flight = self.in_flight(record)
         if flight is None:
             raise StoreDamaged(f"step {item.step} of job {job_id(record.number)} has neither ended nor is it in flight")
-        return with_flight(item, flight)
+        shown = with_flight(item, flight)
+        return replace(shown, console=unpack(record.waiting_console)) if record.waiting_console else shown
 
     def last_item(self, record: JobRecord) -> ChatItem | None:
         """The newest chat item; None before the first."""

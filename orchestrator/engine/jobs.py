@@ -221,6 +221,7 @@ class JobRepository(JobReader):
         """Note that the step in flight is being run (again)."""
         flight = self.require_flight(record)
         record.flight = encode_flight(replace(flight, begun=True, attempts=flight.attempts + 1))
+        _set_changed(record, "awaited", "")
 
     def put_down(self, record: JobRecord, *, crashed: bool) -> None:
         """Note that the step in flight is not being run any more, without an end.
@@ -235,6 +236,24 @@ class JobRepository(JobReader):
             return
         crashes, put_downs = flight.crashes + crashed, flight.put_downs + (not crashed)
         record.flight = encode_flight(replace(flight, begun=False, crashes=crashes, put_downs=put_downs))
+
+    def begin_wait(self, record: JobRecord, awaited: str, reason: str) -> None:
+        """Note that the step in flight waits for futures: a crash meanwhile hits no code."""
+        self.put_down(record, crashed=False)
+        record.awaited = awaited
+        record.reason = reason
+
+    def end_wait(self, record: JobRecord) -> None:
+        """Note that the code of a waiting step goes on where it stopped."""
+        flight = self.require_flight(record)
+        if not flight.begun:
+            record.flight = encode_flight(replace(flight, begun=True, put_downs=flight.put_downs - 1))
+        record.awaited = ""
+        record.reason = ""
+
+    def keep_console(self, record: JobRecord, console: Sequence[Sequence[str]]) -> None:
+        """Keep what a step that waits has printed so far, for people; the end of the step writes it anew."""
+        record.waiting_console = pack([list(element) for element in console])
 
     def note_loss(self, record: JobRecord) -> None:
         """Note that the runner of the step in flight was lost: it counts as a run, but nothing runs now."""
@@ -299,6 +318,7 @@ class JobRepository(JobReader):
         )
         record.ends.append(to_element(record, encode_end(end)))
         record.flight = ""
+        _set_changed(record, "waiting_console", "")
         if outcome.exit_status is not None:
             record.exit_status = packed_pieces(split_pieces(outcome.exit_status))
         consecutive = record.consecutive_exceptions + 1 if outcome.counts_as_exception else 0
@@ -357,6 +377,7 @@ class JobRepository(JobReader):
     def finish(self, record: JobRecord, now_us: int, *, failure: dict[str, str] | None, reason: str = "") -> None:
         """End the job; its parent is told, and its children end with it where it was cancelled."""
         self.set_status(record, JobStatus.DONE, now_us, reason)
+        record.awaited = ""
         record.failure = pack(failure) if failure else ""
         durable.untag(record, ACTIVE_TAG)
         settle_end(record, failure)

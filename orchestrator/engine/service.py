@@ -19,8 +19,10 @@ from orchestrator.engine.access import JobAccess
 from orchestrator.engine.active_job import ActiveJob, load_active_job
 from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.clock import now_us
+from orchestrator.engine.futures import FutureBoard, Settled
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
+from orchestrator.engine.job_futures import FutureWaits, JobFutures
 from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
@@ -38,7 +40,8 @@ from statek.agents.agent import Agent
 from statek.agents.dialog_agent import DialogAgent
 from statek.exceptions import InvalidRequest, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
 from statek.executors.decision import FailureKind
-from statek.executors.views import ItemView, JobSummary
+from statek.executors.views import FutureView, ItemView, JobSummary
+from statek.future import Settlement
 from statek.job_status import JobStatus
 from statek.model import Model
 from statek.pricing import load_model_pricing
@@ -82,7 +85,9 @@ class Service(Inspection):
             pool, max_runners=settings.max_runners, idle_hold_seconds=settings.idle_hold_seconds
         )
         self.access = JobAccess(settings, store, self._agents)
-        self._steps = StepRunner(settings, self._durability, self._jobs, self._tool_runner, self.access)
+        self._board = FutureBoard(self._durability, self._jobs, self.notice)
+        waits = FutureWaits(self._board, self._durability, self._jobs, self._broker)
+        self._steps = StepRunner(settings, self._durability, self._jobs, self._tool_runner, self.access, waits)
         self._scheduler = Scheduler(
             self._drive, max_concurrency=settings.max_concurrency, rested=lambda: self._queues.note_room()
         )
@@ -118,6 +123,7 @@ class Service(Inspection):
 
         self._listening.enter_context(listening(hear))
         runnable = await self._durability.commit(self._recover)
+        await self._board.start()
         self._queues.start()
         await self._pulled.start()
         for number, tenant in runnable:
@@ -146,6 +152,7 @@ class Service(Inspection):
             timer.cancel()
         drivers = list(self._drivers.values())
         await self._scheduler.stop()
+        await self._board.stop()
         self._tool_runner.close()
 
         def put_down() -> None:
@@ -223,6 +230,7 @@ class Service(Inspection):
             agent=agent,
             policy=policy,
             objects=ObjectGateway(record.grants, policy=policy),
+            futures=JobFutures(number, self._board),
             settings=self._settings,
         )
 
@@ -432,10 +440,34 @@ class Service(Inspection):
         self.notice(job_number(id_), summary.tenant)
         return summary
 
+    async def settle_future(self, id_: str, settlement: Settlement) -> FutureView:
+        """End a future, once; the jobs that wait for it go on.
+
+        Raises:
+            NotFound: there is none of that id.
+            FutureSettled: it had come to an end before.
+            InvalidRequest: the value cannot be kept.
+            LimitExceeded: it is too large.
+        """
+        await self._board.durable(id_)
+        settled, view = await self._durability.commit(partial(self.settle_on_store, id_, settlement))
+        self._board.publish(settled)
+        return view
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it runs on; None while it does not run."""
+        return self._board.loop
+
+    def publish(self, settled: Settled) -> None:
+        """Wake whoever waited for futures that somebody else has ended durably."""
+        self._board.publish(settled)
+
     def statistics(self) -> dict[str, Any]:
         """Counters for operators."""
         return {
             "scheduler": self._scheduler.statistics(),
+            "futures": self._board.statistics(),
             "pool": asdict(self._pool.statistics()),
             "full": self._durability.full_since,
         }

@@ -20,6 +20,7 @@ from orchestrator.engine.durability import Durability
 from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.gateway import EXIT_TYPE, CallInDoubt, Diverged, StepGateway, StepScope
 from orchestrator.engine.job_control import EngineJobControl, shared_context_of
+from orchestrator.engine.job_futures import FutureWaits
 from orchestrator.engine.job_tasks import JobTasks
 from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
@@ -28,13 +29,15 @@ from orchestrator.engine.provider_calls import MAX_CALLS
 from orchestrator.engine.requests import HistoryItem
 from orchestrator.engine.saying import say
 from orchestrator.engine.static_advice import examine
+from orchestrator.engine.step_aborted import StepSuspended
 from orchestrator.engine.step_actions import ACTION_CONSOLE_BYTES, actions_of, advise, tool_log
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.engine.variables import plain_variable
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import Action, Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec, Workspace
 from statek import durable
-from statek.executors.decision import Event, InDoubt, StepDied, StepEnded, StepLost
+from statek.executors.decision import Event, FutureAwaited, InDoubt, StepDied, StepEnded, StepLost
+from statek.future import LOCAL_ATTRIBUTE
 from statek.settings import StatekSettings
 from statek.static_policy import VIOLATION, StaticPolicy
 from statek.styles import EMPTY_REPLY_MESSAGE, NO_CODE_MESSAGE, ParsedReply
@@ -73,6 +76,7 @@ class StepRunner:
         jobs: JobRepository,
         tool_runner: ToolRunner,
         access: JobAccess,
+        waits: FutureWaits,
     ) -> None:
         self._settings = settings
         self._durability = durability
@@ -80,6 +84,7 @@ class StepRunner:
         self._jobs = jobs
         self._tool_runner = tool_runner
         self._access = access
+        self._waits = waits
 
     # ---------------------------------------------------------------------------------- workspace
 
@@ -118,6 +123,9 @@ class StepRunner:
         except CallInDoubt as doubt:
             await self._durability.commit(partial(self._put_down, job))
             return InDoubt(str(doubt))
+        except StepSuspended as suspended:
+            await self._durability.commit(partial(self._keep_console, job, console))
+            return FutureAwaited(suspended.what)
         except Diverged as diverged:
             return await self.record_death(job, f"diverged: {diverged}", console, journal)
         if isinstance(end, Death):
@@ -225,9 +233,16 @@ class StepRunner:
             objects=job.objects,
             control=control,
             host_tools={} if job.agent.message_tool is None else {job.agent.message_tool.name: job.agent.message_tool},
+            futures=job.futures,
         )
         return StepGateway(
-            scope, journal, console, durability=self._durability, jobs=self._jobs, tool_runner=self._tool_runner
+            scope,
+            journal,
+            console,
+            durability=self._durability,
+            jobs=self._jobs,
+            tool_runner=self._tool_runner,
+            waits=self._waits,
         )
 
     def _input(self, job: ActiveJob, source: StepSource, journal: Journal, actions: tuple[Action, ...]) -> StepInput:
@@ -240,7 +255,7 @@ class StepRunner:
             code=source.code,
             time_us=start.time_us,
             seed=start.seed,
-            tools=tuple(_tool_spec(tool) for tool in tools),
+            tools=tuple(_tool_spec(tool) for tool in tools if not getattr(tool.function, LOCAL_ATTRIBUTE, False)),
             handles=start.handles,
             deadline_seconds=self._settings.step_deadline_seconds,
             max_calls=self._settings.max_calls_per_step,
@@ -248,6 +263,11 @@ class StepRunner:
             shared_context=start.shared_names is not None,
             shared_names=start.shared_names or (),
         )
+
+    def _keep_console(self, job: ActiveJob, console: Console) -> None:
+        """Let people see what a waiting step has printed; its re-run prints it again and replaces it (store thread)."""
+        self._jobs.keep_console(job.record, console.elements())
+        job.refresh()
 
     def _put_down(self, job: ActiveJob) -> None:
         self._jobs.put_down(job.record, crashed=False)

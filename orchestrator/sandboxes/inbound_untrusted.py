@@ -252,7 +252,7 @@ def _output(output: pb.Output, limits: InboundLimits) -> OutputMessage:
 
 def _call(call: pb.HostCall, limits: InboundLimits) -> CallRequest:
     kind = _member(CallKind, call.kind, "call kind")
-    if (kind in {CallKind.TOOL, CallKind.NAME}) != (call.handle == 0):
+    if (kind in {CallKind.TOOL, CallKind.AWAIT, CallKind.NAME}) != (call.handle == 0):
         raise violation("number", f"a {kind.name} call with handle {call.handle}")
     return CallRequest(
         step=_positive(call.step, "step"),

@@ -66,6 +66,7 @@ class CallKind(enum.Enum):
     GET_ATTRIBUTE = 3
     SET_ATTRIBUTE = 4
     ITEM = 5
+    AWAIT = 6
     NAME = 7
 
 

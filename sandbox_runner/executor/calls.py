@@ -16,9 +16,10 @@ from typing import Any
 from sandbox_runner.executor.errors import LimitExceeded, StepExit, make_error
 from sandbox_runner.executor.link import Link
 from sandbox_runner.wire.frames import CallResult, HostCall, ToolSpec
-from sandbox_runner.wire.values import GraphError, Handle, UnsupportedValue, encode
+from sandbox_runner.wire.values import FutureRef, GraphError, Handle, Substitute, UnsupportedValue, encode
 
 __all__ = [
+    "AWAIT",
     "GET_ATTRIBUTE",
     "ITEM",
     "METHOD",
@@ -30,12 +31,12 @@ __all__ = [
     "parse_signature",
 ]
 
-TOOL, METHOD, GET_ATTRIBUTE, SET_ATTRIBUTE, ITEM, NAME = 1, 2, 3, 4, 5, 7
+TOOL, METHOD, GET_ATTRIBUTE, SET_ATTRIBUTE, ITEM, AWAIT, NAME = 1, 2, 3, 4, 5, 6, 7
 EXIT_TYPE = "JobExit"  # error type of an answer that ends the step and the job with its value
 _HEADROOM = 8 << 10  # of a frame, for everything that is not the arguments
 _PLACE = re.compile(r"value\[(0|1)\]\[((?:[^\[\]'\"]|'[^']*'|\"[^\"]*\")*)\](.*)", re.DOTALL)
 
-ToHandle = Callable[[object], Handle | None]
+ToHandle = Callable[[object], Handle | FutureRef | Substitute | None]
 Describe = Callable[[Any, bool], Any]
 
 
@@ -65,6 +66,11 @@ class Caller:
         """Allow the calls of a step; ``max_calls`` 0 is no limit."""
         with self._lock:
             self._step, self._number, self._max_calls = step, 0, max_calls
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a step runs."""
+        return self._step is not None
 
     def end(self) -> None:
         """Wait for a call that another thread has open, then refuse further ones."""

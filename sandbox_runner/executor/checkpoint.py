@@ -20,7 +20,7 @@ from sandbox_runner.executor.opaque import FLAT_TYPES, RAW_TYPES, flat_stream, n
 from sandbox_runner.executor.pickling import Pickles
 from sandbox_runner.executor.previews import preview
 from sandbox_runner.wire.frames import Component, Lost
-from sandbox_runner.wire.values import GraphError, Handle, encode
+from sandbox_runner.wire.values import FutureRef, GraphError, Handle, Substitute, encode
 
 __all__ = ["GRAPH", "OPAQUE", "Checkpoint", "Checkpointer"]
 
@@ -171,11 +171,11 @@ class Checkpointer:
     def _graph(self, values: dict[str, Any], held: set[int], limit: int | None) -> bytes:
         met: list[int] = []
 
-        def to_handle(value: object) -> Handle | None:
-            handle = self._handles.to_handle(value)
-            if handle is not None:
-                met.append(handle.id)
-            return handle
+        def to_handle(value: object) -> Handle | FutureRef | Substitute | None:
+            found = self._handles.to_handle(value)
+            if type(found) is Handle:
+                met.append(found.id)
+            return found
 
         data = encode(values, to_handle=to_handle, max_bytes=limit)
         held.update(met)

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox_runner.executor.calls import ToolCallable
+from sandbox_runner.executor.futures import Future, is_pending, value_of
 from sandbox_runner.executor.handles import DurableObject
 
 __all__ = ["ATOMIC", "FLAT_ELEMENTS", "Group", "split"]
@@ -115,6 +116,10 @@ def split(variables: Mapping[str, Any], namespaces: frozenset[int]) -> list[Grou
         while pending:
             item = pending.pop()
             kind = type(item)
+            if kind is Future:  # before any isinstance, which would wait for its value
+                if not is_pending(item):
+                    pending.append(value_of(item))
+                continue
             if kind in ATOMIC or id(item) in namespaces or isinstance(item, DurableObject):
                 continue
             known = owner.get(id(item))

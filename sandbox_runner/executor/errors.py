@@ -13,6 +13,9 @@ import types
 
 __all__ = [
     "AccessDenied",
+    "FutureCancelled",
+    "FutureError",
+    "FutureFailed",
     "InvalidRequest",
     "LimitExceeded",
     "LostVariableError",
@@ -59,6 +62,18 @@ class ToolError(StatekError):
     """A tool failed."""
 
 
+class FutureError(StatekError):
+    """A future has no value."""
+
+
+class FutureCancelled(FutureError):
+    """What was waited for was called off."""
+
+
+class FutureFailed(FutureError):
+    """What was waited for ended without a value; the message says why."""
+
+
 class InvalidRequest(StatekError, ValueError):
     """The host could not make sense of the call."""
 
@@ -83,6 +98,9 @@ _OWN: dict[str, type[Exception]] = {
         LimitExceeded,
         StaleObjectError,
         ToolError,
+        FutureError,
+        FutureCancelled,
+        FutureFailed,
         InvalidRequest,
         NotFound,
         UnstorableValue,

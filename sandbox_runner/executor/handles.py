@@ -13,7 +13,8 @@ from typing import Any
 
 from sandbox_runner.executor.calls import GET_ATTRIBUTE, METHOD, SET_ATTRIBUTE, Caller, parse_signature
 from sandbox_runner.executor.errors import AccessDenied
-from sandbox_runner.wire.values import GraphLimits, Handle, decode
+from sandbox_runner.executor.futures import Future, Futures
+from sandbox_runner.wire.values import FutureRef, GraphLimits, Handle, Substitute, decode
 
 __all__ = ["HOST_LIMITS", "DurableObject", "HandleMethod", "Handles", "State", "TypeInfo"]
 
@@ -182,7 +183,7 @@ def _brief(value: Any) -> str:
 
 
 class Handles:
-    """Every proxy of this sandbox.
+    """Every proxy of this sandbox, and the futures beside them.
 
     Args:
         caller: carries the host calls; its answers' bundles come back here.
@@ -195,6 +196,7 @@ class Handles:
         self._types: dict[str, TypeInfo] = {}
         self._proxies: dict[int, DurableObject] = {}
         self._type_names: dict[int, str] = {}
+        self.futures = Futures(caller)
         caller.to_handle = self.to_handle
         caller.from_answer = self.from_answer
 
@@ -219,8 +221,10 @@ class Handles:
         """Some proxy of this class, so that the host can be asked about it."""
         return next((proxy for proxy in self._proxies.values() if type(proxy) is kind), None)
 
-    def to_handle(self, value: object) -> Handle | None:
+    def to_handle(self, value: object) -> Handle | FutureRef | Substitute | None:
         """Encoder hook."""
+        if type(value) is Future:  # before any isinstance, which would wait for its value
+            return self.futures.to_ref(value)
         return Handle(*self.identity(value)) if isinstance(value, DurableObject) else None
 
     def from_handle(self, handle: Handle) -> DurableObject:
@@ -230,13 +234,17 @@ class Handles:
     def from_answer(self, value: bytes, bundle: bytes) -> Any:
         """Apply the states of an answer, then decode its value."""
         self.apply(bundle)
-        return decode(value, from_handle=self.from_handle, limits=HOST_LIMITS) if value else None
+        return self.decode(value) if value else None
+
+    def decode(self, data: bytes) -> Any:
+        """A value of the host with its durable objects and futures."""
+        return decode(data, from_handle=self.from_handle, from_future=self.futures.from_ref, limits=HOST_LIMITS)
 
     def apply(self, bundle: bytes) -> None:
         """Take a bundle of types and states."""
         if not bundle:
             return
-        found: Any = decode(bundle, from_handle=self.from_handle, limits=HOST_LIMITS)
+        found: Any = self.decode(bundle)
         for description in found.get("types", ()):
             self._add_type(description)
         for description in found.get("states", ()):

@@ -18,6 +18,7 @@ from sandbox_runner.executor.checkpoint import Checkpoint, Checkpointer
 from sandbox_runner.executor.console import ECHO, NOTE, PRINT, Console, ConsoleStream, printable
 from sandbox_runner.executor.describing import Describer
 from sandbox_runner.executor.errors import StepExit, install_module
+from sandbox_runner.executor.futures import value_of
 from sandbox_runner.executor.handle_collections import KINDS
 from sandbox_runner.executor.handles import Handles
 from sandbox_runner.executor.link import Link
@@ -84,7 +85,8 @@ class Executor:
         self.caller = Caller(self.link, self._frame_bytes)
         self.handles = Handles(self.caller, KINDS)
         self.namespace = Namespace(self.caller)
-        own: dict[str, Callable[..., Any]] = {"print": self._print, "exit": _exit, "quit": _exit}
+        own: dict[str, Callable[..., Any]] = {"print": self._print, "exit": self._exit, "quit": self._exit}
+        own |= {"get_all": self.handles.futures.get_all, "get_any": self.handles.futures.get_any}
         self.namespace.define(own)
         self.caller.describe = Describer(self.namespace, self.handles)
         self.caller.show = self._show
@@ -133,6 +135,12 @@ class Executor:
         """Print what a tool of the host shows."""
         self.console.emit(PRINT, text)
 
+    def _exit(self, value: Any = None) -> NoReturn:
+        """End the step (and the job) with a result."""
+        value = value_of(value)
+        self.handles.futures.settle(value, self.handles.to_handle)
+        raise StepExit(value)
+
     def _echo(self, value: object) -> None:
         self.console.emit(ECHO, render(value))
 
@@ -148,6 +156,7 @@ class Executor:
         _seed(run.seed)
         self.console.begin(run.step, 1 + len(run.actions))
         self.caller.begin(run.step, run.max_calls)
+        self.handles.futures.begin()
         ending = run_actions(run.actions, run.step, self.namespace, self.console, self._echo)
         if ending is None:
             echo = self._echo if run.echo else None
@@ -233,11 +242,6 @@ class Executor:
             reason = f"step {finished.step}: limit frame_bytes: the list of its blocks does not fit in one message"
             finished.lost += [Lost(name, reason) for name in largest.names[:20]]
         return finished
-
-
-def _exit(value: Any = None) -> NoReturn:
-    """End the step (and the job) with a result."""
-    raise StepExit(value)
 
 
 def _seed(seed: int) -> None:

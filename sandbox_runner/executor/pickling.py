@@ -19,8 +19,10 @@ import cloudpickle
 
 from sandbox_runner.executor.arrays import reduce_array
 from sandbox_runner.executor.calls import ToolCallable
+from sandbox_runner.executor.futures import Future
 from sandbox_runner.executor.handles import DurableObject, HandleMethod, Handles
 from sandbox_runner.executor.namespace import Namespace
+from sandbox_runner.wire.values import FutureRef, Substitute
 
 __all__ = ["Pickles"]
 
@@ -46,6 +48,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
+        if kind is Future:  # before any isinstance, which would wait for its value
+            found = self._pickles.handles.futures.to_ref(obj)
+            return (_same, (found.value,)) if isinstance(found, Substitute) else (_future, (found,))
         if kind is types.FunctionType:
             if obj.__globals__ is self._pickles.namespace.variables:
                 return _reduce_function(obj)
@@ -122,6 +127,14 @@ def _pickles() -> Pickles:
 
 def _handle(number: int, type_name: str) -> object:
     return _pickles().handles.get(number, type_name)
+
+
+def _future(ref: FutureRef) -> object:
+    return _pickles().handles.futures.from_ref(ref)
+
+
+def _same(value: object) -> object:
+    return value
 
 
 def _tool(name: str) -> object:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox_runner.executor.components import ATOMIC
 from sandbox_runner.executor.console import printable
+from sandbox_runner.executor.futures import Future, is_pending, pending_text, value_of
 from sandbox_runner.executor.handles import DurableObject
 
 __all__ = ["preview"]
@@ -35,6 +36,8 @@ def preview(value: Any) -> str:
 def _describe(value: Any) -> str:
     kind = type(value)
     name = kind.__name__
+    if kind is Future:  # before any isinstance, which would wait for its value
+        return pending_text(value) if is_pending(value) else _describe(value_of(value))
     if kind is int:
         bits = value.bit_length()
         return f"int {value}" if bits < 200 else f"int of {bits} bits"

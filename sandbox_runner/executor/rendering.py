@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from sandbox_runner.executor.futures import value_of
 from sandbox_runner.executor.handle_collections import DurableDict, DurableList, DurableSet
 from sandbox_runner.executor.handles import DurableObject
 
@@ -32,6 +33,7 @@ def render(value: object) -> str:
     ``{"k":v}``, with at most 25 elements; other objects by ``__llm_repr__``, an overridden ``__str__``, else
     ``Name(field=value,...)``.
     """
+    value = value_of(value)
     if isinstance(value, str):
         return value
     return _Rendering().of(value, 0, repeated=False)
@@ -51,6 +53,7 @@ class _Rendering:
         return text
 
     def _of(self, value: Any, depth: int, *, repeated: bool) -> str:
+        value = value_of(value)
         if value is None or isinstance(value, _SCALARS):
             return _str(value)
         if isinstance(value, str):

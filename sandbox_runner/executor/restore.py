@@ -88,7 +88,13 @@ class Restorer:
         return failed
 
     def _graph(self, data: bytes | memoryview) -> Any:
-        return decode(bytes(data), from_handle=self._handles.from_handle, limits=HOST_LIMITS, enum_loader=_enum_member)
+        return decode(
+            bytes(data),
+            from_handle=self._handles.from_handle,
+            limits=HOST_LIMITS,
+            enum_loader=_enum_member,
+            from_future=self._handles.futures.from_ref,
+        )
 
     def _opaque(self, whole: bytes) -> dict[str, Any]:
         view = memoryview(whole)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox_runner.executor.errors import StepExit
+from sandbox_runner.executor.futures import after_statement
 from sandbox_runner.executor.namespace import Namespace
 
 __all__ = ["Ending", "Failure", "run_call", "run_code"]
@@ -57,6 +58,7 @@ def run_code(code: str, label: str, namespace: Namespace, echo: Callable[[object
         label: names the source in tracebacks, as ``step 3``.
         namespace: of the workspace; its variables are globals and locals of the code.
         echo: takes the value of each expression statement but direct print and exit calls; None for no echo.
+        after: called with the namespace after each statement.
     """
     filename = f"<{label}>"
     lines = code.splitlines(keepends=True)
@@ -73,6 +75,7 @@ def run_code(code: str, label: str, namespace: Namespace, echo: Callable[[object
                 echo(eval(compiled, variables))  # noqa: S307 -- running this code is the purpose
             else:
                 exec(compiled, variables)
+            after_statement(variables)
     except BaseException as error:
         return _ending(error, index, filename, lines)
     return Ending(OK, index)

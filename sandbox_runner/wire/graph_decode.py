@@ -18,27 +18,29 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sandbox_runner.wire.graph_costs import LARGE_NUMBER_BYTES, HashCosts
 from sandbox_runner.wire.graph_format import (
     FACTORIES,
     FORMAT,
     MAX_FRACTION_BYTES,
+    MAX_FUTURE_PARTS,
     MAX_RANGE_BYTES,
     PATH_TYPES,
     SHORT_TEXT,
     SMALL_INT,
     SMALL_INT_BIAS,
     EnumValue,
+    FutureRef,
     GraphError,
     GraphLimits,
     Handle,
     Tag,
+    Unfinished,
 )
+from sandbox_runner.wire.graph_zones import zone_of_key
 
 __all__ = ["decode"]
 
@@ -48,7 +50,6 @@ _DATE = struct.Struct("<HBB").unpack_from
 _TIME = struct.Struct("<BBBIB").unpack_from
 _TIMEDELTA = struct.Struct("<iiI").unpack_from
 _DECIMAL = re.compile(rb"-?(?:\d+(?:\.\d+)?(?:E[+-]\d{1,19})?|Infinity|s?NaN\d*)\Z")
-_ZONE_KEY = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,3}\Z")
 
 _TEXT, _INT, _FLOAT_TAG, _REF, _BYTES = map(int, (Tag.TEXT, Tag.INT, Tag.FLOAT, Tag.REF, Tag.BYTES))
 _LIST, _DEFAULTDICT, _ORDEREDDICT = int(Tag.LIST), int(Tag.DEFAULTDICT), int(Tag.ORDEREDDICT)
@@ -56,6 +57,7 @@ _IMMUTABLE = frozenset(map(int, (Tag.TUPLE, Tag.FROZENSET, Tag.SLICE)))
 _PAIRED = frozenset(map(int, (Tag.DICT, Tag.COUNTER, Tag.DEFAULTDICT, Tag.ORDEREDDICT)))
 
 EnumLoader = Callable[[EnumValue], object]
+FromFuture = Callable[[FutureRef], object]
 FromHandle = Callable[[Handle], object]
 
 
@@ -65,6 +67,7 @@ def decode(
     from_handle: FromHandle | None = None,
     limits: GraphLimits | None = None,
     enum_loader: EnumLoader | None = None,
+    from_future: FromFuture | None = None,
 ) -> object:
     """Decode one graph.
 
@@ -73,6 +76,7 @@ def decode(
         from_handle: makes the object that stands for a handle; without it handles stay ``Handle``.
         limits: what is accepted; the default is for bytes from the other side.
         enum_loader: finds an enum member; without it enums stay ``EnumValue``. Only for use inside the sandbox.
+        from_future: makes the object that stands for a future; without it futures stay ``FutureRef``.
 
     Raises:
         GraphError: malformed, or over a limit. Nothing else is raised, whatever the bytes are.
@@ -80,7 +84,7 @@ def decode(
     limits = limits or GraphLimits()
     if len(data) > limits.max_bytes:
         raise GraphError(f"{len(data)} bytes of graph form, at most {limits.max_bytes} are accepted")
-    reader = _Reader(bytes(data), limits, from_handle, enum_loader)
+    reader = _Reader(bytes(data), limits, from_handle, enum_loader, from_future)
     try:
         return reader.read()
     except GraphError:
@@ -91,25 +95,22 @@ def decode(
         raise GraphError(f"malformed {reader.tag_name()} before byte {reader.pos}: {error}") from None
 
 
-class _Unfinished:
-    """Stands for an immutable container while what it contains is still being read."""
-
-    __slots__ = ("slot",)
-
-    def __init__(self, slot: int) -> None:
-        self.slot = slot
-
-
 class _Reader:
     """One decoding run; ``pos`` is the next unread byte."""
 
     def __init__(
-        self, data: bytes, limits: GraphLimits, from_handle: FromHandle | None, enum_loader: EnumLoader | None
+        self,
+        data: bytes,
+        limits: GraphLimits,
+        from_handle: FromHandle | None,
+        enum_loader: EnumLoader | None,
+        from_future: FromFuture | None,
     ) -> None:
         self.data = data
         self.limits = limits
         self.from_handle = from_handle
         self.enum_loader = enum_loader
+        self.from_future = from_future
         self.pos = 1
         self.tag = 0
         self.slots: list[Any] = []
@@ -165,7 +166,7 @@ class _Reader:
                     value = () if tag == Tag.TUPLE else frozenset()
                 else:
                     if made is None:
-                        made = _Unfinished(len(self.slots))
+                        made = Unfinished(len(self.slots))
                     self.slots.append(made)
                     if need:
                         if len(stack) >= limits.max_depth:
@@ -272,7 +273,7 @@ class _Reader:
         if slot >= len(self.slots):
             raise GraphError(f"reference to a container that did not appear yet at byte {self.pos}")
         value = self.slots[slot]
-        if type(value) is _Unfinished:
+        if type(value) is Unfinished:
             self.open_references = self.costs.shared_parts = True
         elif type(value) in {tuple, frozenset}:
             self.costs.shared_parts = True
@@ -280,7 +281,7 @@ class _Reader:
 
     def close(self, kind: int, slot: int, children: list[Any]) -> object:
         """Finish a container whose children are all read."""
-        if self.open_references and any(type(child) is _Unfinished for child in children):
+        if self.open_references and any(type(child) is Unfinished for child in children):
             self.deferred.append((kind, slot, children))
             return self.slots[slot]
         if kind in _IMMUTABLE:
@@ -327,7 +328,7 @@ class _Reader:
         for slot, (kind, children) in entries.items():
             if kind not in _IMMUTABLE:
                 continue
-            needs = {child.slot for child in children if type(child) is _Unfinished and child.slot in entries}
+            needs = {child.slot for child in children if type(child) is Unfinished and child.slot in entries}
             waiting[slot] = len(needs)
             for need in needs:
                 dependents.setdefault(need, []).append(slot)
@@ -351,7 +352,7 @@ class _Reader:
 
     def resolved(self, child: object) -> object:
         """The finished container for one that was open."""
-        return self.slots[child.slot] if type(child) is _Unfinished else child
+        return self.slots[child.slot] if type(child) is Unfinished else child
 
     def zone(self) -> dt.tzinfo | None:
         """Read a time zone."""
@@ -365,7 +366,7 @@ class _Reader:
                 return dt.timezone(offset)
             return dt.timezone(offset, self.scalar_text())
         if form == 2:
-            return _zone_of_key(self.scalar_text())
+            return zone_of_key(self.scalar_text())
         raise GraphError(f"unknown zone form {form} at byte {self.pos}")
 
     def date(self) -> dt.date:
@@ -446,19 +447,20 @@ class _Reader:
         handle = Handle(number, self.scalar_text())
         return handle if self.from_handle is None else self.from_handle(handle)
 
+    def future(self) -> object:
+        """Read a future."""
+        number, size, element = self.varint(), self.varint(), self.varint()
+        if number == 0:
+            raise GraphError(f"future id 0 before byte {self.pos}")
+        if size > MAX_FUTURE_PARTS or element > MAX_FUTURE_PARTS:
+            raise GraphError(f"a part of a future is out of range before byte {self.pos}")
+        future = FutureRef(number, self.scalar_text(), size, element - 1)
+        return future if self.from_future is None else self.from_future(future)
+
     def deque(self) -> deque[Any]:
         """Make an empty deque of the size that follows."""
         size = self.varint()
         return deque(maxlen=size - 1 if size else None)
-
-
-# Holds every zone there is: with fewer places, bytes naming them in turn would have their files read again and again.
-@lru_cache(maxsize=1024)
-def _zone_of_key(key: str) -> ZoneInfo:
-    # The key ends in a file path and in the name of a tzdata package: only plain names pass.
-    if len(key) > 64 or not _ZONE_KEY.match(key):
-        raise GraphError(f"malformed zone name {key[:64]!r}")
-    return ZoneInfo(key)
 
 
 _HEADS: dict[int, Callable[[_Reader], Any]] = {
@@ -490,5 +492,6 @@ _SCALARS: dict[int, Callable[[_Reader], Any]] = {
     Tag.PATH: lambda reader: PATH_TYPES[reader.byte()](reader.scalar_text()),
     Tag.ENUM: _Reader.enum,
     Tag.HANDLE: _Reader.handle,
+    Tag.FUTURE: _Reader.future,
     Tag.ZONE: _Reader.zone,
 }

@@ -23,6 +23,7 @@ from sandbox_runner.wire.graph_format import (
     FACTORIES,
     FORMAT,
     MAX_FRACTION_BYTES,
+    MAX_FUTURE_PARTS,
     MAX_RANGE_BYTES,
     PATH_TYPES,
     SHORT_TEXT,
@@ -31,8 +32,10 @@ from sandbox_runner.wire.graph_format import (
     SMALL_INT_HIGH,
     SMALL_INT_LOW,
     EnumValue,
+    FutureRef,
     GraphError,
     Handle,
+    Substitute,
     Tag,
     UnsupportedValue,
 )
@@ -63,7 +66,7 @@ _MAPPINGS = frozenset({dict, Counter, defaultdict, OrderedDict})
 _PATHS = {kind: index for index, kind in enumerate(PATH_TYPES)}
 _FACTORY_INDEX: dict[Any, int] = {factory: index for index, factory in enumerate(FACTORIES)}
 
-ToHandle = Callable[[object], Handle | None]
+ToHandle = Callable[[object], Handle | FutureRef | Substitute | None]
 _Frame = tuple[Any, list[Any], Iterator[Any]]
 
 
@@ -72,7 +75,8 @@ def encode(value: object, *, to_handle: ToHandle | None = None, max_bytes: int |
 
     Args:
         value: any value of the supported types (exact types; subclasses are unsupported).
-        to_handle: called with each object of an unknown type; gives its handle or None.
+        to_handle: called with each object of an unknown type; gives its handle, its future, the value that is to be
+            written in its place, or None.
         max_bytes: largest acceptable encoding in bytes.
 
     Raises:
@@ -172,9 +176,15 @@ def _encode(root: object, to_handle: ToHandle | None, max_bytes: int | None, nes
                 out += _sized(Tag.BYTEARRAY, bytes(item))
             else:
                 try:
-                    out += _scalar(item, kind, to_handle)
+                    written = _scalar(item, kind, to_handle)
                 except _Refused as refused:
                     raise _unsupported([*stack, frame], item, str(refused)) from None
+                if isinstance(written, Substitute):
+                    # A frame without a container: its only child is written in the object's place.
+                    stack.append(frame)
+                    frame = (None, [written.value], iter((written.value,)))
+                    break
+                out += written
         else:
             if not stack:
                 _check_room(out, 0, limit)
@@ -238,22 +248,33 @@ def _ordered(members: list[Any], to_handle: ToHandle | None, nesting: int) -> li
     return members
 
 
-def _scalar(item: Any, kind: type, to_handle: ToHandle | None) -> bytes:
+def _scalar(item: Any, kind: type, to_handle: ToHandle | None) -> bytes | Substitute:
     writer = _SCALARS.get(kind)
     if writer is not None:
         return writer(item)
     if isinstance(kind, EnumMeta):
         return _enum(item, kind)
-    handle = to_handle(item) if to_handle is not None else None
-    if handle is None:
+    found = to_handle(item) if to_handle is not None else None
+    if found is None:
         raise _Refused
-    return _handle(handle)
+    if type(found) is Substitute:
+        return found
+    return _handle(found) if type(found) is Handle else _future(found)
 
 
 def _handle(handle: Handle) -> bytes:
     if not 0 < handle.id < 1 << 63:
         raise _Refused(f"handle id {handle.id} is out of range")
     return bytes((Tag.HANDLE,)) + _varint(handle.id) + _text(handle.type_name)
+
+
+def _future(future: Any) -> bytes:
+    if not 0 < future.id < 1 << 63:
+        raise _Refused(f"future id {future.id} is out of range")
+    if not 0 <= future.size <= MAX_FUTURE_PARTS or not -1 <= future.index < MAX_FUTURE_PARTS:
+        raise _Refused("a part of the future is out of range")
+    head = bytes((Tag.FUTURE,)) + _varint(future.id) + _varint(future.size) + _varint(future.index + 1)
+    return head + _text(future.what)
 
 
 def _enum(item: Any, kind: EnumMeta) -> bytes:
@@ -321,6 +342,7 @@ _SCALARS: dict[type, Callable[[Any], bytes]] = {
     Fraction: _fraction,
     UUID: lambda item: bytes((Tag.UUID,)) + item.bytes,
     Handle: _handle,
+    FutureRef: _future,
     EnumValue: _enum_value,
     **dict.fromkeys(PATH_TYPES, _path),
 }

@@ -15,7 +15,18 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath
 
-__all__ = ["FORMAT", "EnumValue", "GraphError", "GraphLimits", "Handle", "Tag", "UnsupportedValue"]
+__all__ = [
+    "FORMAT",
+    "EnumValue",
+    "FutureRef",
+    "GraphError",
+    "GraphLimits",
+    "Handle",
+    "Substitute",
+    "Tag",
+    "Unfinished",
+    "UnsupportedValue",
+]
 
 FORMAT = 0x01
 """Generation of the format, the first byte of every encoding."""
@@ -29,6 +40,9 @@ SHORT_TEXT_LIMIT = 64
 
 MAX_FRACTION_BYTES = 4096
 """Numerator and denominator are reduced on decoding, which takes quadratic time."""
+
+MAX_FUTURE_PARTS = 1000
+"""Longest tuple whose length a future may tell beforehand."""
 
 MAX_RANGE_BYTES = 4096
 """Start, stop and step of a range: its length is computed on decoding, which takes quadratic time."""
@@ -69,6 +83,7 @@ class Tag(enum.IntEnum):
     ENUM = 0x1D
     HANDLE = 0x1E
     ZONE = 0x1F
+    FUTURE = 0x20
 
 
 FACTORIES: tuple[type | None, ...] = (None, int, list, dict, set, str, float, tuple)
@@ -91,6 +106,30 @@ class Handle:
 
     id: int
     type_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FutureRef:
+    """A value that is not there yet: what crosses the boundary of a future.
+
+    Attributes:
+        id: positive number of the future, less than 2**63; it means something only to a job that was given it.
+        what: what is waited for, for people.
+        size: length of the tuple that it will be; 0 when that is not known.
+        index: which element of that tuple this is; -1 for the whole.
+    """
+
+    id: int
+    what: str = ""
+    size: int = 0
+    index: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Substitute:
+    """What an encoder hook gives for an object that is to be written as another value."""
+
+    value: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +156,15 @@ class GraphLimits:
     max_nodes: int = 100_000
     max_depth: int = 100
     max_text_bytes: int = 1 << 20
+
+
+class Unfinished:
+    """Stands for an immutable container while what it contains is still being read."""
+
+    __slots__ = ("slot",)
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
 
 
 class GraphError(ValueError):

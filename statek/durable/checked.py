@@ -30,6 +30,7 @@ from statek.durable.containers import (
 )
 from statek.durable.gate import RESERVED, control, gate, replace_everywhere
 from statek.durable.values import check_storable
+from statek.durable.watching import touched, watched
 from statek.exceptions import UnstorableValue
 
 __all__ = ["install"]
@@ -66,10 +67,14 @@ def _check_class(kind: type) -> None:
         if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
             check_storable(value, f"{label}.{name}")
         write(self, name, value)
+        if watched and id(self) in watched:
+            touched(self)
 
     def __delattr__(self: object, name: str) -> None:  # noqa: N807
         may_write()
         delete(self, name)
+        if watched and id(self) in watched:
+            touched(self)
 
     __setattr__.checked_by_statek = True  # type: ignore[attr-defined]
     kind.__setattr__ = __setattr__  # type: ignore[assignment, method-assign]

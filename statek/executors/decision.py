@@ -23,6 +23,7 @@ __all__ = [
     "ExecuteAgain",
     "FailureKind",
     "Finish",
+    "FutureAwaited",
     "InDoubt",
     "JobView",
     "ModelFailed",
@@ -164,13 +165,35 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class FutureAwaited:
+    """A step waits for futures and was put down; its re-run goes on where it stopped.
+
+    Attributes:
+        what: for the reason shown.
+    """
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Somebody asked to end the job."""
 
     reason: str
 
 
-Event = Resumed | ReplyReceived | ModelFailed | StepEnded | StepDied | StepLost | InDoubt | Delivered | CancelRequested
+Event = (
+    Resumed
+    | ReplyReceived
+    | ModelFailed
+    | StepEnded
+    | StepDied
+    | StepLost
+    | InDoubt
+    | Delivered
+    | FutureAwaited
+    | CancelRequested
+)
 
 
 # ----------------------------------------------------------------------------------------- commands
@@ -254,6 +277,8 @@ def decide(job: JobView, event: Event) -> Command | None:
             return Finish(FailureKind.MODEL, message, drop_current=job.has_current)
         case InDoubt(call) if job.has_current:
             return Wait(f"in doubt: {call}; resolve it with: statek calls resolve")
+        case FutureAwaited(what) if job.has_current:
+            return Wait(what)
         case StepLost(reason) if job.has_current:
             if job.attempts <= MAX_ENVIRONMENT_RERUNS:
                 return ExecuteAgain()

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "AwaitedView",
     "CallView",
     "FileView",
+    "FutureView",
     "HeldView",
     "InboxView",
     "ItemView",
@@ -63,6 +65,50 @@ class FileView:
     path: str
     size_bytes: int
     mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedView:
+    """What a job waits for.
+
+    Attributes:
+        mode: ``any`` of the futures is enough, or ``all`` are needed.
+        futures: their ids.
+        what: what they stand for, in the same order.
+        statement: index of the top-level statement that needs them; informational.
+    """
+
+    mode: str
+    futures: tuple[str, ...]
+    what: tuple[str, ...]
+    statement: int
+
+
+@dataclass(frozen=True, slots=True)
+class FutureView:
+    """A value that somebody is to give, or has given.
+
+    Attributes:
+        id: by which it is resolved.
+        job: the job whose tool made it.
+        what: what is waited for.
+        kind: ``event`` | ``temporal`` | ``all`` | ``any``.
+        state: ``pending`` | ``resolved`` | ``failed`` | ``cancelled`` | ``expired``.
+        details: what was told to whoever decides, as short text.
+        result: the value or the message, as short text.
+        created_us, deadline_us, settled_us: microseconds UTC; 0 for never or not yet.
+    """
+
+    id: str
+    job: str
+    what: str
+    kind: str
+    state: str
+    details: str
+    result: str
+    created_us: int
+    deadline_us: int
+    settled_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +173,7 @@ class JobView:
     commits: int
     image_digest: str
     inbox: tuple[InboxView, ...] = ()
+    awaited: AwaitedView | None = None
 
 
 @dataclass(frozen=True, slots=True)

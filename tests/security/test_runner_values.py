@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 import pytest
 
-from sandbox_runner.wire import graph_decode
+from sandbox_runner.wire import graph_zones
 from sandbox_runner.wire.graph_format import FORMAT, Tag
 from sandbox_runner.wire.values import GraphError, GraphLimits, UnsupportedValue, decode, encode
 
@@ -115,9 +115,9 @@ def test_a_range_that_would_not_come_back_is_not_sent() -> None:
 
 def test_every_time_zone_is_read_once(monkeypatch) -> None:
     read = []
-    real = graph_decode.ZoneInfo
-    monkeypatch.setattr(graph_decode, "ZoneInfo", lambda key: read.append(key) or real(key))
-    graph_decode._zone_of_key.cache_clear()
+    real = graph_zones.ZoneInfo
+    monkeypatch.setattr(graph_zones, "ZoneInfo", lambda key: read.append(key) or real(key))
+    graph_zones.zone_of_key.cache_clear()
 
     def zones() -> Iterator[bytes]:
         for _ in range(3):

@@ -13,21 +13,26 @@ from typing import Any
 
 from orchestrator.engine.objects.grants import Grants
 from orchestrator.engine.objects.surface import is_public_name
-from sandbox_runner.wire.values import EnumValue, GraphError, GraphLimits, Handle, decode
+from sandbox_runner.wire.values import EnumValue, FutureRef, GraphError, GraphLimits, Handle, decode
 from statek.annotations import convert_argument
 from statek.exceptions import AccessDenied
 
 __all__ = ["bind_method", "decode_call", "decode_single"]
 
 
-def decode_call(data: bytes, grants: Grants, limits: GraphLimits) -> tuple[list[Any], dict[str, Any]]:
-    """Decode ``[positional list, keyword dict]``.
+FromFuture = Callable[[FutureRef], object]
+
+
+def decode_call(
+    data: bytes, grants: Grants, limits: GraphLimits, from_future: FromFuture | None = None
+) -> tuple[list[Any], dict[str, Any]]:
+    """Decode ``[positional list, keyword dict]``; ``from_future`` makes what stands for a future, else its value does.
 
     Raises:
         GraphError: malformed, over a limit, or not of that shape.
         AccessDenied: a handle that this job does not have.
     """
-    found = _decode(data, grants, limits)
+    found = _decode(data, grants, limits, from_future)
     if type(found) is not list or len(found) != 2 or type(found[0]) is not list or type(found[1]) is not dict:
         raise GraphError("arguments are not a list of positional and a dict of keyword arguments")
     positional, keywords = found
@@ -50,8 +55,9 @@ def decode_single(data: bytes, grants: Grants, limits: GraphLimits) -> Any:
     return found[0]
 
 
-def _decode(data: bytes, grants: Grants, limits: GraphLimits) -> object:
-    refused: list[AccessDenied] = []
+def _decode(data: bytes, grants: Grants, limits: GraphLimits, from_future: FromFuture | None = None) -> object:
+    refused: list[Exception] = []
+    future_of = from_future or grants.future_value
 
     def resolve(handle: Handle) -> object:
         try:
@@ -60,8 +66,15 @@ def _decode(data: bytes, grants: Grants, limits: GraphLimits) -> object:
             refused.append(error)
             raise
 
+    def settled(future: FutureRef) -> object:
+        try:
+            return future_of(future)
+        except Exception as error:
+            refused.append(error)
+            raise
+
     try:
-        return decode(data, from_handle=resolve, limits=limits)
+        return decode(data, from_handle=resolve, from_future=settled, limits=limits)
     except GraphError:
         # AccessDenied is a PermissionError, hence an OSError, which the decoder takes for malformed input.
         if refused:

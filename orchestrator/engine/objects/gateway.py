@@ -16,14 +16,14 @@ did, and happens once per sending; so the work of a call does not grow with the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from orchestrator.engine.objects.arguments import decode_call
 from orchestrator.engine.objects.describe import Describer
 from orchestrator.engine.objects.failures import ApplicationFailure, failure_answer
-from orchestrator.engine.objects.grants import EXPLICIT, Grants
+from orchestrator.engine.objects.grants import EXPLICIT, FutureAccess, Grants
 from orchestrator.engine.objects.host_proxy import unwrap, wrap
 from orchestrator.engine.objects.kinds import Kind, kind_of
 from orchestrator.engine.objects.limits import ObjectLimits
@@ -31,10 +31,10 @@ from orchestrator.engine.objects.operations import Done, Effect, Operations
 from orchestrator.engine.objects.outbound import type_key
 from orchestrator.engine.objects.snapshot import REFUSED, Snapshots, State, blank_state, collection_type
 from orchestrator.sandboxes.step import CallAnswer, CallKind
-from sandbox_runner.wire.values import GraphError, GraphLimits, Handle, UnsupportedValue, decode, encode
+from sandbox_runner.wire.values import FutureRef, GraphError, GraphLimits, Handle, UnsupportedValue, decode, encode
 from statek.access import Policy, Reach
 from statek.durable import StoreDoor
-from statek.exceptions import AccessDenied, InternalError, InvalidRequest, LimitExceeded, StaleObjectError
+from statek.exceptions import AccessDenied, FutureError, InternalError, InvalidRequest, LimitExceeded, StaleObjectError
 
 __all__ = ["ObjectGateway"]
 
@@ -45,6 +45,8 @@ _REFUSALS = (
     ApplicationFailure,
     AccessDenied,
     StaleObjectError,
+    FutureError,
+    TimeoutError,
     LimitExceeded,
     InvalidRequest,
     GraphError,
@@ -120,15 +122,23 @@ class ObjectGateway:
         """
         return self._encode(unwrap(value), EXPLICIT)[0]
 
-    def decode_args(self, data: bytes) -> tuple[list[Any], dict[str, Any]]:
+    def use_futures(self, futures: FutureAccess) -> None:
+        """Let values name futures."""
+        self._grants.futures = futures
+
+    def decode_args(
+        self, data: bytes, from_future: Callable[[FutureRef], object] | None = None
+    ) -> tuple[list[Any], dict[str, Any]]:
         """Decode a call's arguments; handles become the durable objects that this job was granted.
+
+        Futures become their values, or what ``from_future`` makes of them.
 
         Raises:
             InvalidRequest: malformed or over a limit.
             AccessDenied: a handle that this job does not have.
         """
         try:
-            return decode_call(data, self._grants, self._limits.arguments)
+            return decode_call(data, self._grants, self._limits.arguments, from_future)
         except GraphError as error:
             raise InvalidRequest(str(error)) from None
 

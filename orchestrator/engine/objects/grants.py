@@ -17,12 +17,13 @@ element of another handle, which asks more of its class (see ``statek.access``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from sandbox_runner.wire.values import FutureRef
 from statek.durable import fetch, is_memo, memo, uuid_of
 from statek.exceptions import AccessDenied, LimitExceeded, NotFound
 
-__all__ = ["EXPLICIT", "Grant", "GrantTable", "Grants", "copied_grants", "find_granted", "reached"]
+__all__ = ["EXPLICIT", "FutureAccess", "Grant", "GrantTable", "Grants", "copied_grants", "find_granted", "reached"]
 
 EXPLICIT = ""
 """Origin of an object that a startup variable, a tool or a method gave."""
@@ -34,6 +35,18 @@ _GONE = "gone"
 def reached(parent: int, name: str) -> str:
     """Give the origin of what was found in attribute ``name`` of handle ``parent`` ("" for an element)."""
     return f"{parent}.{name}"
+
+
+class FutureAccess(Protocol):
+    """The futures that a job may reach."""
+
+    def value(self, ref: FutureRef) -> Any:
+        """The value of one that has come to an end."""
+        ...
+
+    def ref(self, future: Any) -> FutureRef:
+        """What stands for a future that a tool gave."""
+        ...
 
 
 @memo(id="orchestrator.GrantTable")
@@ -139,10 +152,21 @@ class Grants:
         self._max_grants = max_grants
         self._ids: dict[str | int, int] = {}
         self._keys: list[str | int] = []
+        self.futures: FutureAccess | None = None
         self._collections: dict[int, Any] = {}  # keeps ids of Python objects from being reused
 
     def __len__(self) -> int:
         return len(self._table.objects)
+
+    def future_value(self, ref: FutureRef) -> Any:
+        """The value of a future that this job was given.
+
+        Raises:
+            AccessDenied: it was not given any.
+        """
+        if self.futures is None:
+            raise AccessDenied(f"future {ref.id} is not one of this job", rule="future")
+        return self.futures.value(ref)
 
     def grant(self, target: Any, origin: str = EXPLICIT) -> int:
         """Let the job reach a durable object; gives its handle id, the same one every time.

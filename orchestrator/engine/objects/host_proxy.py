@@ -21,7 +21,7 @@ from orchestrator.engine.objects.surface import is_method
 from statek.durable import StoreDoor
 from statek.exceptions import InvalidRequest
 
-__all__ = ["CollectionProxy", "ObjectProxy", "unwrap", "wrap"]
+__all__ = ["CollectionProxy", "ObjectProxy", "mapped", "unwrap", "wrap"]
 
 MAX_DEPTH = 100
 """Plain containers inside plain containers of one value."""
@@ -210,7 +210,7 @@ def wrap(value: Any, store: StoreDoor) -> Any:
     Raises:
         InvalidRequest: nested too deeply.
     """
-    return _mapped(value, lambda item: _wrapped(item, store), 0, {})
+    return mapped(value, lambda item: _wrapped(item, store), 0, {})
 
 
 def _wrapped(value: Any, store: StoreDoor) -> Any:
@@ -232,14 +232,20 @@ def unwrap(value: Any) -> Any:
     Raises:
         InvalidRequest: nested too deeply.
     """
-    return _mapped(value, _unwrapped, 0, {})
+    return mapped(value, _unwrapped, 0, {})
 
 
 def _unwrapped(value: Any) -> Any:
     return _reference(value).target if type(value) in {ObjectProxy, CollectionProxy} else value
 
 
-def _mapped(value: Any, convert: Callable[[Any], Any], depth: int, seen: dict[int, Any]) -> Any:
+def mapped(value: Any, convert: Callable[[Any], Any], depth: int = 0, seen: dict[int, Any] | None = None) -> Any:
+    """Copy plain containers with what ``convert`` makes of everything else in them.
+
+    Raises:
+        InvalidRequest: nested too deeply.
+    """
+    seen = {} if seen is None else seen
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -250,14 +256,14 @@ def _mapped(value: Any, convert: Callable[[Any], Any], depth: int, seen: dict[in
     if depth > MAX_DEPTH:
         raise InvalidRequest(f"a value for a tool is nested more than {MAX_DEPTH} deep")
     if kind in {tuple, frozenset}:
-        return kind([_mapped(item, convert, depth + 1, seen) for item in value])
+        return kind([mapped(item, convert, depth + 1, seen) for item in value])
     copy: Any = kind()
     seen[id(value)] = copy
     if kind is dict:
         for key, item in value.items():
-            copy[_mapped(key, convert, depth + 1, seen)] = _mapped(item, convert, depth + 1, seen)
+            copy[mapped(key, convert, depth + 1, seen)] = mapped(item, convert, depth + 1, seen)
     elif kind is set:
-        copy.update([_mapped(item, convert, depth + 1, seen) for item in value])
+        copy.update([mapped(item, convert, depth + 1, seen) for item in value])
     else:
-        copy.extend([_mapped(item, convert, depth + 1, seen) for item in value])
+        copy.extend([mapped(item, convert, depth + 1, seen) for item in value])
     return copy

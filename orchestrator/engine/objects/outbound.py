@@ -12,8 +12,9 @@ from typing import Any
 
 from orchestrator.engine.objects.kinds import Kind, enum_text, is_durable_tuple, is_query, kind_of
 from orchestrator.engine.objects.surface import surface_of
-from sandbox_runner.wire.values import Handle
+from sandbox_runner.wire.values import FutureRef, Handle
 from statek.exceptions import LimitExceeded
+from statek.future import FutureElement, FutureResult
 
 __all__ = ["PLAIN_TYPES", "Outbound", "type_key"]
 
@@ -37,8 +38,15 @@ class Outbound:
         max_items: elements drawn from an iterator, and values converted in all times ten.
     """
 
-    def __init__(self, make_handle: Callable[[Any, Kind], Handle], *, max_items: int) -> None:
+    def __init__(
+        self,
+        make_handle: Callable[[Any, Kind], Handle],
+        *,
+        max_items: int,
+        make_future: Callable[[Any], FutureRef] | None = None,
+    ) -> None:
         self._make_handle = make_handle
+        self._make_future = make_future
         self._max_items = max_items
         self._copies: dict[int, Any] = {}
         self._originals: list[Any] = []  # keeps ids in _copies from being reused
@@ -74,6 +82,8 @@ class Outbound:
             return kind([self.convert(item, depth + 1) for item in value])
         if is_durable_tuple(value):
             return tuple([self.convert(item, depth + 1) for item in value])
+        if isinstance(value, FutureResult | FutureElement) and self._make_future is not None:
+            return self._make_future(value)
         handle = self.to_handle(value)
         if handle is not None:
             return handle

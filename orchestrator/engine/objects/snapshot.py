@@ -146,7 +146,9 @@ class Snapshots:
         def make_handle(target: Any, kind: Kind) -> Handle:
             return Handle(self._grants.grant(target, origin), type_key(target, kind))
 
-        return Outbound(make_handle, max_items=self._limits.result_items)
+        futures = self._grants.futures
+        make_future = None if futures is None else futures.ref
+        return Outbound(make_handle, max_items=self._limits.result_items, make_future=make_future)
 
     def element_origin(self, grant: Grant) -> str:
         """Tell the origin of a collection's elements: explicit like the collection, or reached through it."""

@@ -34,6 +34,7 @@ class CallKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALL_KIND_GET_ATTRIBUTE: _ClassVar[CallKind]
     CALL_KIND_SET_ATTRIBUTE: _ClassVar[CallKind]
     CALL_KIND_ITEM: _ClassVar[CallKind]
+    CALL_KIND_AWAIT: _ClassVar[CallKind]
     CALL_KIND_NAME: _ClassVar[CallKind]
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -74,6 +75,7 @@ CALL_KIND_METHOD: CallKind
 CALL_KIND_GET_ATTRIBUTE: CallKind
 CALL_KIND_SET_ATTRIBUTE: CallKind
 CALL_KIND_ITEM: CallKind
+CALL_KIND_AWAIT: CallKind
 CALL_KIND_NAME: CallKind
 OUTCOME_UNSPECIFIED: Outcome
 OUTCOME_OK: Outcome
