@@ -109,6 +109,7 @@ def _report(job: Job, data_dir: Path) -> int:
     if copies:
         print(f"copied to {data_dir / 'artifacts' / job.id}")
     print(f"\nanswer: {printable(job.py_env.exit_status)}")
+    print(f"to look further: statek --data-dir {data_dir} show {job.id}")
     failed = job.error is not None or job.status.name != "DONE"
     if failed:
         print(f"data_analysis: job {job.id} did not end well: {job.error or job.reason}", file=sys.stderr)
