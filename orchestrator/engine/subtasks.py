@@ -24,7 +24,8 @@ from statek.sub_task_handler import SubTaskHandler, find_handler
 
 __all__ = ["adopt", "cancel_children", "grant_results", "settle_end"]
 
-_EXIT_LIMITS = GraphLimits(max_bytes=1 << 24, max_nodes=1 << 22, max_text_bytes=1 << 24)
+_EXIT_LIMITS = GraphLimits(max_nodes=20_000, max_depth=60)
+"""As for the arguments of a call: 800 KB of empty lists would keep the store thread for a second."""
 
 
 def adopt(record: JobRecord, parent: JobRecord, settings: StatekSettings, *, detached: bool) -> None:

@@ -57,13 +57,17 @@ def arguments_text(args: bytes) -> str:
     return text if len(text) <= MAX_SHORT_CHARS else text[: MAX_SHORT_CHARS - 3] + "..."
 
 
+_EXIT_LIMITS = values.GraphLimits(max_nodes=5000)
+"""Of what a line about a job shows; every list of jobs reads it on the store thread."""
+
+
 def exit_text(record: JobRecord) -> str:
     """What was passed to exit(...), as print shows it; empty while there is nothing."""
     if record.exit_status is None:
         return ""
     data = join_pieces(pieces_of(record.exit_status))
     try:
-        text = render_value(values.decode(data))
+        text = render_value(values.decode(data, limits=_EXIT_LIMITS))
     except values.GraphError as error:
         text = f"<{len(data)} bytes: {error}>"
     return text if len(text) <= MAX_EXIT_CHARS else text[: MAX_EXIT_CHARS - 3] + "..."

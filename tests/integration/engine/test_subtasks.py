@@ -256,3 +256,18 @@ def test_declarations_that_cannot_work_are_refused() -> None:
         @statek.subtask
         def closed() -> None:
             """Take nothing."""
+
+
+async def test_an_exit_value_that_is_long_to_read_is_not_handed_on(open_agents: Open) -> None:
+    model = RoleModel(
+        boss=[code("task = research('x', id='t1')\nexit()"), code("exit(task.error)")],
+        worker=[code("exit([[] for _ in range(200_000)])")],
+    )
+    async with open_agents([BOSS, WORKER], model) as service:
+        id_ = await service.submit("boss")
+        await service.wait(id_)
+        worker = await service.wait("j2")
+        boss = await end(service, id_)
+    reason = "its exit status cannot be handed on: the graph has more than 20000 nodes"
+    assert boss.summary.exit_status == reason
+    assert worker.exit_status.startswith("<400005 bytes: ")
