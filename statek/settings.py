@@ -224,6 +224,10 @@ class StatekSettings:
     )
 
     # The model gateway.
+    context_tokens: int = field(
+        default=128_000,
+        metadata=_about(integer(2000), "Context window of a model that litellm's table does not know, in tokens."),
+    )
     model_timeout_seconds: float = field(
         default=60.0, metadata=_about(seconds(0.1), "How long one model request may take.")
     )

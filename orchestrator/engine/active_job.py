@@ -7,12 +7,13 @@ touched on the store thread only.
 from __future__ import annotations
 
 import inspect
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.engine.conversation import Conversation
+from orchestrator.engine.conversation import Conversation, estimate_tokens
 from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.job_control import current_difficulty
 from orchestrator.engine.job_futures import JobFutures
@@ -117,12 +118,12 @@ class ActiveJob:
     objects: ObjectGateway
     futures: JobFutures
     limits: LLM_Harness
-    provider_tools: frozenset[str]
-    provider_specs: tuple[dict[str, Any], ...]
     conversation: Conversation
     head: PlacedWorkspace
     head_seq: int
     view: JobView
+    provider_tools: frozenset[str] = frozenset()
+    provider_specs: tuple[dict[str, Any], ...] = ()
     places: dict[str, BlockPlace] = field(default_factory=dict)
     current: StepSource | None = None
     journal: Journal | None = None
@@ -161,6 +162,16 @@ class ActiveJob:
         self._bound_to_shared = bool(record.shared_binding)
         self.difficulty = current_difficulty(record, self.definition)
         return self.view
+
+    def offer_tools(self) -> None:
+        """Find the tools that the model may call formally, and describe them.
+
+        Raises:
+            InvalidRequest: LLM_TOOLS_SCOPE does not fit the agent any more.
+        """
+        offered = self.definition.provider_tools(self.agent)
+        self.provider_tools = frozenset(tool.name for tool in offered)
+        self.provider_specs = tuple(provider_spec(tool) for tool in offered)
 
     def renew_prompt(self) -> None:
         """Make the system message that of the difficulty in force."""
@@ -211,6 +222,11 @@ class ActiveJob:
             prose=notes.get("prose", ""),
             text_only=notes.get("text_only", False) is True,
         )
+
+    @property
+    def spec_tokens(self) -> int:
+        """Estimate of what the formal tools take of each request."""
+        return estimate_tokens(json.dumps(self.provider_specs)) if self.provider_specs else 0
 
     def framework_calls(self) -> tuple[WarmupCall, ...]:
         """The calls that the framework makes for the warmup block in flight."""
@@ -277,7 +293,6 @@ def load_active_job(
         first_step += 1
     objects.use_futures(futures)
     difficulty = current_difficulty(record, definition)
-    offered = definition.provider_tools(agent)
     head_seq = jobs.commit_count(record) - 1
     job = ActiveJob(
         number=record.number,
@@ -293,8 +308,6 @@ def load_active_job(
         objects=objects,
         futures=futures,
         limits=harness_from_metadata(agent.get_llm_harness(settings), definition.metadata),
-        provider_tools=frozenset(tool.name for tool in offered),
-        provider_specs=tuple(provider_spec(tool) for tool in offered),
         conversation=Conversation(style, definition.system_prompt(agent, difficulty), opening),
         head=jobs.workspace(record, head_seq),
         head_seq=head_seq,

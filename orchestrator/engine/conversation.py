@@ -2,8 +2,8 @@
 
 An entry is rendered once when it is added. When the estimate of all of them exceeds the window, older output is
 shortened, oldest first, and where that is not enough the oldest entries are left out; a line says so in both cases.
-Each time this makes room for a quarter of the window, so that an entry is touched a bounded number of times: a request
-costs the same at turn 1000 as at turn 10, and what the provider has cached of the conversation stays valid in between.
+Each time this makes room for a good part of the window, so that an entry is touched a bounded number of times: a
+request costs the same at turn 1000 as at turn 10, and what the provider has cached of it stays valid in between.
 
 Nothing is forgotten: the chat log keeps everything, and a restart that reads it comes to the same messages.
 """
@@ -33,6 +33,9 @@ _MESSAGE_TOKENS = 8
 
 _TARGET = 3 / 4
 """Part of the window that is used after room was made."""
+
+_ENOUGH = 9 / 10
+"""Part of it that may be used when shortening has made no more room; only beyond it entries are left out."""
 
 
 def estimate_tokens(text: str) -> int:
@@ -131,6 +134,8 @@ class Conversation:
             self._shorten(self._entries[self._short])
             self._short += 1
         gone = 0
+        if self._tokens <= window * _ENOUGH:
+            return
         while self._tokens > target and gone < older:
             self._tokens -= self._entries[gone].tokens
             gone += 1

@@ -34,11 +34,13 @@ from orchestrator.engine.step_run import StepRunner
 from orchestrator.engine.submission import DEFAULT_TENANT, JobFactory, job_policy
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.engine.views import job_summary
+from orchestrator.models import request_window
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
 from statek.agents.dialog_agent import DialogAgent
-from statek.exceptions import InvalidRequest, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
+from statek.difficulty import TaskDifficulty
+from statek.exceptions import InvalidRequest, ModelError, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
 from statek.executors.decision import FailureKind
 from statek.executors.views import FutureView, ItemView, JobSummary
 from statek.future import Settlement
@@ -172,6 +174,8 @@ class Service(Inspection):
         try:
             try:
                 job = await self._store.read(partial(self._load, number))
+                if job is not None:
+                    job.offer_tools()
             except NotFound as error:
                 await self._stall(number, str(error))
                 return
@@ -179,6 +183,7 @@ class Service(Inspection):
                 await self._give_up(number, f"its definition cannot be used any more: {error}")
                 return
             if job is not None:
+                job.conversation.limit(await self._window(job))
                 while await self._store.read(job.read_page):
                     pass
                 await self._run(job)
@@ -193,6 +198,20 @@ class Service(Inspection):
             await self._give_up(number, f"{type(error).__name__}: {error}")
         finally:
             self._changed(number)
+
+    async def _window(self, job: ActiveJob) -> int:
+        """Tokens that the conversation of a job may have: what the smallest model that it may use takes."""
+        options = job.definition.model_options
+        asked = options.get("max_completion_tokens") or options.get("max_tokens") or ""
+        default = self._settings.context_tokens
+        windows = []
+        for name in {job.definition.model_for(difficulty) for difficulty in TaskDifficulty}:
+            reply = int(asked) if asked.isdecimal() else None
+            try:
+                windows.append(await request_window(self._model, name, default_tokens=default, reply_tokens=reply))
+            except ModelError:
+                windows.append(default // 2)  # the request will say what is wrong
+        return max(min(windows) - job.spec_tokens, 1)
 
     async def _run(self, job: ActiveJob) -> None:
         """Hand a loaded job to a driver of its own."""

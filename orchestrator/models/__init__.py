@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from orchestrator.models.context_window import request_window
 from orchestrator.models.gateway import LiteLLMModel
 from orchestrator.models.settings import GatewaySettings
 
-__all__ = ["GatewaySettings", "LiteLLMModel"]
+__all__ = ["GatewaySettings", "LiteLLMModel", "request_window"]

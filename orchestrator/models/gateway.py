@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from orchestrator.models._litellm_thread import LitellmThread, ReplyBudget
 from orchestrator.models.masking import safe_text
+from orchestrator.models.messages import provider_messages
 from orchestrator.models.options import request_options
 from orchestrator.models.retry import is_retryable_status, retry_after_seconds, wait_before_attempt
 from orchestrator.models.settings import GatewaySettings
@@ -54,6 +55,7 @@ class LiteLLMModel:
         self._settings = settings or GatewaySettings()
         self._thread: LitellmThread | None = None
         self._closing = asyncio.Event()
+        self._windows: dict[str, int | None] = {}
         self._secrets = (*self._settings.api_keys.values(), *self._settings.secrets)
         bases = (*self._settings.trusted_api_bases, *([self._settings.api_base] if self._settings.api_base else []))
         self._trusted = frozenset(base.rstrip("/") for base in bases)
@@ -101,6 +103,27 @@ class LiteLLMModel:
             return self._missing_keys(litellm, model, self._provider(litellm, model))
 
         return await self._run(look)
+
+    async def context_tokens(self, model: str) -> int | None:
+        """Tokens that a request to a model may have, as litellm's table says; None for a model that is not in it.
+
+        Args:
+            model: model string, ``provider/model``.
+
+        Raises:
+            ModelError: litellm does not import, or the gateway is closed.
+        """
+        if model not in self._windows:
+
+            async def look(litellm: Any) -> int | None:
+                try:
+                    found = litellm.get_model_info(model=model).get("max_input_tokens")
+                except Exception:  # noqa: BLE001 - litellm raises a bare Exception for a model without an entry
+                    return None
+                return found if isinstance(found, int) and found > 0 else None
+
+            self._windows[model] = await self._run(look)
+        return self._windows[model]
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Answer one request.
@@ -214,7 +237,9 @@ class LiteLLMModel:
             async with asyncio.timeout(seconds):
                 response = await litellm.acompletion(
                     model=request.model,
-                    messages=[dict(message) for message in request.messages],
+                    messages=provider_messages(
+                        self._provider(litellm, request.model), request.messages, has_tools=bool(request.tools)
+                    ),
                     timeout=seconds,
                     max_retries=0,
                     num_retries=0,
@@ -246,10 +271,13 @@ class LiteLLMModel:
         text = message.content or ""
         if not isinstance(text, str):
             raise _Attempt(f"the reply's content is {type(text).__name__}, not text", retryable=True)
-        calls = tuple(
-            ProviderToolCall(str(call.id or ""), str(call.function.name or ""), str(call.function.arguments or ""))
-            for call in message.tool_calls or ()
-        )
+        try:
+            calls = tuple(
+                ProviderToolCall(str(call.id or ""), str(call.function.name or ""), str(call.function.arguments or ""))
+                for call in message.tool_calls or ()
+            )
+        except (AttributeError, TypeError):
+            raise _Attempt("the reply has a tool call that is none", retryable=True) from None
         size = sum(len(part.encode(errors="replace")) for part in (text, *(call.arguments for call in calls)))
         if size > self._settings.max_reply_bytes:
             reason = f"the reply has {size} bytes of text, the limit is {self._settings.max_reply_bytes}"

@@ -1,0 +1,168 @@
+"""Whole jobs of every chat style against a local server that speaks OpenAI's, Anthropic's and Gemini's form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.app import open_service
+from statek import tool
+from statek.agents.agent import Agent, SupervisedAgent
+from statek.agents.dialog_agent import DialogAgent
+from statek.model import ModelReply
+from statek.settings import StatekSettings
+from statek.testing import scripted_call, scripted_reply
+from tests.integration.models.provider_server import Answer, Provider
+from tests.integration.models.shapes import SHAPES, answer, said
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@tool(effect="none")
+def add(a: int, b: int = 1, **kwargs: object) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+async def send_message(body: str, media: object = None, **kwargs: object) -> None:
+    """Send."""
+
+
+def supervised(style: str, scope: str = "", warmup: str | None = None) -> Agent:
+    metadata = {"MODEL": "set later", "CHAT_STYLE": style, **({"LLM_TOOLS_SCOPE": scope} if scope else {})}
+    return SupervisedAgent("helper", "Work.", [add], _metadata=metadata, warmup_def=warmup)
+
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(provider: Callable[..., Provider], gateway: Callable[..., Any], tmp_path: Path) -> Ask:
+    """Runs a job against replies in a provider's form; gives the bodies of the requests and the job."""
+
+    async def run(shape: str, agent: Agent, replies: list[ModelReply], message: str = "hi") -> tuple[list[Any], Any]:
+        server = provider(*(Answer(body=answer(shape, reply)) for reply in replies))
+        base = f"http://127.0.0.1:{server.server_address[1]}"
+        agent.update_metadata({**agent.metadata, "MODEL": SHAPES[shape], "API_BASE": base})
+        model = gateway(trusted_api_bases=(base,), api_keys=dict.fromkeys(SHAPES, "key"), attempts=1)
+        values = {"data_dir": tmp_path / shape, "driver": "process", "pool_size": 1}
+        async with open_service(StatekSettings.load(values, environ={}), [agent], model=model) as service:
+            id_ = await service.submit(agent.role, message=message)
+            await service.wait(id_)
+            job = await service.job(id_)
+        assert (job.summary.status, job.summary.failure) == ("DONE", None)
+        assert len(server.requests) == len(replies)
+        return [body for _, body in server.requests], job
+
+    return run
+
+
+def reply(text: str) -> ModelReply:
+    return ModelReply(text)
+
+
+def opening(shape: str) -> list[tuple[str, str]]:
+    # litellm puts the system prompt of a Gemini model that it does not know as text before the first message.
+    return [("user" if shape == "gemini" else "system", "Work."), ("user", "hi")]
+
+
+def model_side(shape: str) -> str:
+    return "model" if shape == "gemini" else "assistant"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_markdown(ask: Ask, shape: str) -> None:
+    replies = ["```python\nprint(1)\n```", "```python\nx = 2\n```", "```python\nexit(x)\n```"]
+    bodies, _ = await ask(shape, supervised("MARKDOWN"), list(map(reply, replies)))
+    silent = [] if shape == "openai" else [("user", "(no output)")]
+    side = model_side(shape)
+    assert said(shape, bodies[2]) == [
+        *opening(shape),
+        (side, "```python\nprint(1)\n```"),
+        ("user", "1"),
+        (side, "```python\nx = 2\n```"),
+        *silent,
+    ]
+    assert "tools" not in bodies[0]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_console(ask: Ask, shape: str) -> None:
+    bodies, _ = await ask(shape, supervised("CONSOLE"), [reply("print(1)"), reply("exit()")])
+    assert said(shape, bodies[1]) == [*opening(shape), (model_side(shape), "print(1)"), ("user", "> 1")]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_markdown_with_a_tool_call(ask: Ask, shape: str) -> None:
+    both = scripted_reply("```python\nprint('z')\n```", scripted_call("add", "c1", a=1, b=2))
+    bodies, _ = await ask(shape, supervised("MARKDOWN", "APPLICATION"), [both, reply("```python\nexit()\n```")])
+    assert said(shape, bodies[1]) == [
+        *opening(shape),
+        (model_side(shape), "print('z')"),
+        (model_side(shape), 'add({"a": 1, "b": 2})'),
+        ("user", "-> 3"),
+        ("user", "z"),
+    ]
+    assert len(bodies[0]["tools"]) == 1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_direct_with_warmup(ask: Ask, shape: str) -> None:
+    warmup = "w = 1\nprint('w', w)\n# ----------\nadd(1) #STATEK: as tool"
+    replies = [
+        scripted_reply(
+            "Checking", scripted_call("python_cli", "c1", code="w += 1\nw"), scripted_call("add", "c2", a=5)
+        ),
+        scripted_reply("", scripted_call("python_cli", "c3", code="1/0")),
+        reply("Done."),
+    ]
+    bodies, job = await ask(shape, supervised("DIRECT", "SYSTEM +add", warmup), replies)
+    side = model_side(shape)
+    assert said(shape, bodies[2]) == [
+        *opening(shape),
+        (side, 'python_cli({"code": "w = 1\\nprint(\'w\', w)"})'),
+        ("user", "-> w 1"),
+        (side, 'add({"a": 1})'),
+        ("user", "-> 2"),
+        (side, "Checking"),
+        (side, 'python_cli({"code": "w += 1\\nw"})'),
+        (side, 'add({"a": 5})'),
+        ("user", "-> 2"),
+        ("user", "-> 6"),
+        (side, 'python_cli({"code": "1/0"})'),
+        ("user", "-> ZeroDivisionError: division by zero\n(line 1: 1/0)"),
+    ]
+    assert job.items[-1].text == "Done."
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_a_warmup_call_reaches_a_model_without_tools(ask: Ask, shape: str) -> None:
+    bodies, _ = await ask(
+        shape, supervised("MARKDOWN", "", "add(1) #STATEK: as tool"), [reply("```python\nexit()\n```")]
+    )
+    shown = said(shape, bodies[0])
+    assert "tools" not in bodies[0]
+    if shape == "openai":
+        assert shown[-2:] == [("assistant", 'add({"a": 1})'), ("user", "-> 2")]
+    else:
+        assert shown[-2:] == [(model_side(shape), 'add({"a": 1})'), ("user", "add: 2")]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_a_reminder_reaches_the_model_where_it_belongs(ask: Ask, shape: str) -> None:
+    agent = DialogAgent(send_message, role="talker", _metadata={"MODEL": "set later"})
+    agent.update_system_prompt("Work.")
+    agent.set_new_reminder("Call answer() when you are done.")
+    replies = ["I look.\n```python\nprint(2)\n```", "It is 2.", "```python\nanswer('2')\n```"]
+    bodies, _ = await ask(shape, agent, list(map(reply, replies)))
+    side = model_side(shape)
+    reminder = ("system", "Call answer() when you are done.")
+    assert said(shape, bodies[2])[2:] == [
+        (side, "```python\n# I look.\nprint(2)\n```"),
+        ("user", "<CONSOLE>\n2\n</CONSOLE>"),
+        (side, "```python\n# It is 2.\n```"),
+        reminder if shape == "openai" else ("user", f"[System] {reminder[1]}"),
+    ]
