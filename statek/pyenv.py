@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from statek.executors.views import JobView, VariableView
+from statek.executors.views import ItemView, JobView, VariableView
 
 __all__ = ["PyEnv", "UnreadableValue"]
 
@@ -46,11 +46,16 @@ class PyEnv:
         self.console: list[str] = [text for item in job.items for kind, text in item.console if kind in _SHOWN_KINDS]
         self.push_log: dict[int, str | list[str]] = _push_log(job)
         self.exceptions: dict[int, str] = {
-            index: f"{item.outcome['type']}: {item.outcome['message']}"
-            for index, item in enumerate(job.items)
-            if item.outcome.get("outcome") in {"error", "died"}
+            index: error for index, item in enumerate(job.items) if (error := _error_of(item))
         }
         self.exit_status: str = job.summary.exit_status
+
+
+def _error_of(item: ItemView) -> str:
+    """The error that an entry's code ended with, else the first one of its formal calls; empty for none."""
+    if item.outcome.get("outcome") in {"error", "died"}:
+        return f"{item.outcome['type']}: {item.outcome['message']}"
+    return next((text for call in item.tool_log for kind, text in call.console if kind == "error"), "")
 
 
 def _push_log(job: JobView) -> dict[int, str | list[str]]:

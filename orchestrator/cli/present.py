@@ -6,7 +6,16 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from orchestrator.cli.terminal import printable, split_lines
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
+from statek.executors.views import (
+    CallView,
+    FileView,
+    ItemView,
+    JobSummary,
+    JobView,
+    QueueView,
+    ToolCallView,
+    VariableView,
+)
 
 __all__ = [
     "call_lines",
@@ -19,6 +28,7 @@ __all__ = [
     "money",
     "queue_lines",
     "table",
+    "tool_call_lines",
     "variable_rows",
     "when",
 ]
@@ -120,10 +130,11 @@ def item_lines(index: int, item: ItemView) -> Iterator[str]:
     if item.attempts > 1:
         head += f"  attempts {item.attempts}"
     yield f"{head}  {when(item.at_us)} UTC"
-    if item.code:
-        yield from (f"    {line}" for line in split_lines(item.code))
-    elif item.text:
+    if item.text and not item.code:
         yield from (f"  {line}" for line in _marked('"', item.text))
+    for asked in item.tool_log:
+        yield from (f"  {line}" for line in tool_call_lines(asked))
+    yield from (f"    {line}" for line in (split_lines(item.code) if item.code else ()))
     for kind, text in item.console:
         yield from (f"  {line}" for line in _marked(_MARKS.get(kind, "?"), text))
     yield from (f"  {line}" for call in item.calls for line in call_lines(call))
@@ -150,6 +161,15 @@ def _used(usage: dict[str, object]) -> str:
             continue
         shown.append(f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}")
     return ", ".join(shown)
+
+
+def tool_call_lines(call: ToolCallView) -> Iterator[str]:
+    """One formal tool call of a reply, and what it showed."""
+    first, *more = list(split_lines(f"{call.name}({call.arguments})")) or [""]
+    yield f"asked {call.id}: {first}"
+    yield from (f"    {line}" for line in more)
+    for kind, text in call.console:
+        yield from (f"  {line}" for line in _marked(_MARKS.get(kind, "?"), text))
 
 
 def call_lines(call: CallView) -> Iterator[str]:

@@ -240,6 +240,17 @@ class ActiveJob:
         kinds = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
         return [parameter.name for parameter in tool.visible.parameters.values() if parameter.kind in kinds]
 
+    def named(self, tools: Mapping[str, ToolDef], name: str) -> object | None:
+        """What a name in an argument stands for on the host: a class of the agent's context, else a tool of the step.
+
+        Names of the job's variables are resolved in the sandbox; nothing else of the host has a name here.
+        """
+        found = self.agent.context.get(name) if not name.startswith("_") else None
+        if isinstance(found, type):
+            return found
+        tool = tools.get(name)
+        return None if tool is None else tool.function
+
     def visible_tools(self, source: StepSource) -> dict[str, ToolDef]:
         """The tools that are names of the workspace while this step runs.
 

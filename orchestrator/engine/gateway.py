@@ -272,7 +272,7 @@ class StepGateway:
         """Decode and bind a tool's arguments (store thread); durable objects become host proxies."""
         positional, keywords = self._futures.decoded(tool, args)
         positional, keywords = self._scope.objects.proxy((positional, keywords), self._store)
-        bound = bind_arguments(tool, positional, keywords)
+        bound = bind_arguments(tool, positional, keywords, named=self._scope.named)
         return partial(tool.function, *bound.args, **bound.kwargs)
 
     def _record_maker(self, key: CallKey, args: bytes, answer: CallAnswer) -> None:
@@ -294,7 +294,7 @@ class StepGateway:
         shown = Shown()
         try:
             positional, keywords = self._futures.decoded(tool, args)
-            bound = bind_arguments(tool, positional, keywords)
+            bound = bind_arguments(tool, positional, keywords, named=self._scope.named)
             with tool_context(self._context("", shown, made)):
                 value = run_application(partial(_value_or_exit, tool.function, bound.args, bound.kwargs))
             answer = self._answer(value)

@@ -232,6 +232,7 @@ class StepRunner:
             hidden_block=source.hidden,
             objects=job.objects,
             control=control,
+            named=partial(job.named, tools),
             host_tools={} if job.agent.message_tool is None else {job.agent.message_tool.name: job.agent.message_tool},
             futures=job.futures,
         )

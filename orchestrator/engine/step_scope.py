@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.engine.job_futures import JobFutures
@@ -30,6 +30,7 @@ class StepScope:
         control: what tools may do with the job.
         futures: the job's futures.
         host_tools: tools that the service itself calls in the step (``call_by_host``); code cannot.
+        named: what a name stands for in an argument that takes no text; None for nothing.
     """
 
     record: JobRecord
@@ -44,3 +45,4 @@ class StepScope:
     control: JobControl
     futures: JobFutures
     host_tools: Mapping[str, ToolDef] = field(default_factory=dict)
+    named: Callable[[str], object | None] = lambda _name: None

@@ -19,6 +19,7 @@ __all__ = [
     "JobSummary",
     "JobView",
     "QueueView",
+    "ToolCallView",
     "VariableView",
 ]
 
@@ -112,8 +113,39 @@ class FutureView:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallView:
+    """A formal tool call of a reply, or of a warmup block, with what it showed.
+
+    Attributes:
+        id: the provider's, made unique in the job.
+        name: of the tool.
+        arguments: JSON text as the model wrote it.
+        console: ``(kind, text)`` elements of the call.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    console: tuple[tuple[str, str], ...]
+
+    @property
+    def output(self) -> str:
+        """What the model is shown of it."""
+        return "\n".join(text for kind, text in self.console if kind != "progress")
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended with an error."""
+        return any(kind == "error" for kind, _ in self.console)
+
+
+@dataclass(frozen=True, slots=True)
 class ItemView:
-    """One entry of the chat log, with its step if it has one."""
+    """One entry of the chat log, with its step if it has one.
+
+    ``usage`` holds what the service notes of the entry: usage of model and sandbox, and the formal calls that
+    ``tool_log`` gives in a readable form.
+    """
 
     kind: str
     at_us: int
@@ -129,6 +161,17 @@ class ItemView:
     start_commit: int
     end_commit: int
     usage: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tool_log(self) -> tuple[ToolCallView, ...]:
+        """The formal tool calls of the entry, in order, with what each showed."""
+        calls: list[list[str]] = self.usage.get("calls") or []
+        shown: list[list[list[str]]] = self.usage.get("tool_log") or []
+        shown = shown + [[]] * (len(calls) - len(shown))
+        return tuple(
+            ToolCallView(id_, name, arguments, tuple((kind, text) for kind, text in elements))
+            for (id_, name, arguments), elements in zip(calls, shown, strict=False)
+        )
 
 
 @dataclass(frozen=True, slots=True)
