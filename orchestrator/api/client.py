@@ -17,18 +17,20 @@ from orchestrator.api.joining import (
     ItemJoiner,
     join_variables,
     read_call,
+    read_commit,
     read_file_view,
     read_inbox,
     read_queue,
     read_summary,
 )
-from orchestrator.api.limits import DEFAULT_NEWEST, MAX_MESSAGE_BYTES
+from orchestrator.api.limits import DEFAULT_COMMITS, DEFAULT_NEWEST, MAX_MESSAGE_BYTES
 from orchestrator.api.socket_file import grpc_address
-from orchestrator.api.texts import to_wire
+from orchestrator.api.texts import from_wire, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from orchestrator.api.v1 import service_pb2_grpc as pb_grpc
 from sandbox_runner.wire import values
 from statek.exceptions import ConfigurationError, InternalError, InvalidRequest, LimitExceeded
+from statek.executors.history import CommitDiff, CommitState, CommitView, Focus, compared, focused
 from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
 
 __all__ = ["ServiceStatus", "StatekClient"]
@@ -152,14 +154,14 @@ class StatekClient:
         waiting = tuple(map(read_inbox, head.inbox))
         return JobView(read_summary(head.summary), tuple(items), head.commits, head.image_digest, waiting)
 
-    def variables(self, id_: str) -> list[VariableView]:
-        """The variables of a job as of its newest commit."""
-        pages = self._pages(self._stub.GetVariables, pb.GetVariablesRequest(id=_plain("id", id_)))
+    def variables(self, id_: str, *, at: str = "") -> list[VariableView]:
+        """The variables of a job as of a commit: number, tag, first digits of its hash; empty for the newest."""
+        pages = self._pages(self._stub.GetVariables, pb.GetVariablesRequest(id=_plain("id", id_), at=_plain("at", at)))
         return join_variables(part for page in pages for part in page.variables)
 
-    def files(self, id_: str) -> list[FileView]:
-        """The files below ``/work`` of a job as of its newest commit, sorted by path."""
-        pages = self._pages(self._stub.ListFiles, pb.ListFilesRequest(id=_plain("id", id_)))
+    def files(self, id_: str, *, at: str = "") -> list[FileView]:
+        """The files below ``/work`` of a job as of a commit (as in ``variables``), sorted by path."""
+        pages = self._pages(self._stub.ListFiles, pb.ListFilesRequest(id=_plain("id", id_), at=_plain("at", at)))
         return [read_file_view(file) for page in pages for file in page.files]
 
     def file(self, id_: str, path: str) -> Iterator[bytes]:
@@ -175,6 +177,100 @@ class StatekClient:
         request = pb.ReadFileRequest(id=_plain("id", id_), path_text=to_wire(path))
         for page in self._pages(self._stub.ReadFile, request):
             yield page.data
+
+    def commits(self, id_: str, *, newest: int = DEFAULT_COMMITS) -> list[CommitView]:
+        """The newest commits of a job, oldest first."""
+        pages = self._pages(self._stub.ListCommits, pb.ListCommitsRequest(id=_plain("id", id_), newest=newest))
+        return [read_commit(commit) for page in pages for commit in page.commits]
+
+    def view(self, id_: str, at: str = "", *, focus: Focus = "full") -> CommitState:
+        """Variables and files of a job as of a commit; with focus ``recent`` those that it changed.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: ``at`` names no commit.
+        """
+        request = pb.GetCommitRequest(id=_plain("id", id_), at=_plain("at", at))
+        commit = read_commit(self._unary(self._stub.GetCommit, request).commit)
+        return focused(self._state(id_, commit), focus)
+
+    def diff(self, id_: str, before: str, after: str = "") -> CommitDiff:
+        """What differs from one commit of a job to another (by default the newest).
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: an argument names no commit.
+        """
+        request = pb.DiffCommitsRequest(
+            id=_plain("id", id_), before=_plain("before", before), after=_plain("after", after)
+        )
+        commits: list[CommitView] = []
+        names: set[str] = set()
+        for page in self._pages(self._stub.DiffCommits, request):
+            if page.HasField("before"):
+                commits = [read_commit(page.before), read_commit(page.after)]
+            names.update(map(from_wire, page.name_texts))
+        if not commits:
+            raise InternalError("the service sent a difference without its commits")
+        first, second = (self._state(id_, commit) for commit in commits)
+        return compared(first, second, names)
+
+    def _state(self, id_: str, commit: CommitView) -> CommitState:
+        """What a job had at a commit."""
+        at = str(commit.number)
+        return CommitState(commit, tuple(self.variables(id_, at=at)), tuple(self.files(id_, at=at)))
+
+    def tag(self, id_: str, name: str, at: str = "") -> CommitView:
+        """Give a commit of a job a name; a name that is there already moves.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: it cannot be a tag.
+        """
+        request = pb.TagCommitRequest(id=_plain("id", id_), at=_plain("at", at), name=_plain("name", name))
+        return read_commit(self._unary(self._stub.TagCommit, request).commit)
+
+    def untag(self, id_: str, name: str) -> None:
+        """Take a name away.
+
+        Raises:
+            NotFound: no commit of the job has it.
+        """
+        request = pb.TagCommitRequest(id=_plain("id", id_), name=_plain("name", name), delete=True)
+        self._unary(self._stub.TagCommit, request)
+
+    def rollback(self, id_: str, at: str, *, principal: str = "") -> CommitView:
+        """Put variables and files of a job back to a commit, by a new commit; gives that.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: the job is at work, or ``at`` names no commit.
+        """
+        request = pb.RollbackJobRequest(
+            id=_plain("id", id_), at=_plain("at", at), principal=_plain("principal", principal)
+        )
+        return read_commit(self._unary(self._stub.RollbackJob, request).commit)
+
+    def fork(self, id_: str, at: str = "", *, message: str = "", principal: str = "") -> str:
+        """Make a job that goes on from a commit of another one; gives its id.
+
+        Args:
+            id_: the job.
+            at: the commit; empty for the newest.
+            message: what the user says to the new job first.
+            principal: on whose behalf it acts; empty for that of the job.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: ``at`` names no commit.
+        """
+        request = pb.ForkJobRequest(
+            id=_plain("id", id_),
+            at=_plain("at", at),
+            message_text=to_wire(message),
+            principal=_plain("principal", principal),
+        )
+        return str(self._unary(self._stub.ForkJob, request).id)
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
         """Finished chat items from index ``start`` as they come, until the job is done."""

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.api.texts import from_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
+from statek.executors.history import CommitView
 from statek.executors.views import (
     CallView,
     FileView,
@@ -20,7 +21,16 @@ from statek.executors.views import (
     VariableView,
 )
 
-__all__ = ["ItemJoiner", "join_variables", "read_call", "read_file_view", "read_inbox", "read_queue", "read_summary"]
+__all__ = [
+    "ItemJoiner",
+    "join_variables",
+    "read_call",
+    "read_commit",
+    "read_file_view",
+    "read_inbox",
+    "read_queue",
+    "read_summary",
+]
 
 
 _VALUE_LIMITS = values.GraphLimits(max_bytes=16 << 20, max_nodes=2_000_000, max_depth=1_000, max_text_bytes=16 << 20)
@@ -92,6 +102,21 @@ def read_call(message: pb.Call) -> CallView:
 def read_file_view(message: pb.WorkFile) -> FileView:
     """One file of a job."""
     return FileView(path=from_wire(message.path_text), size_bytes=message.size_bytes, mode=message.mode)
+
+
+def read_commit(message: pb.Commit) -> CommitView:
+    """One commit of a job."""
+    return CommitView(
+        number=message.number,
+        hash=message.hash,
+        parent=message.parent,
+        kind=message.kind,
+        step=message.step,
+        at_us=message.at_us,
+        changed=tuple(map(from_wire, message.changed_texts)),
+        image_digest=message.image_digest,
+        tags=tuple(message.tags),
+    )
 
 
 class ItemJoiner:

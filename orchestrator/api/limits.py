@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 __all__ = [
+    "DEFAULT_COMMITS",
     "DEFAULT_NEWEST",
+    "MAX_COMMITS",
     "MAX_CONCURRENT_CALLS",
     "MAX_ERROR_TEXT_BYTES",
     "MAX_MESSAGE_BYTES",
@@ -34,6 +36,12 @@ DEFAULT_NEWEST = 50
 
 MAX_NEWEST = 10_000
 """Jobs that ListJobs shows at most."""
+
+DEFAULT_COMMITS = 1000
+"""Commits that ListCommits shows unless asked for more."""
+
+MAX_COMMITS = 100_000
+"""Commits that ListCommits shows at most."""
 
 MAX_ERROR_TEXT_BYTES = 2 << 10
 """Each text of an error; gRPC allows 8 KiB of metadata in all."""

@@ -12,10 +12,12 @@ from orchestrator.api.limits import PAGE_BYTES
 from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
+from statek.executors.history import CommitView
 from statek.executors.views import CallView, FileView, InboxView, ItemView, JobSummary, QueueView, VariableView
 
 __all__ = [
     "call_to_wire",
+    "commit_to_wire",
     "file_to_wire",
     "inbox_to_wire",
     "item_parts",
@@ -111,6 +113,21 @@ def call_to_wire(call: CallView) -> pb.Call:
 def file_to_wire(file: FileView) -> pb.WorkFile:
     """One file of a job."""
     return pb.WorkFile(path_text=to_wire(file.path), size_bytes=file.size_bytes, mode=file.mode)
+
+
+def commit_to_wire(commit: CommitView) -> pb.Commit:
+    """One commit of a job."""
+    return pb.Commit(
+        number=commit.number,
+        hash=commit.hash,
+        parent=commit.parent,
+        kind=commit.kind,
+        step=commit.step,
+        at_us=commit.at_us,
+        changed_texts=map(to_wire, commit.changed),
+        image_digest=commit.image_digest,
+        tags=commit.tags,
+    )
 
 
 def item_parts(index: int, item: ItemView) -> Iterator[pb.ItemPart]:

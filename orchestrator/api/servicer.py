@@ -22,7 +22,8 @@ import grpc
 from orchestrator.api import outbound
 from orchestrator.api.errors import DETAIL_KEY, detail_of, status_of
 from orchestrator.api.inbound import read_named_values, read_newest, read_resolution, read_text
-from orchestrator.api.texts import pieces
+from orchestrator.api.limits import DEFAULT_COMMITS, MAX_COMMITS
+from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from orchestrator.api.v1 import service_pb2_grpc as pb_grpc
 from orchestrator.engine.service import Service
@@ -38,6 +39,8 @@ AnswerT = TypeVar("AnswerT")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _DETAILS_CHARS = 200
+_NAMES = 500
+"""Names in one message of an answer."""
 
 
 async def _refuse(context: Context, error: Exception) -> NoReturn:
@@ -133,7 +136,7 @@ class Servicer(pb_grpc.StatekServiceServicer):
         self, request: pb.GetVariablesRequest
     ) -> AsyncIterator[pb.GetVariablesResponse]:
         """Show the variables of a job."""
-        found = await self._service.variables(request.id)
+        found = await self._service.variables(request.id, request.at or None)
         for index, variable in enumerate(found):
             # Encoding megabytes takes longer than the loop may be held.
             parts = await asyncio.to_thread(_variable_parts, index, variable)
@@ -143,7 +146,7 @@ class Servicer(pb_grpc.StatekServiceServicer):
     @_stream
     async def ListFiles(self, request: pb.ListFilesRequest) -> AsyncIterator[pb.ListFilesResponse]:  # noqa: N802
         """Show the files of a job."""
-        found = await self._service.files(request.id)
+        found = await self._service.files(request.id, request.at or None)
         for page in outbound.pages(map(outbound.file_to_wire, found), lambda files: pb.ListFilesResponse(files=files)):
             yield page
 
@@ -155,6 +158,58 @@ class Servicer(pb_grpc.StatekServiceServicer):
             async for block in blocks:
                 for piece in pieces(block):
                     yield pb.ReadFileResponse(data=piece)
+
+    @_stream
+    async def ListCommits(self, request: pb.ListCommitsRequest) -> AsyncIterator[pb.ListCommitsResponse]:  # noqa: N802
+        """Show the commits of a job."""
+        if request.newest > MAX_COMMITS:
+            raise InvalidRequest(f"newest is {request.newest}, at most {MAX_COMMITS} commits are shown at once")
+        found = await self._service.past.commits(request.id, newest=request.newest or DEFAULT_COMMITS)
+        parts = map(outbound.commit_to_wire, found)
+        for page in outbound.pages(parts, lambda commits: pb.ListCommitsResponse(commits=commits)):
+            yield page
+
+    @_unary
+    async def GetCommit(self, request: pb.GetCommitRequest) -> pb.GetCommitResponse:  # noqa: N802
+        """Show a commit."""
+        commit = await self._service.past.commit(request.id, request.at or None)
+        return pb.GetCommitResponse(commit=outbound.commit_to_wire(commit))
+
+    @_stream
+    async def DiffCommits(self, request: pb.DiffCommitsRequest) -> AsyncIterator[pb.DiffCommitsResponse]:  # noqa: N802
+        """Name what differs between two commits."""
+        past = self._service.past
+        before = await past.commit(request.id, request.before or None)
+        after = await past.commit(request.id, request.after or None)
+        names = sorted(await past.changed(request.id, before.number, after.number))
+        yield pb.DiffCommitsResponse(before=outbound.commit_to_wire(before), after=outbound.commit_to_wire(after))
+        for start in range(0, len(names), _NAMES):
+            yield pb.DiffCommitsResponse(name_texts=map(to_wire, names[start : start + _NAMES]))
+
+    @_unary
+    async def TagCommit(self, request: pb.TagCommitRequest) -> pb.TagCommitResponse:  # noqa: N802
+        """Name a commit, or take a name away."""
+        if request.delete:
+            await self._service.past.untag(request.id, request.name)
+            return pb.TagCommitResponse()
+        commit = await self._service.past.tag(request.id, request.at or None, request.name)
+        return pb.TagCommitResponse(commit=outbound.commit_to_wire(commit))
+
+    @_unary
+    async def RollbackJob(self, request: pb.RollbackJobRequest) -> pb.RollbackJobResponse:  # noqa: N802
+        """Put a job back to a commit."""
+        if not request.at:
+            raise InvalidRequest("at is missing: the commit to go back to")
+        commit = await self._service.past.roll_back(request.id, request.at, by=request.principal)
+        return pb.RollbackJobResponse(commit=outbound.commit_to_wire(commit))
+
+    @_unary
+    async def ForkJob(self, request: pb.ForkJobRequest) -> pb.ForkJobResponse:  # noqa: N802
+        """Go on from a commit in a new job."""
+        message = read_text("message_text", request.message_text)
+        past = self._service.past
+        id_ = await past.fork(request.id, request.at or None, message=message, principal=request.principal)
+        return pb.ForkJobResponse(id=id_)
 
     @_stream
     async def FollowJob(self, request: pb.FollowJobRequest) -> AsyncIterator[pb.FollowJobResponse]:  # noqa: N802

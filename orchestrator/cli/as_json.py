@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from statek.executors.history import CommitDiff, CommitView
 from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
 
 __all__ = [
     "call_value",
+    "commit_value",
+    "diff_value",
     "file_value",
     "is_exact",
     "item_value",
@@ -45,6 +48,35 @@ def file_value(file: FileView) -> dict[str, Any]:
 def queue_value(queue: QueueView) -> dict[str, Any]:
     """A queue."""
     return asdict(queue)
+
+
+def commit_value(commit: CommitView) -> dict[str, Any]:
+    """A commit of a job."""
+    return asdict(commit)
+
+
+def diff_value(diff: CommitDiff) -> dict[str, Any]:
+    """What differs between two commits."""
+    return {
+        "before": commit_value(diff.before),
+        "after": commit_value(diff.after),
+        "variables": [
+            {
+                "name": change.name,
+                "before": None if change.before is None else variable_value(change.before),
+                "after": None if change.after is None else variable_value(change.after),
+            }
+            for change in diff.variables
+        ],
+        "files": [
+            {
+                "path": change.path,
+                "before": None if change.before is None else file_value(change.before),
+                "after": None if change.after is None else file_value(change.after),
+            }
+            for change in diff.files
+        ],
+    }
 
 
 def item_value(index: int, item: ItemView) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from orchestrator.api.limits import DEFAULT_NEWEST
+from orchestrator.api.limits import DEFAULT_COMMITS, DEFAULT_NEWEST
 from orchestrator.api.socket_file import api_socket, is_answering
 from statek.exceptions import NotFound
+from statek.executors.history import CommitDiff, CommitState, CommitView, Focus
 from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
 from statek.settings import StatekSettings
 
@@ -44,6 +45,34 @@ class Desk(Protocol):
 
     def file(self, id_: str, path: str) -> Iterator[bytes]:
         """The content of one of its files."""
+        ...
+
+    def commits(self, id_: str, *, newest: int = DEFAULT_COMMITS) -> list[CommitView]:
+        """Its newest commits, oldest first."""
+        ...
+
+    def view(self, id_: str, at: str = "", *, focus: Focus = "full") -> CommitState:
+        """What it had at a commit."""
+        ...
+
+    def diff(self, id_: str, before: str, after: str = "") -> CommitDiff:
+        """What differs between two commits."""
+        ...
+
+    def tag(self, id_: str, name: str, at: str = "") -> CommitView:
+        """Name a commit."""
+        ...
+
+    def untag(self, id_: str, name: str) -> None:
+        """Take a name away."""
+        ...
+
+    def rollback(self, id_: str, at: str) -> CommitView:
+        """Go back to a commit."""
+        ...
+
+    def fork(self, id_: str, at: str = "", *, message: str = "") -> str:
+        """Go on from a commit in a new job."""
         ...
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
@@ -110,6 +139,34 @@ class StoreDesk:
             return [piece async for piece in inspection.file(id_, path)]
 
         yield from self._ask(read)
+
+    def commits(self, id_: str, *, newest: int = DEFAULT_COMMITS) -> list[CommitView]:
+        """Its newest commits, oldest first."""
+        return self._ask(lambda inspection: inspection.past.commits(id_, newest=newest))
+
+    def view(self, id_: str, at: str = "", *, focus: Focus = "full") -> CommitState:
+        """What it had at a commit."""
+        return self._ask(lambda inspection: inspection.past.state(id_, at or None, focus=focus))
+
+    def diff(self, id_: str, before: str, after: str = "") -> CommitDiff:
+        """What differs between two commits."""
+        return self._ask(lambda inspection: inspection.past.diff(id_, before or None, after or None))
+
+    def tag(self, id_: str, name: str, at: str = "") -> CommitView:
+        """Name a commit."""
+        return self._ask(lambda inspection: inspection.past.tag(id_, at or None, name))
+
+    def untag(self, id_: str, name: str) -> None:
+        """Take a name away."""
+        return self._ask(lambda inspection: inspection.past.untag(id_, name))
+
+    def rollback(self, id_: str, at: str) -> CommitView:
+        """Go back to a commit."""
+        return self._ask(lambda inspection: inspection.past.roll_back(id_, at))
+
+    def fork(self, id_: str, at: str = "", *, message: str = "") -> str:
+        """Make the new job; the next service drives it."""
+        return self._ask(lambda inspection: inspection.past.fork(id_, at or None, message=message))
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
         """Its finished items; no more will come while no service runs."""

@@ -78,6 +78,10 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
             from orchestrator.cli.commands.files import files
 
             return files(options, settings, terminal)
+        case "history" | "view" | "diff" | "tag" | "rollback" | "fork":
+            from orchestrator.cli.commands import past
+
+            return past.dispatch(options, settings, terminal)
         case "submit" | "push" | "cancel" | "calls" | "queues":
             from orchestrator.cli.commands import controlling
 

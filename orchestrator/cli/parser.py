@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.api.json_values import read_json
-from orchestrator.api.limits import DEFAULT_NEWEST
+from orchestrator.api.limits import DEFAULT_COMMITS, DEFAULT_NEWEST
 
 __all__ = ["COMMANDS", "UsageError", "build_parser", "command_names", "explicit_settings"]
 
@@ -25,6 +26,12 @@ COMMANDS = {
     "logs": "print the steps of a job, on request as they come",
     "push": "tell a job something on behalf of its user",
     "cancel": "end a job; what it did stays done",
+    "history": "list the commits of a job",
+    "view": "show the variables and files of a job as of a commit",
+    "diff": "show what differs between two commits of a job",
+    "tag": "give a commit of a job a name",
+    "rollback": "put variables and files of a job back to a commit, by a new commit",
+    "fork": "make a job that goes on from a commit of another one",
     "calls": "calls whose outcome is not known",
     "queues": "messages and events that wait or could not be delivered",
     "prompts": "prompt definition files",
@@ -83,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     jobs.add_argument(
         "--newest", type=_count, default=DEFAULT_NEWEST, metavar="N", help=f"how many (default {DEFAULT_NEWEST})"
     )
-    for name in ("show", "locals", "files", "logs", "cancel"):
+    for name in ("show", "locals", "files", "logs"):
         add(name).add_argument("id", metavar="ID", help="the job, for example j12")
     files = commands.choices["files"]
     files.add_argument("path", nargs="?", default="", metavar="PATH", help="one file, as the list shows it")
@@ -101,7 +108,10 @@ def build_parser() -> argparse.ArgumentParser:
     push.add_argument("id", metavar="ID", help="the job, for example j12; one that is done goes on")
     push.add_argument("text", metavar="TEXT", help="what the user says")
     push.add_argument("--request-id", default="", metavar="NAME", help="the same for a repeated push: told once")
-    commands.choices["cancel"].add_argument("--reason", default="", metavar="TEXT", help="recorded with the job")
+    cancel = add("cancel")
+    cancel.add_argument("id", metavar="ID", help="the job, for example j12")
+    cancel.add_argument("--reason", default="", metavar="TEXT", help="recorded with the job")
+    _past_options(add)
     calls = add("calls").add_subparsers(dest="calls_command", metavar="COMMAND", required=True)
     add("list", calls, "list the calls in doubt")
     _resolve_options(add("resolve", calls, "decide what became of a call in doubt"))
@@ -113,6 +123,26 @@ def build_parser() -> argparse.ArgumentParser:
     add("doctor")
     add("config")
     return parser
+
+
+def _past_options(add: Callable[[str], argparse.ArgumentParser]) -> None:
+    """The commands about commits."""
+    which = "number, tag, first digits of the hash, or latest"
+    made = {name: add(name) for name in ("history", "view", "diff", "tag", "rollback", "fork")}
+    for command in made.values():
+        command.add_argument("id", metavar="ID", help="the job, for example j12")
+    made["history"].add_argument(
+        "--newest", type=_count, default=DEFAULT_COMMITS, metavar="N", help=f"how many (default {DEFAULT_COMMITS})"
+    )
+    for name in ("view", "tag", "fork"):
+        made[name].add_argument("--at", default="", metavar="COMMIT", help=f"{which} (default latest)")
+    made["view"].add_argument("--recent", action="store_true", help="only what that commit changed")
+    made["diff"].add_argument("before", metavar="BEFORE", help=f"a commit: {which}")
+    made["diff"].add_argument("after", nargs="?", default="", metavar="AFTER", help="another one (default latest)")
+    made["tag"].add_argument("name", metavar="NAME", help="letters, digits, '_', '.' and '-'")
+    made["tag"].add_argument("--delete", action="store_true", help="take the name away; the commit stays")
+    made["rollback"].add_argument("commit", metavar="COMMIT", help=which)
+    made["fork"].add_argument("-m", "--message", default="", metavar="TEXT", help="what the new job is told first")
 
 
 def explicit_settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from orchestrator.engine.futures import Settled, settle_future
 from orchestrator.engine.jobs import JobRepository, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
 from orchestrator.engine.queue_views import queue_views
-from orchestrator.engine.time_travel import TimeTravel
+from orchestrator.engine.time_travel import Reference, TimeTravel
 from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
@@ -126,17 +126,27 @@ class Inspection:
             if page.rest is not None or len(finished) < len(page.items):
                 return items
 
-    async def variables(self, id_: str) -> list[VariableView]:
-        """The variables of a job as of its newest commit."""
-        return await read_variables(self._store, self._jobs, job_number(id_))
+    async def variables(self, id_: str, at: Reference = None) -> list[VariableView]:
+        """The variables of a job as of a commit; None for the newest.
+
+        Raises:
+            NotFound: there is no such job or commit.
+        """
+        seq = None if at is None else (await self.past.commit(id_, at)).number
+        return await read_variables(self._store, self._jobs, job_number(id_), at=seq)
 
     def variables_sync(self, id_: str) -> list[VariableView]:
         """``variables`` for other threads than the event loop's."""
         return read_variables_sync(self._store, self._jobs, job_number(id_))
 
-    async def files(self, id_: str) -> list[FileView]:
-        """The files below ``/work`` of a job as of its newest commit."""
-        return await list_files(self._store, self._jobs, job_number(id_))
+    async def files(self, id_: str, at: Reference = None) -> list[FileView]:
+        """The files below ``/work`` of a job as of a commit; None for the newest.
+
+        Raises:
+            NotFound: there is no such job or commit.
+        """
+        seq = None if at is None else (await self.past.commit(id_, at)).number
+        return await list_files(self._store, self._jobs, job_number(id_), at=seq)
 
     def files_sync(self, id_: str) -> list[FileView]:
         """``files`` for other threads than the event loop's."""

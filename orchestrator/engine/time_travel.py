@@ -7,7 +7,6 @@ no visit there is long; the coroutine asks it on the event loop, its ``_sync`` t
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,11 +22,19 @@ from orchestrator.store.store import Store
 from sandbox_runner.wire import values
 from statek.durable import is_memo, uuid_of
 from statek.exceptions import InvalidRequest, NotFound
-from statek.executors.history import CommitDiff, CommitView, FileChange, Focus, HistoricalView, VariableChange
-from statek.executors.views import FileView, VariableView
+from statek.executors.history import (
+    CommitDiff,
+    CommitState,
+    CommitView,
+    Focus,
+    HistoricalView,
+    compared,
+    focused,
+)
+from statek.executors.views import VariableView
 from statek.runnable import announce, is_heard
 
-__all__ = ["CommitState", "Reference", "TimeTravel"]
+__all__ = ["Reference", "TimeTravel"]
 
 T = TypeVar("T")
 Reference = int | str | None
@@ -36,15 +43,6 @@ _Question = Generator[Callable[[], Any], Any, T]
 
 _PAGE = 50
 """Commits or chat items that one visit to the store thread reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommitState:
-    """What a job had at a commit: its variables sorted by name, its files sorted by path."""
-
-    commit: CommitView
-    variables: tuple[VariableView, ...]
-    files: tuple[FileView, ...]
 
 
 class TimeTravel:
@@ -155,6 +153,23 @@ class TimeTravel:
         """``commits`` for other threads than the event loop's."""
         return self._ask_sync(self._commits(job_number(id_), newest))
 
+    async def commit(self, id_: str, at: Reference = None) -> CommitView:
+        """One commit, by any of its names.
+
+        Raises:
+            NotFound: there is no such job or commit.
+            InvalidRequest: ``at`` names no commit.
+        """
+        return await self._ask(self._view(job_number(id_), at))
+
+    async def changed(self, id_: str, before: int, after: int) -> frozenset[str]:
+        """Names of variables and files that two commits do not agree on.
+
+        Raises:
+            NotFound: there is no such job or commit.
+        """
+        return await self._store.read(partial(self._changed, job_number(id_), before, after))
+
     async def state(self, id_: str, at: Reference = None, *, focus: Focus = "full") -> CommitState:
         """Variables and files as of a commit; with focus ``recent`` those that it changed.
 
@@ -166,7 +181,7 @@ class TimeTravel:
         commit = await self._ask(self._view(number, at))
         variables = await read_variables(self._store, self._jobs, number, at=commit.number)
         files = await list_files(self._store, self._jobs, number, at=commit.number)
-        return _focused(CommitState(commit, tuple(variables), tuple(files)), focus)
+        return focused(CommitState(commit, tuple(variables), tuple(files)), focus)
 
     def view_sync(self, id_: str, at: Reference = None, *, focus: Focus = "full") -> HistoricalView:
         """A read-only look at a commit for other threads than the event loop's; values are read when asked for.
@@ -226,7 +241,7 @@ class TimeTravel:
         number = job_number(id_)
         first, second = await self.state(id_, before), await self.state(id_, after)
         names = await self._store.read(partial(self._changed, number, first.commit.number, second.commit.number))
-        return _diff(first, second, names)
+        return compared(first, second, names)
 
     def diff_sync(self, id_: str, before: Reference, after: Reference) -> CommitDiff:
         """``diff`` for other threads than the event loop's."""
@@ -239,7 +254,7 @@ class TimeTravel:
             states.append(CommitState(commit, tuple(variables), tuple(files)))
         first, second = states
         names = self._store.read_sync(partial(self._changed, number, first.commit.number, second.commit.number))
-        return _diff(first, second, names)
+        return compared(first, second, names)
 
     # ------------------------------------------------------------------------------------ changing
 
@@ -336,29 +351,3 @@ def _name_in(table: Any, handle: int) -> str:
         target = table.objects[handle - 1]
         return uuid_of(target) if is_memo(target) else ""
     return str(table.names[handle - 1]) if 0 < handle <= len(table.names) else ""
-
-
-def _focused(state: CommitState, focus: Focus) -> CommitState:
-    """The part of a state that a focus shows."""
-    if focus == "full":
-        return state
-    changed = set(state.commit.changed)
-    variables = tuple(variable for variable in state.variables if variable.name in changed)
-    files = tuple(file for file in state.files if f"/work/{file.path}" in changed)
-    return CommitState(state.commit, variables, files)
-
-
-def _diff(before: CommitState, after: CommitState, names: frozenset[str]) -> CommitDiff:
-    """Two states side by side, as far as the names differ."""
-    olds = {variable.name: variable for variable in before.variables}
-    news = {variable.name: variable for variable in after.variables}
-    variables = [
-        VariableChange(name, olds.get(name), news.get(name)) for name in sorted((olds.keys() | news.keys()) & names)
-    ]
-    old_files, new_files = ({file.path: file for file in state.files} for state in (before, after))
-    files = [
-        FileChange(path, old_files.get(path), new_files.get(path))
-        for path in sorted(old_files.keys() | new_files.keys())
-        if f"/work/{path}" in names
-    ]
-    return CommitDiff(before.commit, after.commit, tuple(variables), tuple(files))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,12 +12,15 @@ from statek.pyenv import UnreadableValue
 
 __all__ = [
     "CommitDiff",
+    "CommitState",
     "CommitView",
     "FileChange",
     "Focus",
     "HistoricalView",
     "PastObject",
     "VariableChange",
+    "compared",
+    "focused",
     "parse_focus",
 ]
 
@@ -115,6 +118,49 @@ class CommitDiff:
     after: CommitView
     variables: tuple[VariableChange, ...]
     files: tuple[FileChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitState:
+    """What a job had at a commit: its variables sorted by name, its files sorted by path."""
+
+    commit: CommitView
+    variables: tuple[VariableView, ...]
+    files: tuple[FileView, ...]
+
+
+def focused(state: CommitState, focus: Focus) -> CommitState:
+    """The part of a state that a focus shows."""
+    if focus == "full":
+        return state
+    changed = set(state.commit.changed)
+    variables = tuple(variable for variable in state.variables if variable.name in changed)
+    files = tuple(file for file in state.files if f"/work/{file.path}" in changed)
+    return CommitState(state.commit, variables, files)
+
+
+def compared(before: CommitState, after: CommitState, names: Collection[str]) -> CommitDiff:
+    """Two states side by side.
+
+    Args:
+        before: the first state.
+        after: the second one.
+        names: variables and files (as ``/work/path``) that they do not agree on.
+    """
+    olds = {variable.name: variable for variable in before.variables}
+    news = {variable.name: variable for variable in after.variables}
+    variables = [
+        VariableChange(name, olds.get(name), news.get(name))
+        for name in sorted(olds.keys() | news.keys())
+        if name in names
+    ]
+    old_files, new_files = ({file.path: file for file in state.files} for state in (before, after))
+    files = [
+        FileChange(path, old_files.get(path), new_files.get(path))
+        for path in sorted(old_files.keys() | new_files.keys())
+        if f"/work/{path}" in names
+    ]
+    return CommitDiff(before.commit, after.commit, tuple(variables), tuple(files))
 
 
 class HistoricalView(Mapping[str, Any]):

@@ -43,16 +43,80 @@ class GetJobRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class GetVariablesRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "at")
     ID_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    at: str
+    def __init__(self, id: _Optional[str] = ..., at: _Optional[str] = ...) -> None: ...
 
 class ListFilesRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "at")
     ID_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    at: str
+    def __init__(self, id: _Optional[str] = ..., at: _Optional[str] = ...) -> None: ...
+
+class ListCommitsRequest(_message.Message):
+    __slots__ = ("id", "newest")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    newest: int
+    def __init__(self, id: _Optional[str] = ..., newest: _Optional[int] = ...) -> None: ...
+
+class GetCommitRequest(_message.Message):
+    __slots__ = ("id", "at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    at: str
+    def __init__(self, id: _Optional[str] = ..., at: _Optional[str] = ...) -> None: ...
+
+class DiffCommitsRequest(_message.Message):
+    __slots__ = ("id", "before", "after")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    before: str
+    after: str
+    def __init__(self, id: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+
+class TagCommitRequest(_message.Message):
+    __slots__ = ("id", "at", "name", "delete")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DELETE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    at: str
+    name: str
+    delete: bool
+    def __init__(self, id: _Optional[str] = ..., at: _Optional[str] = ..., name: _Optional[str] = ..., delete: _Optional[bool] = ...) -> None: ...
+
+class RollbackJobRequest(_message.Message):
+    __slots__ = ("id", "at", "principal")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    at: str
+    principal: str
+    def __init__(self, id: _Optional[str] = ..., at: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
+
+class ForkJobRequest(_message.Message):
+    __slots__ = ("id", "at", "message_text", "principal")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    at: str
+    message_text: bytes
+    principal: str
+    def __init__(self, id: _Optional[str] = ..., at: _Optional[str] = ..., message_text: _Optional[bytes] = ..., principal: _Optional[str] = ...) -> None: ...
 
 class ReadFileRequest(_message.Message):
     __slots__ = ("id", "path_text")
@@ -177,6 +241,68 @@ class ListFilesResponse(_message.Message):
     FILES_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[WorkFile]
     def __init__(self, files: _Optional[_Iterable[_Union[WorkFile, _Mapping]]] = ...) -> None: ...
+
+class ListCommitsResponse(_message.Message):
+    __slots__ = ("commits",)
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    commits: _containers.RepeatedCompositeFieldContainer[Commit]
+    def __init__(self, commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ...) -> None: ...
+
+class GetCommitResponse(_message.Message):
+    __slots__ = ("commit",)
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    commit: Commit
+    def __init__(self, commit: _Optional[_Union[Commit, _Mapping]] = ...) -> None: ...
+
+class DiffCommitsResponse(_message.Message):
+    __slots__ = ("before", "after", "name_texts")
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    NAME_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    before: Commit
+    after: Commit
+    name_texts: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, before: _Optional[_Union[Commit, _Mapping]] = ..., after: _Optional[_Union[Commit, _Mapping]] = ..., name_texts: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class TagCommitResponse(_message.Message):
+    __slots__ = ("commit",)
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    commit: Commit
+    def __init__(self, commit: _Optional[_Union[Commit, _Mapping]] = ...) -> None: ...
+
+class RollbackJobResponse(_message.Message):
+    __slots__ = ("commit",)
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    commit: Commit
+    def __init__(self, commit: _Optional[_Union[Commit, _Mapping]] = ...) -> None: ...
+
+class ForkJobResponse(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class Commit(_message.Message):
+    __slots__ = ("number", "hash", "parent", "kind", "step", "at_us", "changed_texts", "image_digest", "tags")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    hash: str
+    parent: int
+    kind: str
+    step: int
+    at_us: int
+    changed_texts: _containers.RepeatedScalarFieldContainer[bytes]
+    image_digest: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, number: _Optional[int] = ..., hash: _Optional[str] = ..., parent: _Optional[int] = ..., kind: _Optional[str] = ..., step: _Optional[int] = ..., at_us: _Optional[int] = ..., changed_texts: _Optional[_Iterable[bytes]] = ..., image_digest: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReadFileResponse(_message.Message):
     __slots__ = ("data",)

@@ -65,6 +65,36 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileResponse.FromString,
                 _registered_method=True)
+        self.ListCommits = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/ListCommits',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListCommitsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListCommitsResponse.FromString,
+                _registered_method=True)
+        self.GetCommit = channel.unary_unary(
+                '/orchestrator.api.v1.StatekService/GetCommit',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetCommitRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetCommitResponse.FromString,
+                _registered_method=True)
+        self.DiffCommits = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/DiffCommits',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.DiffCommitsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.DiffCommitsResponse.FromString,
+                _registered_method=True)
+        self.TagCommit = channel.unary_unary(
+                '/orchestrator.api.v1.StatekService/TagCommit',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.TagCommitRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.TagCommitResponse.FromString,
+                _registered_method=True)
+        self.RollbackJob = channel.unary_unary(
+                '/orchestrator.api.v1.StatekService/RollbackJob',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.RollbackJobRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.RollbackJobResponse.FromString,
+                _registered_method=True)
+        self.ForkJob = channel.unary_unary(
+                '/orchestrator.api.v1.StatekService/ForkJob',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobResponse.FromString,
+                _registered_method=True)
         self.FollowJob = channel.unary_stream(
                 '/orchestrator.api.v1.StatekService/FollowJob',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobRequest.SerializeToString,
@@ -133,14 +163,14 @@ class StatekServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetVariables(self, request, context):
-        """The variables of a job as of its newest commit.
+        """The variables of a job as of a commit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListFiles(self, request, context):
-        """The files below /work of a job as of its newest commit.
+        """The files below /work of a job as of a commit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,6 +178,48 @@ class StatekServiceServicer:
 
     def ReadFile(self, request, context):
         """The content of one of these files.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCommits(self, request, context):
+        """The newest commits of a job, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCommit(self, request, context):
+        """One commit, by any of its names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiffCommits(self, request, context):
+        """Which variables and files two commits do not agree on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TagCommit(self, request, context):
+        """Gives a commit a name, or takes a name away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackJob(self, request, context):
+        """Puts variables and files back to a commit, by a new commit. Once answered, it is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForkJob(self, request, context):
+        """Makes a job that goes on from a commit of another one. Once answered, it is durable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -241,6 +313,36 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.ReadFile,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileResponse.SerializeToString,
+            ),
+            'ListCommits': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListCommits,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListCommitsRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListCommitsResponse.SerializeToString,
+            ),
+            'GetCommit': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCommit,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetCommitRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetCommitResponse.SerializeToString,
+            ),
+            'DiffCommits': grpc.unary_stream_rpc_method_handler(
+                    servicer.DiffCommits,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.DiffCommitsRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.DiffCommitsResponse.SerializeToString,
+            ),
+            'TagCommit': grpc.unary_unary_rpc_method_handler(
+                    servicer.TagCommit,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.TagCommitRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.TagCommitResponse.SerializeToString,
+            ),
+            'RollbackJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackJob,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.RollbackJobRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.RollbackJobResponse.SerializeToString,
+            ),
+            'ForkJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForkJob,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobResponse.SerializeToString,
             ),
             'FollowJob': grpc.unary_stream_rpc_method_handler(
                     servicer.FollowJob,
@@ -446,6 +548,168 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/ReadFile',
             orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.ReadFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCommits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/ListCommits',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListCommitsRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListCommitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCommit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/GetCommit',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.GetCommitRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.GetCommitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffCommits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/DiffCommits',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.DiffCommitsRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.DiffCommitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TagCommit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/TagCommit',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.TagCommitRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.TagCommitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/RollbackJob',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.RollbackJobRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.RollbackJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForkJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/ForkJob',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
