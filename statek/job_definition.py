@@ -55,6 +55,7 @@ class JobDefinition:
         job_params: JSON-able values for the prompt's placeholders.
         shared_var_names: names of the variables that the job is given.
         difficulty: that it starts with.
+        post_processing: text of its post-processors (``statek.post_processors``).
         provider_config: a copy of the provider configuration (``statek.model_routing``), None without one.
     """
 
@@ -70,6 +71,7 @@ class JobDefinition:
     shared_var_names: tuple[str, ...] = ()
     difficulty: TaskDifficulty = TaskDifficulty.MEDIUM
     provider_config: Mapping[str, Any] | None = None
+    post_processing: str = ""
 
     def __post_init__(self) -> None:
         """Check and copy, so that nothing given can change it later.
@@ -202,6 +204,7 @@ class JobDefinition:
             "shared_var_names": list(self.shared_var_names),
             "difficulty": self.difficulty.value,
             "provider_config": self.provider_config,
+            "post_processing": self.post_processing,
         }
         return json.dumps(data, sort_keys=True)
 
@@ -227,6 +230,7 @@ class JobDefinition:
                 shared_var_names=tuple(data["shared_var_names"]),
                 difficulty=TaskDifficulty(data["difficulty"]),
                 provider_config=data.get("provider_config"),
+                post_processing=data.get("post_processing", ""),
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise InvalidRequest(f"no job definition: {type(error).__name__}: {error}") from error

@@ -20,6 +20,7 @@ from statek.doc_format import format_brief, format_detailed
 from statek.exceptions import ConfigurationError, InvalidRequest
 from statek.harness import HARNESS_KEYS, parse_harness_value
 from statek.model_routing import route_model
+from statek.post_processors import parse_post_processors
 from statek.static_policy import StaticPolicy
 from statek.tools import ToolDef
 
@@ -235,6 +236,8 @@ def check_metadata(key: str, value: str) -> None:
         TaskDifficulty.parse(value)
     elif key == "STATIC_POLICY":
         StaticPolicy.parse(value)
+    elif key == "POST_PROCESSORS":
+        parse_post_processors(value)
     elif key in {"AUTO_LANG_RULE", "AUTO_LANG_HINT"}:
         if value.strip().upper() not in {"TRUE", "FALSE"}:
             raise InvalidRequest(f"{key} {value!r} must be TRUE or FALSE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -17,6 +17,7 @@ from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.jobs import JobRepository, job_id
+from orchestrator.engine.processing import ReplyProcessor
 from orchestrator.engine.provider_calls import accept_calls, calls_to_data, framework_calls
 from orchestrator.engine.step_run import StepRunner, refuse_code
 from orchestrator.engine.subtasks import grant_results
@@ -33,8 +34,10 @@ from statek.executors.decision import (
     FailureKind,
     Finish,
     ModelFailed,
+    ProcessorFailed,
     RecordDeath,
     ReplyReceived,
+    ReplySuppressed,
     Resumed,
     StepLost,
     Think,
@@ -70,6 +73,7 @@ class JobDriver:
         steps: StepRunner,
         broker: SandboxBroker,
         model: Model,
+        processor: ReplyProcessor,
         changed: Callable[[int], None],
     ) -> None:
         self.job = job
@@ -79,6 +83,7 @@ class JobDriver:
         self._steps = steps
         self._broker = broker
         self._model = model
+        self._processor = processor
         self._sandbox: Sandbox | None = None
         self._cancelled: asyncio.Event = asyncio.Event()
         self._asked: asyncio.Task[bool] | None = None
@@ -170,6 +175,13 @@ class JobDriver:
         except ModelError as error:
             return ModelFailed(str(error))
         seconds = round(time.monotonic() - asked, 3)
+        try:
+            processed = await self._processor.process(reply)
+        except Exception as error:  # noqa: BLE001 -- the application's code may raise anything
+            return ProcessorFailed(f"{type(error).__name__}: {error}")
+        if processed.step is None:
+            return await self._suppress(reply, processed.notes, seconds)
+        reply = replace(reply, text=processed.step.text, tool_calls=processed.step.call_requests)
         if len(reply.text) > _LONG_REPLY_CHARS:
             parsed = await asyncio.to_thread(job.style.parse_reply, reply.text)
         else:
@@ -184,8 +196,42 @@ class JobDriver:
             return await self._steps.commit_refused(job, refusal, refused, calls=len(calls))
         begun = self._sandbox is not None or parsed.runs_nothing
         write = partial(self._write_reply, reply, parsed, seconds, begun=begun, left_out=left_out)
-        await self._durability.commit(write)
+
+        def write_all() -> list[ChatItem]:
+            items = self._write_notes(processed.notes, {})
+            write()
+            return items
+
+        for item in await self._durability.commit(write_all):
+            job.note(item)
         return ReplyReceived()
+
+    async def _suppress(self, reply: ModelReply, notes: Sequence[tuple[str, str]], seconds: float) -> Event:
+        """Make durable what the model is told instead of its reply; the reply counts, and stays visible in the log."""
+        usage = asdict(reply.usage)
+
+        def write() -> list[ChatItem]:
+            record = self.job.record
+            if record.status != JobStatus.STARTED.value:
+                self._jobs.set_status(record, JobStatus.STARTED, now_us())
+            self._jobs.add_model_usage(record, usage)
+            record.turns += 1
+            items = self._write_notes(notes, {"draft": reply.text, "model": {**usage, "seconds": seconds}})
+            self.job.refresh()
+            return items
+
+        for item in await self._durability.commit(write):
+            self.job.note(item)
+        return ReplySuppressed()
+
+    def _write_notes(self, notes: Sequence[tuple[str, str]], remarks: dict[str, Any]) -> list[ChatItem]:
+        """Chat items of what post-processors tell the model (store thread)."""
+        return [
+            self._jobs.add_message(
+                self.job.record, "post_processed", text, now_us(), usage={"post_processor": name, **remarks}
+            )
+            for name, text in notes
+        ]
 
     async def _complete(self, request: ModelRequest) -> ModelReply:
         """The model's reply; the sandbox is held meanwhile as long as nobody needs it more."""

@@ -26,6 +26,7 @@ from orchestrator.engine.job_futures import FutureWaits, JobFutures
 from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
+from orchestrator.engine.processing import ReplyProcessor
 from orchestrator.engine.pull_queues import PullQueues
 from orchestrator.engine.queue_pump import QueuePump
 from orchestrator.engine.reminders import attach_reminders
@@ -46,6 +47,7 @@ from statek.executors.views import FutureView, ItemView, JobSummary
 from statek.future import Settlement
 from statek.job_status import JobStatus
 from statek.model import Model
+from statek.post_processors import parse_post_processors
 from statek.pricing import load_model_pricing
 from statek.runnable import QUEUES, listening
 from statek.settings import StatekSettings
@@ -222,6 +224,9 @@ class Service(Inspection):
             steps=self._steps,
             broker=self._broker,
             model=self._model,
+            processor=ReplyProcessor(
+                parse_post_processors(job.definition.post_processing), self._tool_runner, self.access.job(job.number)
+            ),
             changed=self._changed,
         )
         self._drivers[job.number] = driver
@@ -243,7 +248,7 @@ class Service(Inspection):
             return None
         agent = self._agent(record.role)
         policy = job_policy(agent, self._settings)
-        return load_active_job(
+        job = load_active_job(
             self._jobs,
             record,
             agent=agent,
@@ -252,6 +257,8 @@ class Service(Inspection):
             futures=JobFutures(number, self._board),
             settings=self._settings,
         )
+        parse_post_processors(job.definition.post_processing)  # refuses a class that this process does not know
+        return job
 
     def _agent(self, role: str) -> Agent:
         """The registered agent of a role.

@@ -19,6 +19,7 @@ from statek.harness import LLM_Harness, get_llm_harness
 from statek.job_definition import JobDefinition
 from statek.locale import StatekLocale, resolve_locale
 from statek.model_routing import ProviderConfig, resolve_provider_config
+from statek.post_processors import PostProcessor, post_processors_text
 from statek.prompt_config import PromptDef, SystemPrompt, check_metadata, format_system_prompt, make_system_prompt
 from statek.prompt_config import parse_prompt_file as _parse_prompt_file
 from statek.reminders import Reminder
@@ -269,6 +270,7 @@ class Agent:
         locale: str | StatekLocale | None = None,
         chat_style: ChatStyle | str | None = None,
         provider_config: ProviderConfig | Mapping[str, Any] | Path | str | None = None,
+        post_processing: PostProcessor | Sequence[PostProcessor] | str | None = None,
         **job_params: Any,
     ) -> JobDefinition:
         """Freeze the setup of one job.
@@ -280,6 +282,7 @@ class Agent:
             locale: ``LANG-COUNTRY``.
             chat_style: goes before CHAT_STYLE of the metadata, which goes before the settings.
             provider_config: how reasoning is asked for, or its file; goes before the settings.
+            post_processing: post-processors, or their text; goes before POST_PROCESSORS of the metadata.
             job_params: JSON-able values for the prompt's placeholders.
 
         Raises:
@@ -311,6 +314,9 @@ class Agent:
             shared_var_names=tuple(shared_vars or ()),
             difficulty=TaskDifficulty.parse(metadata.get("DEFAULT_DIFFICULTY") or settings.default_difficulty),
             provider_config=None if config is None else config.tree,
+            post_processing=post_processors_text(
+                metadata.get("POST_PROCESSORS") if post_processing is None else post_processing
+            ),
         )
 
     def _own_warmup(self) -> tuple[WarmupBlock, ...]:

@@ -20,6 +20,7 @@ from statek.exceptions import InvalidRequest, JobExit
 from statek.job_definition import JobDefinition
 from statek.locale import StatekLocale
 from statek.model_routing import ProviderConfig
+from statek.post_processors import PostProcessor
 from statek.reminders import RecurringReminder, RecursiveReminder, Reminder, make_reminder
 from statek.tools import OPTIONS_ATTRIBUTE, ToolContext, ToolDef, ToolOptions
 from statek.warmup import WarmupSource
@@ -95,6 +96,7 @@ class DialogAgent(SupervisedAgent):
         locale: str | StatekLocale | None = None,
         chat_style: ChatStyle | str | None = None,
         provider_config: ProviderConfig | Mapping[str, Any] | Path | str | None = None,
+        post_processing: PostProcessor | Sequence[PostProcessor] | str | None = None,
         **job_params: Any,
     ) -> JobDefinition:
         """Freeze the setup of one job; the arguments are those of ``Agent.create_job_def``.
@@ -103,7 +105,9 @@ class DialogAgent(SupervisedAgent):
         """
         named = any(key.upper() == "CHAT_STYLE" for key in self._metadata)
         chosen = chat_style if chat_style is not None or named else ChatStyle.MD_DIALOG
-        return super().create_job_def(tools, warmup_code, shared_vars, locale, chosen, provider_config, **job_params)
+        return super().create_job_def(
+            tools, warmup_code, shared_vars, locale, chosen, provider_config, post_processing, **job_params
+        )
 
     # ------------------------------------------------------------------------------------ reminders
 

@@ -27,8 +27,10 @@ __all__ = [
     "InDoubt",
     "JobView",
     "ModelFailed",
+    "ProcessorFailed",
     "RecordDeath",
     "ReplyReceived",
+    "ReplySuppressed",
     "Resumed",
     "StepDied",
     "StepEnded",
@@ -48,6 +50,7 @@ class FailureKind(enum.Enum):
     WARMUP = "warmup"
     LIMIT = "limit"
     MODEL = "model"
+    POST_PROCESSOR = "post_processor"
     QUARANTINE = "quarantine"
     RESTORE = "restore"
     CANCELLED = "cancelled"
@@ -112,6 +115,18 @@ class ReplyReceived:
 @dataclass(frozen=True, slots=True)
 class ModelFailed:
     """The model gave no reply, after the gateway's own retries."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySuppressed:
+    """A post-processor suppressed the reply; what the model is told instead is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorFailed:
+    """A post-processor raised, or gave something that is no answer."""
 
     message: str
 
@@ -185,6 +200,8 @@ class CancelRequested:
 Event = (
     Resumed
     | ReplyReceived
+    | ReplySuppressed
+    | ProcessorFailed
     | ModelFailed
     | StepEnded
     | StepDied
@@ -275,6 +292,8 @@ def decide(job: JobView, event: Event) -> Command | None:
             return Execute()
         case ModelFailed(message):
             return Finish(FailureKind.MODEL, message, drop_current=job.has_current)
+        case ProcessorFailed(message):
+            return Finish(FailureKind.POST_PROCESSOR, message, drop_current=job.has_current)
         case InDoubt(call) if job.has_current:
             return Wait(f"in doubt: {call}; resolve it with: statek calls resolve")
         case FutureAwaited(what) if job.has_current:

@@ -14,7 +14,9 @@ from statek.executors.views import ItemView, JobView, VariableView
 from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
+from statek.post_processors import LLM_StepData
 from statek.pyenv import PyEnv
+from statek.styles import style_for
 
 __all__ = ["DialogItem", "Job", "JobDef", "JobError", "JobSource", "JobStatus", "JobUsage"]
 
@@ -293,6 +295,15 @@ class Job:
     def approx_token_usage(self) -> int:
         """Tokens as the harness counts them."""
         return self.usage.total_tokens
+
+    def is_step_final(self, step: LLM_StepData) -> bool:
+        """Whether a reply would end the job: in a dialog style, without calls and without code."""
+        style = style_for(self.job_def.chat_style)
+        return style.finishes_on_text and not step.call_requests and style.parse_reply(step.text).is_empty
+
+    def was_post_processed_by(self, name: str) -> bool:
+        """Whether a post-processor of that class has told the model something."""
+        return any(item.usage.get("post_processor") == name for item in self.chat_log if item.kind == "post_processed")
 
     def count_llm_actions(self) -> int:
         """What the model did: code, formal tool calls and texts for the user count one each."""
