@@ -26,6 +26,8 @@ MAX_AWAITED = 1000
 """Futures that one wait may name."""
 
 _LIMITS = values.GraphLimits(max_nodes=20_000, max_depth=60)
+_WAIT_LIMITS = values.GraphLimits(max_nodes=MAX_AWAITED + 16, max_depth=4)
+"""A wait is read on the event loop: no more than it can be."""
 
 
 def read_awaited(mode: str, args: bytes) -> Awaited:
@@ -35,7 +37,7 @@ def read_awaited(mode: str, args: bytes) -> Awaited:
         GraphError: not the form of a wait.
         InvalidRequest: an unknown mode, or too many futures.
     """
-    found = values.decode(args, limits=_LIMITS)
+    found = values.decode(args, limits=_WAIT_LIMITS)
     match found:
         case [list(numbers), int(statement)] if all(type(number) is int and 0 < number < 1 << 63 for number in numbers):
             pass

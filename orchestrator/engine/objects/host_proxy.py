@@ -256,7 +256,9 @@ def mapped(value: Any, convert: Callable[[Any], Any], depth: int = 0, seen: dict
     if depth > MAX_DEPTH:
         raise InvalidRequest(f"a value for a tool is nested more than {MAX_DEPTH} deep")
     if kind in {tuple, frozenset}:
-        return kind([mapped(item, convert, depth + 1, seen) for item in value])
+        # Noted when it is made: fifty tuples that each hold the next one twice have more paths than time.
+        seen[id(value)] = made = kind([mapped(item, convert, depth + 1, seen) for item in value])
+        return made
     copy: Any = kind()
     seen[id(value)] = copy
     if kind is dict:
