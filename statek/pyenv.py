@@ -43,7 +43,7 @@ class PyEnv:
             view.name: view.value if view.form == "graph" else UnreadableValue(view.preview, view.form)
             for view in variables
         }
-        self.console: list[str] = [text for item in job.items for kind, text in item.console if kind in _SHOWN_KINDS]
+        self.console: list[str] = [text for item in job.items for text in _printed(item)]
         self.push_log: dict[int, str | list[str]] = _push_log(job)
         self.exceptions: dict[int, str] = {
             index: error for index, item in enumerate(job.items) if (error := _error_of(item))
@@ -64,5 +64,12 @@ def _push_log(job: JobView) -> dict[int, str | list[str]]:
     for item in job.items:
         if item.kind == "user" and item.usage.get("pushed"):
             found.setdefault(length, []).append(item.text)
-        length += sum(kind in _SHOWN_KINDS for kind, _ in item.console)
+        length += len(_printed(item))
     return {position: texts[0] if len(texts) == 1 else texts for position, texts in found.items()}
+
+
+def _printed(item: ItemView) -> list[str]:
+    """What an entry put on the console; the look-up of a notification is for the model only."""
+    if item.kind == "notification":
+        return []
+    return [text for kind, text in item.console if kind in _SHOWN_KINDS]

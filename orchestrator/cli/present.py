@@ -110,6 +110,8 @@ def job_lines(view: JobView) -> Iterator[str]:
         yield f"image {view.image_digest}"
     if job.failure is not None:
         yield f"failed: {_failure(job.failure)}"
+    if job.parent:
+        yield f"parent: {job.parent}"
     if job.reason:
         yield f"reason: {job.reason}"
     if job.exit_status:

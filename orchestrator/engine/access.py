@@ -13,19 +13,20 @@ from orchestrator.engine.inspection import Inspection, push_change
 from orchestrator.engine.jobs import JobRepository, job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.objects.grants import find_granted
-from orchestrator.engine.objects.host_proxy import wrap
-from orchestrator.engine.submission import JobFactory, add_start_commit, job_policy
+from orchestrator.engine.objects.host_proxy import unwrap, wrap
+from orchestrator.engine.submission import JobFactory, add_start_commit, check_variable_names, job_policy
 from orchestrator.engine.time_travel import TimeTravel
 from orchestrator.engine.variables import read_variables_sync
 from orchestrator.store.store import Store
 from sandbox_runner.wire.values import Handle
 from statek import durable
 from statek.agents.agent import Agent
-from statek.exceptions import NotFound
+from statek.exceptions import InvalidRequest, NotFound
 from statek.executors.job import Job
 from statek.executors.views import FileView, JobView, VariableView
 from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
+from statek.job_status import JobStatus
 from statek.records import JobRecord
 from statek.runnable import announce
 from statek.settings import StatekSettings
@@ -87,6 +88,24 @@ class JobAccess:
             NotFound: there is none.
         """
         return self._jobs.get(job_number(id_))
+
+    def add_locals_sync(self, id_: str, variables: Mapping[str, Any]) -> None:
+        """Give a job that has not begun further variables; see ``Job.add_locals``."""
+        check_variable_names(variables)
+
+        def add() -> None:
+            record = self.record(id_)
+            if record.status != JobStatus.READY.value or record.next_step > 1:
+                raise InvalidRequest(f"job {id_} has begun; its variables are its own")
+            self.add_start_variables(record, unwrap(dict(variables)))
+
+        write = self.store.write_sync if self.store.on_store_thread() else self.store.commit_sync
+        write(add)
+
+    def jobs(self) -> list[Job]:
+        """Every job, in the order they were made; blocks for one read."""
+        numbers = self.store.read_sync(lambda: self._jobs.numbers(newest=1 << 40))
+        return [self.job(number) for number in numbers]
 
     def active(self) -> Iterator[JobRecord]:
         """Every job that is not DONE (store thread)."""

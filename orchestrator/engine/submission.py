@@ -24,7 +24,7 @@ from statek.rendering import render_value
 from statek.settings import StatekSettings
 from statek.task_door import NewJob
 
-__all__ = ["DEFAULT_TENANT", "JobFactory", "add_start_commit", "job_policy"]
+__all__ = ["DEFAULT_TENANT", "JobFactory", "add_start_commit", "check_variable_names", "job_policy"]
 
 DEFAULT_TENANT = "default"
 
@@ -78,7 +78,7 @@ class JobFactory:
             LimitExceeded: the change itself: too many jobs are above or beside it.
         """
         variables = dict(given.shared_vars)
-        _check_variable_names(variables)
+        check_variable_names(variables)
         locale = given.locale
         if locale is None and parent is not None:
             locale = JobDefinition.from_json(parent.definition).locale
@@ -124,7 +124,7 @@ def _post_processing(given: NewJob) -> dict[str, Any]:
     return {} if given.post_processing is None else {"post_processing": given.post_processing}
 
 
-def _check_variable_names(names: Mapping[str, object]) -> None:
+def check_variable_names(names: Mapping[str, object]) -> None:
     """Refuse names that Python code could not use or that belong to the workspace itself.
 
     Raises:

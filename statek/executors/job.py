@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from statek.artifacts import FileSource, JobFiles
 from statek.dialog import ASSISTANT, DialogItem, dialog_items
@@ -17,6 +19,9 @@ from statek.job_status import JobStatus
 from statek.post_processors import LLM_StepData
 from statek.pyenv import PyEnv
 from statek.styles import style_for
+
+if TYPE_CHECKING:
+    from statek.agents.agent import Agent
 
 __all__ = ["DialogItem", "Job", "JobDef", "JobError", "JobSource", "JobStatus", "JobUsage"]
 
@@ -74,6 +79,14 @@ class JobSource(FileSource, Protocol):
 
     def push_sync(self, id_: str, text: str, request_id: str = "") -> Pushed:
         """Tell it something on behalf of its user; durable on return."""
+        ...
+
+    def add_locals_sync(self, id_: str, variables: Mapping[str, Any]) -> None:
+        """Give a job that has not begun further variables; durable on return."""
+        ...
+
+    def agent(self, agent: Agent | str) -> Agent:
+        """The agent of that role that is known in this process."""
         ...
 
 
@@ -237,6 +250,54 @@ class Job:
     def get_chat_responses(self) -> list[str]:
         """What the user was told, in order."""
         return [item.message for item in self.get_dialog() if item.role == ASSISTANT]
+
+    @property
+    def agent_role(self) -> str:
+        """The role that it runs as."""
+        return self._source.job_sync(self.id).summary.role
+
+    @property
+    def agent(self) -> Agent:
+        """The agent of its role, as this process knows it now.
+
+        Raises:
+            NotFound: none of that role is known here.
+        """
+        return self._source.agent(self.agent_role)
+
+    @property
+    def parent_job(self) -> Job | None:
+        """The job that gave it its work; None where nobody did."""
+        parent = self._source.job_sync(self.id).summary.parent
+        return Job(parent, self._source) if parent else None
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made, UTC."""
+        return datetime.fromtimestamp(self._source.job_sync(self.id).summary.created_us / 1e6, UTC)
+
+    def find_locals(self, var_type: type | None = None, var_name: str | None = None) -> dict[str, Any]:
+        """Its variables of a type, of a name, or of both; everything without either.
+
+        Args:
+            var_type: a class; durable objects count as instances of theirs.
+            var_name: the name.
+        """
+        found = self.py_env.local_state
+        return {
+            name: value
+            for name, value in found.items()
+            if (var_name is None or name == var_name) and (var_type is None or isinstance(value, var_type))
+        }
+
+    def add_locals(self, **variables: Any) -> None:
+        """Give it further variables before it begins; durable on return, or part of the tool call that does it.
+
+        Raises:
+            InvalidRequest: it has begun, an illegal name, or a value that cannot cross.
+            LimitExceeded: they are too large.
+        """
+        self._source.add_locals_sync(self.id, variables)
 
     @property
     def inbox(self) -> tuple[str, ...]:

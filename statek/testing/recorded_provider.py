@@ -8,6 +8,7 @@ difference whether server or client were restarted in between.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,8 @@ from typing import Any, Self
 from statek.testing.transcript import Transcript
 
 __all__ = ["RecordedProvider"]
+
+_LOOKUP = re.compile(r"(?:```python\n)?print\(find_sub_task_handler\(id=.*\)\)(?:\n```)?")
 
 _MAX_REQUEST_BYTES = 64 << 20
 _SOCKET_TIMEOUT_SECONDS = 30.0
@@ -111,6 +114,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def _is_reply(message: dict[str, Any]) -> bool:
+    """Whether the model said it: the look-up of a sub-task's result is written by the service."""
+    if message["role"] != "assistant":
+        return False
+    calls = message.get("tool_calls") or []
+    if calls and all(str(call.get("id", "")).startswith("STATEK-SUBTASK-") for call in calls):
+        return False
+    return not _LOOKUP.fullmatch(str(message.get("content") or ""))
+
+
 class _Server(ThreadingHTTPServer):
     """The listening socket and the transcript."""
 
@@ -130,7 +143,7 @@ class _Server(ThreadingHTTPServer):
 
     def completion(self, model: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
         """The reply in OpenAI form, or ``_RefusedError``."""
-        turn = sum(message["role"] == "assistant" for message in messages) - self.warmup_messages
+        turn = sum(_is_reply(message) for message in messages) - self.warmup_messages
         replies = self.transcript.replies
         if turn < 0:
             found = turn + self.warmup_messages
