@@ -73,11 +73,15 @@ def test_history_view_diff_tag_rollback_and_fork(tmp_path: Path) -> None:
         ("y", "two \x1b[2J"),
     ]
     shown = statek("diff", "j1", "1")[1]
-    assert re.findall(r"^  ([-+] .*?)  \(graph", shown, re.MULTILINE) == ["- 1", "+ 2", '+ "two \\x1b[2J"']
+    assert re.findall(r"^  ([-+] .*?)  \(graph", shown, re.MULTILINE) == [
+        "- int 1",
+        "+ int 2",
+        "+ str 'two \\x1b[2J'",
+    ]
     assert statek("diff", "j1", "2", "3")[2] == "statek: commits 2 and 3 have the same variables and files\n"
     assert statek("tag", "j1", "good", "--at", "1")[0] == 0
     assert statek("rollback", "j1", "good")[1].splitlines()[1].split()[:3] == ["4", "HASH", "rollback"]
-    assert statek("locals", "j1")[1].splitlines()[1].split() == ["x", "graph", "12", "1"]
+    assert statek("locals", "j1")[1].splitlines()[1].split() == ["x", "graph", "6", "int", "1"]
     code, fork, note = statek("fork", "j1", "--at", "2", "-m", "Again.")
     assert (code, fork, note) == (0, "j2\n", "statek: job j2 goes on when a service with its agent runs\n")
     assert "good" in statek("history", "j2")[1]
