@@ -16,16 +16,19 @@ from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.service import Service
 from orchestrator.models.gateway import LiteLLMModel
 from orchestrator.models.settings import GatewaySettings
+from orchestrator.models.tracing import TracingModel
 from orchestrator.sandboxes.driver import Driver, RunnerLimits
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.sandboxes.probe import select_driver
 from orchestrator.sandboxes.step import StepLimits
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
+from statek.agents.definitions import update_prompt_config, update_warmup_defs
 from statek.documents import load_documents
 from statek.examples import load_examples
 from statek.exceptions import ConfigurationError
 from statek.model import Model
+from statek.prompt_config import load_prompt_files
 from statek.settings import StatekSettings
 
 __all__ = ["open_inspection", "open_service", "open_store", "running_service", "serve", "step_limits", "wait_for_stop"]
@@ -165,6 +168,12 @@ async def running_service(
         stack.push_async_callback(pool.aclose)
         # Importing litellm takes seconds and stalls the loop for moments: before any job waits for it.
         await asyncio.gather(pool.start(), answers.start() if isinstance(answers, LiteLLMModel) else _nothing())
+        if settings.trace_path is not None:
+            tracing = TracingModel(
+                answers, settings.trace_path, max_bytes=settings.trace_max_bytes, backups=settings.trace_backups
+            )
+            answers = tracing
+            stack.push_async_callback(asyncio.to_thread, tracing.close)
         agents = list(agents)
         await asyncio.to_thread(_read_library, settings, agents)
         service = Service(settings, store, pool, answers, agents, task_queue_size_funcs=task_queue_size_funcs)
@@ -181,11 +190,18 @@ def _gateway(settings: StatekSettings) -> LiteLLMModel:
 
 
 def _read_library(settings: StatekSettings, agents: Iterable[Agent]) -> None:
-    """Read examples and documents before the first job asks: here a broken file is still the operator's to mend.
+    """Read prompts, warmups, examples and documents before the first job asks.
+
+    Here a broken file is still the operator's to mend.
 
     Raises:
         ConfigurationError: a file is broken; names it.
     """
+    agents = list(agents)
+    if settings.prompt_files_dir is not None:
+        update_prompt_config(load_prompt_files(settings.prompt_files_dir), agents)
+    if settings.warmup_defs_dir is not None:
+        update_warmup_defs(settings.warmup_defs_dir, agents)
     if settings.documents_dir is not None:
         load_documents(settings.documents_dir)
     if settings.examples_dir is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from statek.agents.agent import Agent, SupervisedAgent
+    from statek.agents.definitions import update_prompt_config, update_warmup_defs
     from statek.agents.dialog_agent import DialogAgent
     from statek.chat_style import ChatStyle
     from statek.context_category import ContextCategory, ContextCategoryDict, ContextVar
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         temporal,
     )
     from statek.harness import LLM_Harness, get_llm_harness
+    from statek.job_context import get_current_agent, get_current_agent_name, get_current_job
     from statek.prompt_config import make_system_prompt
     from statek.rendering import format_default_llm_repr, statek_print
     from statek.resolving import cancel_future, fail_future, resolve_future
@@ -68,6 +70,9 @@ __all__ = [
     "format_default_llm_repr",
     "get_all",
     "get_any",
+    "get_current_agent",
+    "get_current_agent_name",
+    "get_current_job",
     "get_llm_harness",
     "get_statek_settings",
     "init",
@@ -85,9 +90,16 @@ __all__ = [
     "suspend_for",
     "temporal",
     "tool",
+    "update_prompt_config",
+    "update_warmup_defs",
 ]
 
 _HOMES = {
+    "get_current_agent": "statek.job_context",
+    "get_current_agent_name": "statek.job_context",
+    "get_current_job": "statek.job_context",
+    "update_prompt_config": "statek.agents.definitions",
+    "update_warmup_defs": "statek.agents.definitions",
     "format_default_llm_repr": "statek.rendering",
     "statek_print": "statek.rendering",
     "Agent": "statek.agents.agent",

@@ -110,6 +110,17 @@ class StatekSettings:
     documents_dir: Path | None = field(
         default=None, metadata=_about(optional(path), "Directory of **/*.md and **/*.txt documents.")
     )
+    logs_path: Path | None = field(
+        default=None, metadata=_about(optional(path), "Directory of one log file per job, <role>_<id>.log.")
+    )
+    trace_path: Path | None = field(
+        default=None,
+        metadata=_about(optional(path), "File of model requests and answers as JSON lines; names of secrets masked."),
+    )
+    trace_max_bytes: int = field(
+        default=10 << 20, metadata=_about(size(1 << 10), "Length at which the trace file is turned over.")
+    )
+    trace_backups: int = field(default=3, metadata=_about(integer(0), "Older trace files that are kept."))
     default_difficulty: TaskDifficulty = field(
         default=TaskDifficulty.MEDIUM,
         metadata=_about(parsed(TaskDifficulty.parse), "Difficulty that jobs start with: L, M or H."),

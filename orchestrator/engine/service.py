@@ -23,6 +23,7 @@ from orchestrator.engine.futures import FutureBoard, Settled
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.job_futures import FutureWaits, JobFutures
+from orchestrator.engine.job_logs import JobLogs
 from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
@@ -108,6 +109,8 @@ class Service(Inspection):
         self._stalled: dict[int, str] = {}
         self._retries: set[asyncio.TimerHandle] = set()
         self._listening = ExitStack()
+        self._job_logs: JobLogs | None = None
+        self._known_jobs = 0
 
     # ---------------------------------------------------------------------------------- life cycle
 
@@ -119,6 +122,9 @@ class Service(Inspection):
         """
         if self._settings.model_info_dir is not None:
             await asyncio.to_thread(load_model_pricing, self._settings.model_info_dir)
+        if self._settings.logs_path is not None:
+            self._known_jobs = await self._store.read(lambda: self._jobs.numbers(newest=1).stop - 1)
+            self._job_logs = JobLogs(self._settings.logs_path, lambda id_, start: self.items(id_, start=start))
         loop = asyncio.get_running_loop()
 
         def hear(number: int, tenant: str, cancelled: bool) -> None:
@@ -158,6 +164,8 @@ class Service(Inspection):
         await self._scheduler.stop()
         await self._board.stop()
         self._tool_runner.close()
+        if self._job_logs is not None:
+            await self._job_logs.aclose()
 
         def put_down() -> None:
             for driver in drivers:
@@ -317,6 +325,10 @@ class Service(Inspection):
 
     def _changed(self, number: int) -> None:
         """Wake whoever watches the job."""
+        if self._job_logs is not None:
+            driver = self._drivers.get(number)
+            role = driver.job.agent.role if driver is not None else None
+            self._job_logs.note(job_id(number), role, new=number > self._known_jobs)
         for event in self._watchers.get(number, ()):
             event.set()
 

@@ -6,6 +6,7 @@ Plain objects of the process; what must outlive it is the role, which a job keep
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from statek.warmup import WarmupBlock, WarmupSource, parse_warmup
 __all__ = [
     "Agent",
     "SupervisedAgent",
+    "known_agents",
     "list_of_documents",
     "list_of_examples",
     "show_document",
@@ -40,6 +42,14 @@ __all__ = [
 ]
 
 Tool = Callable[..., Any]
+
+
+_known: weakref.WeakSet[Agent] = weakref.WeakSet()
+
+
+def known_agents() -> list[Agent]:
+    """Every agent of this process that is still there, by role."""
+    return sorted(_known, key=lambda agent: agent.role)
 
 
 class Agent:
@@ -92,6 +102,7 @@ class Agent:
         self._internal_tools += [tool for tool in _internal_tools if ToolDef.of(tool)]
         self._internal_tools_by_name += list(_internal_tools_by_name)
         self._check_names()
+        _known.add(self)
         settings = get_statek_settings()
         if settings.prompt_files_dir is not None:
             path = settings.prompt_files_dir / f"{role}.md"

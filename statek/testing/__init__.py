@@ -5,9 +5,13 @@ Everything else in a test should be the real thing.
 
 from __future__ import annotations
 
+from statek.job_context import job_context
 from statek.testing.recorded_provider import RecordedProvider
 from statek.testing.scripted_model import ScriptedModel, scripted_call, scripted_reply
 from statek.testing.transcript import Transcript, TranscriptError, load_transcript, parse_transcript
+
+statek_context = job_context
+"""``with statek_context(job, agent):`` makes ``get_current_job`` and its like answer so inside the block."""
 
 __all__ = [
     "RecordedProvider",
@@ -18,4 +22,5 @@ __all__ = [
     "parse_transcript",
     "scripted_call",
     "scripted_reply",
+    "statek_context",
 ]

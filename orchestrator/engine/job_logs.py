@@ -1,0 +1,115 @@
+"""One log file per job, for people: what was said, what ran, what it printed.
+
+``<logs_path>/<role>_<id>.log``. The file follows the durable chat log, so that nothing stands in it that did not
+happen; after a start it goes on with what is new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.rotating_file import RotatingWriter
+from statek.exceptions import StatekError
+from statek.executors.views import ItemView
+
+__all__ = ["BACKUPS", "MAX_LOG_BYTES", "JobLogs", "log_path"]
+
+_log = logging.getLogger("statek.joblogs")
+
+MAX_LOG_BYTES = 10 << 20
+"""Length of one job's log file."""
+
+BACKUPS = 1
+"""Older files that are kept of each job's log."""
+
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]")
+
+ReadItems = Callable[[str, int], Awaitable[Sequence[ItemView]]]
+
+
+def log_path(folder: Path, role: str, id_: str) -> Path:
+    """Where a job's log is; characters of the role that a file name should not have become underscores."""
+    return folder / f"{_UNFIT.sub('_', role)[:100]}_{id_}.log"
+
+
+class JobLogs:
+    """Writes the logs of jobs while they are driven.
+
+    Args:
+        folder: where the files are.
+        read_items: gives the finished chat items of a job from an index on.
+    """
+
+    def __init__(self, folder: Path, read_items: ReadItems) -> None:
+        self._folder = folder
+        self._read_items = read_items
+        self._writer = RotatingWriter(max_bytes=MAX_LOG_BYTES, backups=BACKUPS)
+        self._written: dict[str, int] = {}
+        self._roles: dict[str, str] = {}
+        self._noted: dict[str, None] = {}
+        self._work = asyncio.Event()
+        self._task = asyncio.create_task(self._main())
+
+    def note(self, id_: str, role: str | None, *, new: bool) -> None:
+        """Something of a job may have become durable.
+
+        Args:
+            id_: of the job.
+            role: of its agent; None where it is not known here.
+            new: whether it was made since this service started: its log has nothing yet.
+        """
+        if role is not None:
+            self._roles[id_] = role
+        if id_ not in self._roles:
+            return
+        if new:
+            self._written.setdefault(id_, 0)
+        self._noted[id_] = None
+        self._work.set()
+
+    async def _main(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            noted, self._noted = list(self._noted), {}
+            for id_ in noted:
+                try:
+                    await self._catch_up(id_)
+                except Exception:  # noqa: BLE001 -- a log that cannot be written stops nothing
+                    _log.exception("the log of job %s lacks something", id_)
+
+    async def _catch_up(self, id_: str) -> None:
+        """Write what a job's log does not have yet; what an earlier process left out is not written later."""
+        start = self._written.get(id_)
+        items = await self._read_items(id_, start or 0)
+        self._written[id_] = (start or 0) + len(items)
+        text = "".join(map(_entry, items)) if start is not None else ""
+        if text:
+            self._writer.write_nowait(log_path(self._folder, self._roles[id_], id_), text)
+
+    async def aclose(self) -> None:
+        """Write what was noted, and end."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        for id_ in [*self._noted]:
+            with suppress(StatekError):
+                await self._catch_up(id_)
+        await asyncio.to_thread(self._writer.close)
+
+
+def _entry(item: ItemView) -> str:
+    at = dt.datetime.fromtimestamp(item.at_us / 1e6, dt.UTC).isoformat(timespec="milliseconds")
+    lines = [f"--- {at} {item.kind}" + (f" step {item.step} {item.state}" if item.step else "")]
+    if item.text and item.text != item.code:
+        lines.append(item.text)
+    if item.code:
+        lines += [f">>> {line}" for line in item.code.split("\n")]
+    lines += [text for _, text in item.console]
+    return "\n".join(lines) + "\n"
