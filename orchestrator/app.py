@@ -13,6 +13,8 @@ from pathlib import Path
 
 from orchestrator.digests import content_digest
 from orchestrator.engine.inspection import Inspection
+from orchestrator.engine.job_logs import JobLogs
+from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.service import Service
 from orchestrator.models.gateway import LiteLLMModel
 from orchestrator.models.settings import GatewaySettings
@@ -177,6 +179,10 @@ async def running_service(
         agents = list(agents)
         await asyncio.to_thread(_read_library, settings, agents)
         service = Service(settings, store, pool, answers, agents, task_queue_size_funcs=task_queue_size_funcs)
+        if settings.logs_path is not None:
+            logs = await _job_logs(settings.logs_path, service, store)
+            service.changes.append(logs.note)
+            stack.push_async_callback(logs.aclose)
         await service.start()
         stack.push_async_callback(service.stop)
         yield service
@@ -207,6 +213,17 @@ def _read_library(settings: StatekSettings, agents: Iterable[Agent]) -> None:
     if settings.examples_dir is not None:
         for agent in agents:
             load_examples(settings.examples_dir, agent.role)
+
+
+async def _job_logs(folder: Path, service: Service, store: Store) -> JobLogs:
+    """The writer of a log per job, before any job is driven."""
+    jobs = JobRepository()
+
+    async def read_role(number: int) -> str:
+        return await store.read(lambda: str(jobs.get(number).role))
+
+    known = await store.read(lambda: jobs.numbers(newest=1).stop - 1)
+    return JobLogs(folder, lambda id_, start: service.items(id_, start=start), read_role, known=known)
 
 
 async def _nothing() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from orchestrator.engine.jobs import job_id
 from orchestrator.rotating_file import RotatingWriter
 from statek.exceptions import StatekError
 from statek.executors.views import ItemView
@@ -44,33 +45,29 @@ class JobLogs:
     Args:
         folder: where the files are.
         read_items: gives the finished chat items of a job from an index on.
+        read_role: gives the role of a job's agent.
+        known: number of the newest job that an earlier process may have written of.
     """
 
-    def __init__(self, folder: Path, read_items: ReadItems) -> None:
+    def __init__(
+        self, folder: Path, read_items: ReadItems, read_role: Callable[[int], Awaitable[str]], *, known: int
+    ) -> None:
         self._folder = folder
         self._read_items = read_items
+        self._read_role = read_role
+        self._known = known
         self._writer = RotatingWriter(max_bytes=MAX_LOG_BYTES, backups=BACKUPS)
-        self._written: dict[str, int] = {}
-        self._roles: dict[str, str] = {}
-        self._noted: dict[str, None] = {}
+        self._written: dict[int, int] = {}
+        self._roles: dict[int, str] = {}
+        self._noted: dict[int, None] = {}
         self._work = asyncio.Event()
         self._task = asyncio.create_task(self._main())
 
-    def note(self, id_: str, role: str | None, *, new: bool) -> None:
-        """Something of a job may have become durable.
-
-        Args:
-            id_: of the job.
-            role: of its agent; None where it is not known here.
-            new: whether it was made since this service started: its log has nothing yet.
-        """
-        if role is not None:
-            self._roles[id_] = role
-        if id_ not in self._roles:
-            return
-        if new:
-            self._written.setdefault(id_, 0)
-        self._noted[id_] = None
+    def note(self, number: int) -> None:
+        """Something of a job may have become durable (the event loop)."""
+        if number > self._known:
+            self._written.setdefault(number, 0)
+        self._noted[number] = None
         self._work.set()
 
     async def _main(self) -> None:
@@ -78,29 +75,32 @@ class JobLogs:
             await self._work.wait()
             self._work.clear()
             noted, self._noted = list(self._noted), {}
-            for id_ in noted:
+            for number in noted:
                 try:
-                    await self._catch_up(id_)
+                    await self._catch_up(number)
                 except Exception:  # noqa: BLE001 -- a log that cannot be written stops nothing
-                    _log.exception("the log of job %s lacks something", id_)
+                    _log.exception("the log of job %s lacks something", job_id(number))
 
-    async def _catch_up(self, id_: str) -> None:
+    async def _catch_up(self, number: int) -> None:
         """Write what a job's log does not have yet; what an earlier process left out is not written later."""
-        start = self._written.get(id_)
+        id_ = job_id(number)
+        if number not in self._roles:
+            self._roles[number] = await self._read_role(number)
+        start = self._written.get(number)
         items = await self._read_items(id_, start or 0)
-        self._written[id_] = (start or 0) + len(items)
+        self._written[number] = (start or 0) + len(items)
         text = "".join(map(_entry, items)) if start is not None else ""
         if text:
-            self._writer.write_nowait(log_path(self._folder, self._roles[id_], id_), text)
+            self._writer.write_nowait(log_path(self._folder, self._roles[number], id_), text)
 
     async def aclose(self) -> None:
         """Write what was noted, and end."""
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        for id_ in [*self._noted]:
+        for number in [*self._noted]:
             with suppress(StatekError):
-                await self._catch_up(id_)
+                await self._catch_up(number)
         await asyncio.to_thread(self._writer.close)
 
 

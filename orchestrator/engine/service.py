@@ -23,7 +23,6 @@ from orchestrator.engine.futures import FutureBoard, Settled
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.job_futures import FutureWaits, JobFutures
-from orchestrator.engine.job_logs import JobLogs
 from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
@@ -109,8 +108,7 @@ class Service(Inspection):
         self._stalled: dict[int, str] = {}
         self._retries: set[asyncio.TimerHandle] = set()
         self._listening = ExitStack()
-        self._job_logs: JobLogs | None = None
-        self._known_jobs = 0
+        self.changes: list[Callable[[int], None]] = []
 
     # ---------------------------------------------------------------------------------- life cycle
 
@@ -122,9 +120,6 @@ class Service(Inspection):
         """
         if self._settings.model_info_dir is not None:
             await asyncio.to_thread(load_model_pricing, self._settings.model_info_dir)
-        if self._settings.logs_path is not None:
-            self._known_jobs = await self._store.read(lambda: self._jobs.numbers(newest=1).stop - 1)
-            self._job_logs = JobLogs(self._settings.logs_path, lambda id_, start: self.items(id_, start=start))
         loop = asyncio.get_running_loop()
 
         def hear(number: int, tenant: str, cancelled: bool) -> None:
@@ -164,8 +159,6 @@ class Service(Inspection):
         await self._scheduler.stop()
         await self._board.stop()
         self._tool_runner.close()
-        if self._job_logs is not None:
-            await self._job_logs.aclose()
 
         def put_down() -> None:
             for driver in drivers:
@@ -325,10 +318,8 @@ class Service(Inspection):
 
     def _changed(self, number: int) -> None:
         """Wake whoever watches the job."""
-        if self._job_logs is not None:
-            driver = self._drivers.get(number)
-            role = driver.job.agent.role if driver is not None else None
-            self._job_logs.note(job_id(number), role, new=number > self._known_jobs)
+        for hear in self.changes:
+            hear(number)
         for event in self._watchers.get(number, ()):
             event.set()
 
@@ -402,18 +393,14 @@ class Service(Inspection):
         """Wait until the job is done, suspended, or cannot go on for now (its reason says why)."""
         number = job_number(id_)
         resting = {JobStatus.DONE.value, JobStatus.SUSPENDED.value}
-        # While a driver holds the job it does not rest: reading its record at every step would cost each step a
-        # visit to the store thread.
+        # While a driver holds the job it does not rest: to read its record would cost each step the store's time.
         async for summary in self._watch(number, lambda: number not in self._drivers or number in self._stalled):
             if (summary.status in resting and number not in self._drivers) or number in self._stalled:
                 return summary
         raise AssertionError("unreachable")
 
     async def wait_idle(self) -> None:
-        """Wait until no job is being driven or waiting to be, and no entry of a queue can become one.
-
-        All are done, suspended or stalled then.
-        """
+        """Wait until every job is done, suspended or stalled, and no entry of a queue can become one."""
         while True:
             await self._queues.wait_idle()
             await self._scheduler.wait_idle()
