@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 from statek.settings import StatekSettings
@@ -14,11 +13,11 @@ PAGE = ROOT / "docs" / "settings.md"
 
 _HEAD = """# Settings
 
-Each setting may be given explicitly (`StatekSettings(...)`, options of the command line), in `statek.toml` of the current
-directory, or by the environment variable in the table; the first of these that names it wins. `statek config` shows the values
-in force and where each comes from. Sizes may be written `64M`, times are seconds; `none` takes a limit away. No variable
-without the prefix `STATEK_` is read, but the keys of model providers (`OPENAI_API_KEY` ...). A name that is no setting is
-refused.
+Each setting may be given explicitly (`StatekSettings(...)`, options of the command line), in `statek.toml` of the
+current directory, or by the environment variable in the table; the first of these that names it wins. `statek config`
+shows the values in force and where each comes from. Sizes may be written `64M`, times are seconds; `none` takes a limit
+away. No variable without the prefix `STATEK_` is read, but the keys of model providers (`OPENAI_API_KEY` ...). A name
+that is no setting is refused.
 
 This page is written by `setup/generate_settings_page.py`; a test holds it against the code.
 
@@ -29,13 +28,10 @@ This page is written by `setup/generate_settings_page.py`; a test holds it again
 
 def page() -> str:
     """The text of the page."""
-    defaults = StatekSettings()
-    shown = {line.name: line for line in defaults.describe()}
     rows = [
-        f"| `{info.name}` | `STATEK_{info.name.upper()}` | {f'`{shown[info.name].value}`' if shown[info.name].value else 'none'} "
-        f"| {shown[info.name].doc.replace('|', '/')} |"
-        for info in fields(StatekSettings)
-        if info.name in shown
+        f"| `{line.name}` | `STATEK_{line.name.upper()}` | {f'`{line.value}`' if line.value else 'none'} "
+        f"| {line.doc.replace('|', '/')} |"
+        for line in StatekSettings().describe()
     ]
     return _HEAD + "\n".join(rows) + "\n"
 
