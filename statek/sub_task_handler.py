@@ -115,14 +115,16 @@ class SubTaskHandler:
     Args:
         record: the job that does the work.
         id_: its name for the parent; the job's own id by default.
+        silent: the parent is not told of the end: it waits for a future that says so (``statek.task.delegate_task``).
 
     Raises:
         InvalidRequest: the id is no usable text.
     """
 
-    def __init__(self, record: JobRecord, id_: str | None = None) -> None:
+    def __init__(self, record: JobRecord, id_: str | None = None, *, silent: bool = False) -> None:
         self.id = check_task_id(id_) if id_ is not None else f"j{record.number}"
         self._record = record
+        self._silent = silent
         self._ending = ""
         self._error = ""
         self._result: Any = None
@@ -216,7 +218,7 @@ class SubTaskHandler:
 
     def _tell_parent(self) -> None:
         parent = self._record.parent
-        if parent is None:
+        if parent is None or self._silent:
             return
         lookup, shown = "", ""
         if self._ending == SubTaskState.COMPLETED.value:

@@ -19,6 +19,7 @@ from statek.chat_style import ChatStyle
 from statek.exceptions import InvalidRequest
 from statek.executors.job import Job
 from statek.free_names import find_free_names
+from statek.future import FutureResult, temporal
 from statek.statek_client_api import StatekClientAPI
 from statek.sub_task_handler import SubTaskHandler, SubTaskState, TaskError
 from statek.system import tool
@@ -33,6 +34,7 @@ __all__ = [
     "complete_sub_task",
     "create_new_job",
     "create_sub_task",
+    "delegate_task",
     "submit_new_job",
     "submit_new_jobs_batch",
     "subtask",
@@ -134,6 +136,51 @@ def complete_sub_task(result: Any = None, error: str | None = None) -> None:
         ValueError: result and error are given.
     """
     task_door().complete(result, error)
+
+
+def _has_ended(handler: SubTaskHandler) -> bool:
+    return handler.is_completed
+
+
+def _outcome(handler: SubTaskHandler) -> tuple[Any, SubTaskHandler]:
+    """What code gets that waited for delegated work; a failure as the text that a failed job's exit status has."""
+    return (handler.result if handler.error is None else f"Error: {handler.error}"), handler
+
+
+@temporal(complement=_outcome, condition=_has_ended)
+def _end_of(handler: SubTaskHandler) -> Any:
+    return handler
+
+
+def delegate_task(
+    agent: Agent | str,
+    shared_vars: Mapping[str, Any] | None = None,
+    *,
+    message: str = "",
+    id: str | None = None,  # noqa: A002 -- the documented name
+    **job_params: Any,
+) -> FutureResult:
+    """Give work to another job; a tool returns what this gives, and the code that calls it waits for the end.
+
+    Args:
+        agent: who is to do the work, or its role.
+        shared_vars: startup variables by name.
+        message: what the user says first.
+        id: name of the sub-task; the job's own id by default.
+        job_params: values for the prompt's placeholders.
+
+    Returns:
+        A future of ``(exit_status, job)``: what the job handed in or passed to exit(...), ``Error: ...`` where it
+        failed, and its ``SubTaskHandler``. The parent gets no notification besides.
+
+    Raises:
+        InvalidRequest: an illegal variable name, an incomplete agent, a value that cannot cross.
+        LimitExceeded: the variables are too large, or there are too many jobs above or beside it.
+    """
+    job = create_new_job(agent, shared_vars, message=message, **job_params)
+    future: FutureResult = _end_of(create_sub_task(job, id=id, silent=True))
+    future.what = f"the work of {job.id}"
+    return future
 
 
 def submit_new_job(

@@ -11,7 +11,7 @@ import statek
 from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.service import Service
 from orchestrator.engine.step_run import StepRunner
-from statek import durable, tool
+from statek import durable, task, tool
 from statek.executors.views import JobView
 from tests.integration.embedded.model import Pad
 
@@ -178,6 +178,28 @@ async def test_crash_between_the_childs_result_and_its_end_tells_the_parent_once
         await service.wait("j2")
         job = await end(service, id_)
     assert (told(job), job.summary.exit_status) == (["[Notification] sub-task id=t1 completed successfully."], "x")
+
+
+@pytest.mark.parametrize("effect", ["store", "external"])
+@pytest.mark.parametrize("hold", [30.0, 0.0])
+async def test_delegated_work_is_waited_for(open_agents: Open, effect: Any, hold: float) -> None:
+    @tool(effect=effect)
+    def delegate(question: str, **kwargs: Any) -> Any:
+        """Let somebody work and wait for it."""
+        return task.delegate_task("worker", {"question": question})
+
+    model = RoleModel(
+        boss=[code("status, job = delegate('good')\nother, _ = delegate('bad')\nexit([status, job.state, other])")],
+        worker=[code("if question == 'bad':\n    report(error='no')\nelse:\n    report({'found': question})\nexit()")],
+    )
+    agents = [agent("boss", tools=[delegate]), WORKER]
+    async with open_agents(agents, model, idle_hold_seconds=hold) as service:
+        id_ = await service.submit("boss")
+        await service.wait_idle()
+        job = await service.job(id_)
+        listed = [summary.id for summary in await service.jobs()]
+    assert job.summary.exit_status == '[{"found":"good"},"completed","Error: no"]'
+    assert (listed, told(job)) == (["j1", "j2", "j3"], [])
 
 
 async def test_limits_of_depth_and_number_are_named(open_agents: Open) -> None:
