@@ -121,3 +121,11 @@ async def test_a_broken_file_is_found_at_the_start(open_with: Open, library: Pat
     with pytest.raises(ConfigurationError, match=r"bad\.txt: it has no line '# ord_no: \.\.\.' at its beginning$"):
         async with open_with([], **settings(library)):
             pass
+
+
+async def test_a_warmup_shows_examples_as_framework_calls(open_with: Open, library: Path) -> None:
+    warmup = "show_example(1) #STATEK: as tool"
+    async with open_with([code("exit(1)")], warmup_def=warmup, **settings(library)) as service:
+        await service.wait(await service.submit("helper"))
+        [shown] = steps(await service.job("j1"))[0].usage["tool_log"]
+    assert shown == [["print", HARD]]

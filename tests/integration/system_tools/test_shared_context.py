@@ -215,3 +215,14 @@ async def test_functions_of_earlier_steps_see_it_in_a_fresh_sandbox(open_with: O
     async with open_with(replies, warmup_def=WARMUP, _tools=[lose]) as service:
         await service._store.commit(lambda: SharedContext("team").set("ENTITY", "city", "Oslo"))
         assert (await console(service, user="alice"))[1] == "Oslo Oslo"
+
+
+async def test_a_fork_keeps_the_binding_of_its_job(open_with: Open) -> None:
+    replies = [code("print(city)"), code("print(city)\nexit(city)")]
+    async with open_with(replies, warmup_def=WARMUP) as service:
+        await service._store.commit(lambda: SharedContext("team").set("ENTITY", "city", "Oslo"))
+        assert (await console(service, user="alice"))[0] == "Oslo"
+        fork = await service.past.fork("j1", 2)
+        records = await service._store.read(lambda: [service._jobs.get(number) for number in (1, 2)])
+        bindings = await service._store.read(lambda: [record.shared_binding for record in records])
+    assert (fork, bindings[0], bindings[1]) == ("j2", '["s:alice","s:team"]', '["s:alice","s:team"]')
