@@ -13,13 +13,16 @@ import pytest
 
 from orchestrator.app import open_service
 from orchestrator.engine.service import Service
-from statek import tool
+from statek import FutureResult, suspend_for, tool
 from statek.agents.agent import SupervisedAgent
+from statek.future import FutureState, Settlement
 from statek.model import ModelReply, ModelRequest
 from statek.settings import StatekSettings
 from statek.testing import scripted_call, scripted_reply
 
 JOBS, RUNNERS = 1000, 64
+WAITING = 8
+"""Every so many-th job waits for an answer from outside, and is suspended until all of them have asked."""
 STYLES = ("MARKDOWN", "CONSOLE", "DIRECT", "MD_DIALOG")
 GROWTH_BYTES = 600 << 20
 """What the orchestrator may grow by: a bound against keeping everything, 0.6 MB a job."""
@@ -82,7 +85,8 @@ class Crowd:
     def _code(number: int, name: str, turn: int) -> str:
         match turn:
             case 0:
-                error = f"\nraise ValueError('wrong {name}')" if number % 7 == 0 else ""
+                error = "\nassert later(own) == own[::-1]" if number % WAITING == 0 else ""
+                error += f"\nraise ValueError('wrong {name}')" if number % 7 == 0 else ""
                 return f"assert 'kept' not in globals()\nkept = [own, {number}]\nprint('printed', own, ask(own)){error}"
             case 1:
                 return "kept.append(helper(own) if 'helper' in globals() else own[::-1])\nexit([own, kept])"
@@ -95,12 +99,46 @@ def ask(text: str, ctx: Any = None, **kwargs: object) -> str:
     return f"{ctx.job_id}:{text}"
 
 
-def agents() -> list[SupervisedAgent]:
+class Outside:
+    """Answers every question when all have been asked."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, str] = {}
+        self.all_asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        @tool(effect="external")
+        def later(text: str, **kwargs: object) -> FutureResult:
+            """Answer later."""
+            future = suspend_for(f"an answer to {text}")
+            loop.call_soon_threadsafe(self._note, future.id, text)
+            return future
+
+        self.later = later
+
+    def _note(self, id_: str, text: str) -> None:
+        self.asked[id_] = text
+        if len(self.asked) == len(range(0, JOBS, WAITING)):
+            self.all_asked.set()
+
+    async def answer(self, service: Service) -> None:
+        await self.all_asked.wait()
+        for id_, text in self.asked.items():
+            await service.settle_future(id_, Settlement(FutureState.RESOLVED, text[::-1]))
+
+
+async def done(service: Service, id_: str) -> None:
+    """Return at the end of a job, across its suspensions."""
+    while (await service.wait(id_)).status != "DONE":
+        await asyncio.sleep(0.05)
+
+
+def agents(later: Any) -> list[SupervisedAgent]:
     return [
         SupervisedAgent(
             role=style.lower(),
             _system_prompt="Work.",
-            _tools=[ask],
+            _tools=[ask, later],
             _metadata={
                 "MODEL": f"scripted/{style.lower()}",
                 "CHAT_STYLE": style,
@@ -150,8 +188,9 @@ async def test_nothing_of_one_job_is_in_another(tmp_path: Path) -> None:
         },
         environ={},
     )
+    outside = Outside()
     crowd, process, failures = Crowd(), psutil.Process(), list[str]()
-    async with open_service(settings, agents(), model=crowd) as service:
+    async with open_service(settings, agents(outside.later), model=crowd) as service:
         before = process.memory_info().rss
         roles = [style.lower() for style in STYLES]
         submitted = [
@@ -170,7 +209,7 @@ async def test_nothing_of_one_job_is_in_another(tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
 
         watching = asyncio.create_task(watch())
-        await asyncio.gather(*(service.wait(id_) for id_ in ids))
+        await asyncio.gather(outside.answer(service), *(done(service, id_) for id_ in ids))
         watching.cancel()
         grown = process.memory_info().rss - before
         for number, id_ in enumerate(ids):
