@@ -122,7 +122,7 @@ async def measure_resume(bench: Bench) -> None:
                 await pool.wait_warm(1, timeout=_CLAIM_SECONDS)
                 begun = time.perf_counter()
                 sandbox = await pool.claim(timeout=_CLAIM_SECONDS)
-                lost = await sandbox.restore(end.workspace, blocks.get)
+                lost = await sandbox.restore(end.workspace, blocks.get_many)
                 taken.append((time.perf_counter() - begun) * 1000)
                 if lost:
                     raise RuntimeError(f"variables were lost: {lost}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -93,8 +93,10 @@ class StepRunner:
         job.places = dict(job.head.places)
         inline = await self._store.read(partial(self._jobs.inline_blocks, job.record, job.head.places))
 
-        async def fetch(digest: str) -> bytes:
-            return inline[digest] if digest in inline else await self._store.blocks.get(digest)
+        async def fetch(digests: Sequence[str]) -> Mapping[str, bytes]:
+            stored = [digest for digest in digests if digest not in inline]
+            found = {digest: inline[digest] for digest in digests if digest in inline}
+            return {**found, **await self._store.blocks.get_many(stored)} if stored else found
 
         await sandbox.restore(job.head.workspace, fetch, shared_context=job.uses_shared_context)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orchestrator.sandboxes.step import Action, CallAnswer, CallRequest, StepInput, Workspace
 from sandbox_runner.wire.v1 import runner_pb2 as pb
 
-__all__ = ["block_frame", "restore_frame", "result_frame", "run_frame"]
+__all__ = ["blocks_frame", "restore_frame", "result_frame", "run_frame"]
 
 
-def block_frame(block_id: int, data: bytes) -> bytes:
-    """A block under an id of the host (even)."""
-    return pb.ToExecutor(block=pb.Block(id=block_id, data=data)).SerializeToString()
+def blocks_frame(blocks: Sequence[tuple[int, bytes]]) -> bytes:
+    """Blocks under ids of the host (even), at least one."""
+    messages = [pb.Block(id=block_id, data=data) for block_id, data in blocks]
+    if len(messages) == 1:
+        return pb.ToExecutor(block=messages[0]).SerializeToString()
+    return pb.ToExecutor(blocks=pb.Blocks(blocks=messages)).SerializeToString()
 
 
 def restore_frame(workspace: Workspace, ids: Mapping[str, int], *, shared_context: bool = False) -> bytes:

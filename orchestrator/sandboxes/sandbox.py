@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.digests import content_digest
@@ -29,7 +30,7 @@ from orchestrator.sandboxes.inbound_messages import (
 )
 from orchestrator.sandboxes.inbound_untrusted import decode_executor
 from orchestrator.sandboxes.link import RunnerLink
-from orchestrator.sandboxes.outbound import block_frame, restore_frame, result_frame, run_frame
+from orchestrator.sandboxes.outbound import blocks_frame, restore_frame, result_frame, run_frame
 from orchestrator.sandboxes.step import (
     CallAnswer,
     CallHandler,
@@ -37,7 +38,7 @@ from orchestrator.sandboxes.step import (
     Component,
     Death,
     DeathCause,
-    FetchBlock,
+    FetchBlocks,
     LostValue,
     StepEnd,
     StepInput,
@@ -55,6 +56,9 @@ __all__ = ["Sandbox", "SandboxTiming"]
 _HASH_ON_LOOP_BYTES = 512 << 10
 _DECODE_ON_LOOP_BYTES = 32 << 10
 _RESULT_ON_LOOP_ITEMS = 1000
+_FETCH_BLOCKS = 64  # asked for at once: each of them may have 256 KB
+_BATCH_BYTES = 256 << 10  # blocks of a starting commit that travel in one frame
+_BLOCK_HEAD_BYTES = 32  # more than a block's id and lengths take
 _BLOCK_TAG = pb.FromExecutor.BLOCK_FIELD_NUMBER << 3 | 2
 # Notes and the final error come on top of what the code itself printed.
 _OUTPUT_ALLOWANCE_BYTES = 256 << 10
@@ -150,13 +154,13 @@ class Sandbox:
     # ------------------------------------------------------------ restore
 
     async def restore(
-        self, workspace: Workspace, fetch: FetchBlock, *, shared_context: bool = False
+        self, workspace: Workspace, fetch: FetchBlocks, *, shared_context: bool = False
     ) -> tuple[LostValue, ...]:
         """Put a workspace in place; once, before the first step.
 
         Args:
             workspace: the starting commit.
-            fetch: gives a block's data by its digest.
+            fetch: gives the data of blocks by digest.
             shared_context: whether the job uses, or will use, a shared context.
 
         Returns:
@@ -188,21 +192,40 @@ class Sandbox:
             raise RunnerViolation(message) if answer.cause is DeathCause.VIOLATION else RunnerLost(message)
         return answer.lost
 
-    async def _send_blocks(self, workspace: Workspace, fetch: FetchBlock) -> dict[str, int]:
-        ids: dict[str, int] = {}
+    async def _send_blocks(self, workspace: Workspace, fetch: FetchBlocks) -> dict[str, int]:
+        """Send every block of a workspace once; gives the ids by digest."""
         lists = [item.blocks for item in workspace.components] + [item.blocks for item in workspace.files]
-        for digest in itertools.chain.from_iterable(lists):
-            if digest in ids:
-                continue
-            data = await fetch(digest)
-            block_id = ids[digest] = self._next_block
-            self._next_block += 2
-            frame = block_frame(block_id, data)
-            if len(frame) > self._inbound.frame_bytes:
-                raise LimitExceeded("frame_bytes", self._inbound.frame_bytes, len(frame))
-            self._ledger.know(block_id, digest, len(data))
-            await self._link.send_frame(frame)
+        digests = list(dict.fromkeys(itertools.chain.from_iterable(lists)))
+        ids: dict[str, int] = {}
+        batch: list[tuple[int, bytes]] = []
+        batch_bytes = 0
+        for at in range(0, len(digests), _FETCH_BLOCKS):
+            asked = digests[at : at + _FETCH_BLOCKS]
+            found = await fetch(asked)
+            for digest in asked:
+                data = found[digest]
+                if batch and batch_bytes + len(data) > _BATCH_BYTES:
+                    await self._send_batch(batch)
+                    batch, batch_bytes = [], 0
+                block_id = ids[digest] = self._next_block
+                self._next_block += 2
+                self._ledger.know(block_id, digest, len(data))
+                batch.append((block_id, data))
+                batch_bytes += len(data) + _BLOCK_HEAD_BYTES
+        if batch:
+            await self._send_batch(batch)
         return ids
+
+    async def _send_batch(self, batch: Sequence[tuple[int, bytes]]) -> None:
+        frame = blocks_frame(batch)
+        if len(frame) > self._inbound.frame_bytes and len(batch) > 1:
+            middle = len(batch) // 2  # frames may be smaller than usual here
+            await self._send_batch(batch[:middle])
+            await self._send_batch(batch[middle:])
+            return
+        if len(frame) > self._inbound.frame_bytes:
+            raise LimitExceeded("frame_bytes", self._inbound.frame_bytes, len(frame))
+        await self._link.send_frame(frame)
 
     # ------------------------------------------------------------ step
 
@@ -462,8 +485,8 @@ class Sandbox:
             raise RunnerViolation("turn: a second death")
 
 
-async def _no_blocks(digest: str) -> bytes:
-    raise InvalidRequest(f"an empty workspace has no block {digest}")
+async def _no_blocks(digests: Sequence[str]) -> dict[str, bytes]:
+    raise InvalidRequest(f"an empty workspace has no blocks {digests}")
 
 
 def _output_allowance(limits: StepLimits) -> float:

@@ -6,7 +6,7 @@ Everything here is decoded and bounded host data; raw frames end in ``inbound_un
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +20,7 @@ __all__ = [
     "Component",
     "Death",
     "DeathCause",
-    "FetchBlock",
+    "FetchBlocks",
     "Form",
     "LostValue",
     "Outcome",
@@ -36,8 +36,8 @@ __all__ = [
     "Workspace",
 ]
 
-FetchBlock = Callable[[str], Awaitable[bytes]]
-"""Gives the data of a block by its digest."""
+FetchBlocks = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
+"""Gives the data of blocks by digest, of all that it is asked for."""
 
 
 class OutputKind(enum.Enum):

@@ -92,6 +92,16 @@ class BlockStore:
         """
         return await self._run_async(lambda: self._get(digest))
 
+    async def get_many(self, digests: Iterable[str]) -> dict[str, bytes]:
+        """The data of blocks by digest.
+
+        Raises:
+            NotFound: there is none of one digest.
+            StoreDamaged: what is stored under one has another digest.
+        """
+        wanted = list(digests)
+        return await self._run_async(lambda: {digest: self._get(digest) for digest in wanted})
+
     async def has_many(self, digests: Iterable[str]) -> set[str]:
         """Which of the digests are stored."""
         wanted = list(digests)

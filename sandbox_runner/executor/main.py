@@ -32,6 +32,7 @@ from sandbox_runner.executor.statements import Ending, Failure, run_code
 from sandbox_runner.executor.work_files import WorkFiles
 from sandbox_runner.wire.frames import (
     Block,
+    Blocks,
     File,
     Lost,
     Restore,
@@ -114,6 +115,8 @@ class Executor:
         message = self.link.receive()
         if isinstance(message, Block):
             self._received[message.id] = message.data
+        elif isinstance(message, Blocks):
+            self._received.update((block.id, block.data) for block in message.blocks)
         elif isinstance(message, Restore):
             restorer = Restorer(self.namespace, self.handles, self.pickles, self.blocks, self.files)
             lost = restorer.restore(message, self._received)

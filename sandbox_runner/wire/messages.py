@@ -19,6 +19,7 @@ __all__ = [
     "TO_KINDS",
     "Action",
     "Block",
+    "Blocks",
     "CallResult",
     "Component",
     "File",
@@ -170,6 +171,13 @@ class StepFinished(Message):
 
 
 @dataclass(slots=True)
+class Blocks(Message):
+    """Several blocks of the starting commit at once."""
+
+    blocks: list[Block] = _many(1, Block)
+
+
+@dataclass(slots=True)
 class Restore(Message):
     """Puts the starting commit in place."""
 
@@ -242,7 +250,7 @@ FROM_EXECUTOR: dict[int, type[Message]] = {
 }
 """Bodies of FromExecutor by field number, which is also the kind byte."""
 
-TO_EXECUTOR: dict[int, type[Message]] = {1: Block, 2: Restore, 3: RunStep, 4: CallResult}
+TO_EXECUTOR: dict[int, type[Message]] = {1: Block, 2: Restore, 3: RunStep, 4: CallResult, 5: Blocks}
 """Bodies of ToExecutor by field number, which is also the kind byte."""
 
 FROM_KINDS = {message: kind for kind, message in FROM_EXECUTOR.items()}

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -105,15 +105,15 @@ async def test_restore_sends_each_block_once_and_a_step_may_name_it_again(talk: 
         (LostValue("z", "gone"),),
     )
 
-    async def fetch(digest: str) -> bytes:
-        return data[digest]
+    async def fetch(digests: Sequence[str]) -> dict[str, bytes]:
+        return {digest: data[digest] for digest in digests}
 
     restoring = asyncio.create_task(talk.sandbox.restore(workspace, fetch))
-    frames = [await talk.runner.hear_frame() for _ in range(3)]
+    frames = [await talk.runner.hear_frame() for _ in range(2)]
     await talk.runner.say(restored=pb.Restored(lost=[pb.Lost(name="a", reason="version")]))
 
-    assert [frame.block for frame, _ in frames[:2]] == [pb.Block(id=2, data=b"one"), pb.Block(id=4, data=b"three")]
-    assert frames[2] == (
+    assert list(frames[0][0].blocks.blocks) == [pb.Block(id=2, data=b"one"), pb.Block(id=4, data=b"three")]
+    assert frames[1] == (
         pb.ToExecutor(
             restore=pb.Restore(
                 components=[
@@ -136,14 +136,33 @@ async def test_restore_sends_each_block_once_and_a_step_may_name_it_again(talk: 
     assert (end.workspace.files, end.new_blocks) == ((WorkFile("f", 0o600, 5, (three,)),), {})
 
 
+async def test_blocks_travel_together_as_far_as_frames_go(talk: Talk) -> None:
+    data = {content_digest(piece): piece for piece in (bytes([n]) * (30 << 10) for n in range(3))}
+    asked: list[int] = []
+
+    async def fetch(digests: Sequence[str]) -> dict[str, bytes]:
+        asked.append(len(digests))
+        return {digest: data[digest] for digest in digests}
+
+    workspace = Workspace(files=(WorkFile("f", 0o600, 90 << 10, tuple(data)),))
+    restoring = asyncio.create_task(talk.sandbox.restore(workspace, fetch))
+    frames = [(await talk.runner.hear_frame())[0] for _ in range(3)]
+    await talk.runner.say(restored=pb.Restored())
+
+    assert await restoring == ()
+    assert asked == [3]
+    assert [frames[0].block.id, *(block.id for block in frames[1].blocks.blocks)] == [2, 4, 6]
+    assert list(frames[2].restore.files[0].blocks) == [2, 4, 6]
+
+
 async def test_a_stored_block_that_does_not_fit_a_frame(talk: Talk) -> None:
     data = b"x" * (64 << 10)
 
-    async def fetch(digest: str) -> bytes:
-        return data
+    async def fetch(digests: Sequence[str]) -> dict[str, bytes]:
+        return dict.fromkeys(digests, data)
 
     with pytest.raises(LimitExceeded, match=r"^limit frame_bytes is 65536, this needs 65546$"):
-        await talk.sandbox.restore(Workspace(files=(WorkFile("f", 0o600, len(data), ("d",)),)), fetch)
+        await talk.sandbox.restore(Workspace(files=(WorkFile("f", 0o600, len(data), ("dd" * 32,)),)), fetch)
 
 
 Say = Callable[[FakeRunner], Any]
@@ -436,7 +455,7 @@ async def test_a_stream_that_ends_in_a_step_is_a_loss(talk: Talk) -> None:
 
 
 async def test_a_death_while_restoring(talk: Talk) -> None:
-    async def none(digest: str) -> bytes:
+    async def none(digests: Sequence[str]) -> dict[str, bytes]:
         raise AssertionError
 
     restoring = asyncio.create_task(talk.sandbox.restore(Workspace(), none))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import CallAnswer, CallRequest, OutputItem, StepEnd, StepInput, Workspace
 
@@ -27,5 +29,5 @@ async def run(sandbox: Sandbox, code: str, *, deadline: float = 20.0, console: C
     return await sandbox.run_step(step, console or Console())
 
 
-async def _no_blocks(digest: str) -> bytes:
-    raise AssertionError(f"no block {digest} was named")
+async def _no_blocks(digests: Sequence[str]) -> dict[str, bytes]:
+    raise AssertionError(f"no blocks {digests} were named")

@@ -360,16 +360,24 @@ class Usage(_message.Message):
     def __init__(self, wall_seconds: _Optional[float] = ..., cpu_seconds: _Optional[float] = ..., max_rss_bytes: _Optional[int] = ..., checkpoint_seconds: _Optional[float] = ...) -> None: ...
 
 class ToExecutor(_message.Message):
-    __slots__ = ("block", "restore", "run", "result")
+    __slots__ = ("block", "restore", "run", "result", "blocks")
     BLOCK_FIELD_NUMBER: _ClassVar[int]
     RESTORE_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
     block: Block
     restore: Restore
     run: RunStep
     result: CallResult
-    def __init__(self, block: _Optional[_Union[Block, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., run: _Optional[_Union[RunStep, _Mapping]] = ..., result: _Optional[_Union[CallResult, _Mapping]] = ...) -> None: ...
+    blocks: Blocks
+    def __init__(self, block: _Optional[_Union[Block, _Mapping]] = ..., restore: _Optional[_Union[Restore, _Mapping]] = ..., run: _Optional[_Union[RunStep, _Mapping]] = ..., result: _Optional[_Union[CallResult, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ...) -> None: ...
+
+class Blocks(_message.Message):
+    __slots__ = ("blocks",)
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    blocks: _containers.RepeatedCompositeFieldContainer[Block]
+    def __init__(self, blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
 
 class Restore(_message.Message):
     __slots__ = ("components", "files", "lost", "shared_context")
