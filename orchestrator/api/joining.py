@@ -64,6 +64,7 @@ def read_summary(message: pb.JobSummary) -> JobSummary:
         cost_microusd=message.cost_microusd,
         exit_status=from_wire(message.exit_text),
         num_completions=message.num_completions,
+        repeated_replies=message.repeated_replies,
         parent=message.parent,
     )
 

@@ -73,6 +73,7 @@ def summary_to_wire(summary: JobSummary) -> pb.JobSummary:
         cost_microusd=summary.cost_microusd,
         exit_text=to_wire(summary.exit_status),
         num_completions=summary.num_completions,
+        repeated_replies=summary.repeated_replies,
         parent=summary.parent,
     )
 

@@ -91,6 +91,10 @@ def _failure(failure: dict[str, str]) -> str:
     return f"{kind}: {named}" if kind and named else kind or named
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def closing_line(job: JobSummary) -> str:
     """The last line of ``statek run``."""
     return f"job {job.id} {job.status} tier={job.tier or 'none'} steps={job.steps}"
@@ -106,6 +110,9 @@ def job_lines(view: JobView) -> Iterator[str]:
         f"steps {job.steps}  turns {job.turns}  commits {view.commits}  "
         f"tokens {job.input_tokens} in, {job.output_tokens} out  cost {money(job.cost_microusd)}"
     )
+    if job.repeated_replies:
+        times = _times(job.repeated_replies)
+        yield f"model asked again after a restart: {times}; what that cost is not in the figures above"
     if view.image_digest:
         yield f"image {view.image_digest}"
     if job.failure is not None:

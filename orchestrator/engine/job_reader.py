@@ -108,6 +108,14 @@ class JobReader:
         self.root()
         return iter(durable.find(JobRecord, ACTIVE_TAG))
 
+    def active_page(self, start: int, count: int) -> list[JobRecord]:
+        """Up to ``count`` of the jobs that are not DONE, from a place on; none past the end.
+
+        A job that becomes active meanwhile moves others to later places, so that they may come twice, never not at all.
+        """
+        self.root()
+        return durable.find_page(JobRecord, ACTIVE_TAG, start, start + count)
+
     def numbers(self, *, newest: int) -> range:
         """The numbers of the ``newest`` latest jobs."""
         last = len(self._jobs())

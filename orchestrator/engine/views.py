@@ -94,6 +94,7 @@ def job_summary(record: JobRecord) -> JobSummary:
         exit_status=exit_text(record),
         num_completions=record.num_completions,
         cached_tokens=record.cached_tokens,
+        repeated_replies=record.repeated_replies,
         parent=job_id(record.parent.number) if record.parent is not None else "",
     )
 

@@ -16,6 +16,7 @@ __all__ = [
     "exists",
     "fetch",
     "find",
+    "find_page",
     "is_durable_dict",
     "is_durable_list",
     "is_durable_set",
@@ -117,6 +118,11 @@ def fetch(uuid: str) -> Any:
 def find(cls: type[T], *tags: object) -> Iterator[T]:
     """Objects of a class that carry all the tags, in no particular order."""
     return cast("Iterator[T]", iter(dbzero.find(cls, *tags)))
+
+
+def find_page(cls: type[T], tag_name: str, start: int, stop: int) -> list[T]:
+    """Some of what ``find`` gives, by place; objects that get the tag meanwhile move the others to later places."""
+    return list(dbzero.find(cls, tag_name)[start:stop])
 
 
 def tag(obj: object, *tags: str) -> None:

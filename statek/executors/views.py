@@ -196,6 +196,7 @@ class JobSummary:
     exit_status: str
     num_completions: int = 0
     cached_tokens: int = 0
+    repeated_replies: int = 0
     parent: str = ""
 
 

@@ -219,3 +219,29 @@ async def test_journal_of_a_step_is_bounded(open_with: Open, monkeypatch: pytest
     assert summary.exit_status == "on"
     assert console(step)[0].startswith("LimitExceeded: limit journal_bytes is 100000, this needs 120")
     assert len(step.calls) == 2
+
+
+async def test_recovery_goes_through_the_jobs_in_pages(open_with: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.engine.service._RECOVERED_AT_ONCE", 2)
+    waiting: list[str] = []
+    all_wait, silent = asyncio.Event(), asyncio.Event()
+    replies = [code("x = 1"), code("exit(x)")]
+    async with open_with(replies) as service:
+        complete = service._model.complete
+
+        async def silent_after_the_first(request: Any) -> Any:
+            if not request.turn:
+                return await complete(request)
+            waiting.append(request.job_id)
+            if len(waiting) == 5:
+                all_wait.set()
+            return await silent.wait()
+
+        monkeypatch.setattr(service._model, "complete", silent_after_the_first)
+        ids = [await service.submit("helper") for _ in range(5)]
+        await all_wait.wait()
+        await crash(service)
+    async with open_with(replies) as service:
+        ended = [await service.wait(id_) for id_ in ids]
+        assert await service._store.read(lambda: service._jobs.active_page(0, 2)) == []
+    assert [(summary.exit_status, summary.repeated_replies) for summary in ended] == [("1", 1)] * 5

@@ -167,3 +167,10 @@ def test_a_job_as_json_has_everything() -> None:
     assert value["items"][0]["index"] == 0
     assert value["items"][0]["console"][0] == {"kind": "print", "text": "1\n"}
     assert value["items"][0]["calls"][0]["idempotency_key"] == "j3-1-2"
+
+
+def test_a_job_says_how_often_its_model_was_asked_again() -> None:
+    views = [JobView(replace(SUMMARY, repeated_replies=count), (), 1, "") for count in range(3)]
+    lines = [[line for line in present.job_lines(view) if "again" in line] for view in views]
+    told = "model asked again after a restart: {}; what that cost is not in the figures above"
+    assert lines == [[], [told.format("once")], [told.format("2 times")]]
