@@ -29,6 +29,7 @@ from orchestrator.engine.operator_calls import Resolution
 from orchestrator.engine.processing import ReplyProcessor
 from orchestrator.engine.pull_queues import PullQueues
 from orchestrator.engine.queue_pump import QueuePump
+from orchestrator.engine.recovery import recover
 from orchestrator.engine.reminders import attach_reminders
 from orchestrator.engine.scheduler import Scheduler
 from orchestrator.engine.step_run import StepRunner
@@ -55,9 +56,6 @@ from statek.settings import StatekSettings
 __all__ = ["Service"]
 
 _log = logging.getLogger("statek.service")
-
-_RECOVERED_AT_ONCE = 100
-"""Jobs that one visit to the store thread looks at when the service starts: a few milliseconds."""
 
 _STALLED_RETRY_SECONDS = 15.0
 """A job that got no sandbox is tried again after this time."""
@@ -131,7 +129,7 @@ class Service(Inspection):
 
         self._listening.enter_context(listening(hear))
         await self._durability.commit(self._attach_reminders)
-        runnable = await self._recover()
+        runnable = await recover(self._durability, self._jobs)
         await self._board.start()
         self._queues.start()
         await self._pulled.start()
@@ -143,30 +141,6 @@ class Service(Inspection):
         for agent in self._agents.values():
             if isinstance(agent, DialogAgent):
                 attach_reminders(self._store, self._jobs, agent)
-
-    async def _recover(self) -> list[tuple[int, str]]:
-        """Count crashes and list what can go on, a page at a time: thousands of jobs may have waited."""
-        seen: set[int] = set()
-        runnable: list[tuple[int, str]] = []
-        start = 0
-        while count := await self._durability.commit(partial(self._recover_page, start, seen, runnable)):
-            start += count
-        return sorted(runnable)
-
-    def _recover_page(self, start: int, seen: set[int], runnable: list[tuple[int, str]]) -> int:
-        """Recover some of the active jobs (store thread); gives how many, 0 past the last."""
-        page = self._jobs.active_page(start, _RECOVERED_AT_ONCE)
-        for record in page:
-            number = record.number
-            if number in seen:
-                continue
-            seen.add(number)
-            self._jobs.put_down(record, crashed=True)
-            if not self._jobs.in_flight(record) and record.status == JobStatus.STARTED.value:
-                record.repeated_replies += 1  # the model may have been asked; its reply was not durable
-            if record.status != JobStatus.SUSPENDED.value:
-                runnable.append((number, record.tenant))
-        return len(page)
 
     async def stop(self) -> None:
         """Stop driving; steps in flight are put down and run again at the next start."""

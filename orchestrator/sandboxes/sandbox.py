@@ -8,7 +8,6 @@ host kills the whole runner when nothing has come ``backstop_seconds`` later.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -30,7 +29,8 @@ from orchestrator.sandboxes.inbound_messages import (
 )
 from orchestrator.sandboxes.inbound_untrusted import decode_executor
 from orchestrator.sandboxes.link import RunnerLink
-from orchestrator.sandboxes.outbound import blocks_frame, restore_frame, result_frame, run_frame
+from orchestrator.sandboxes.outbound import restore_frame, result_frame, run_frame
+from orchestrator.sandboxes.starting_blocks import BlockSender
 from orchestrator.sandboxes.step import (
     CallAnswer,
     CallHandler,
@@ -49,16 +49,13 @@ from orchestrator.sandboxes.step import (
     Workspace,
 )
 from sandbox_runner.wire.v1 import runner_pb2 as pb
-from statek.exceptions import InvalidRequest, LimitExceeded, RunnerError, RunnerLost, RunnerViolation
+from statek.exceptions import InvalidRequest, RunnerError, RunnerLost, RunnerViolation
 
 __all__ = ["Sandbox", "SandboxTiming"]
 
 _HASH_ON_LOOP_BYTES = 512 << 10
 _DECODE_ON_LOOP_BYTES = 32 << 10
 _RESULT_ON_LOOP_ITEMS = 1000
-_FETCH_BLOCKS = 64  # asked for at once: each of them may have 256 KB
-_BATCH_BYTES = 256 << 10  # blocks of a starting commit that travel in one frame
-_BLOCK_HEAD_BYTES = 32  # more than a block's id and lengths take
 _BLOCK_TAG = pb.FromExecutor.BLOCK_FIELD_NUMBER << 3 | 2
 # Notes and the final error come on top of what the code itself printed.
 _OUTPUT_ALLOWANCE_BYTES = 256 << 10
@@ -133,7 +130,6 @@ class Sandbox:
         self._inbound = InboundLimits.of(limits)
         self._timing = timing or SandboxTiming()
         self._ledger = BlockLedger(self._inbound)
-        self._next_block = 2
         self._step: _Step | None = None
         self._restoring: asyncio.Future[RestoredMessage | Death] | None = None
         self._restored = False
@@ -178,7 +174,8 @@ class Sandbox:
         self._restoring = asyncio.get_running_loop().create_future()
         seconds = self._timing.restore_seconds
         try:
-            ids = await self._send_blocks(workspace, fetch)
+            sender = BlockSender(self._link, self._ledger, self._inbound.frame_bytes)
+            ids = await sender.send(workspace, fetch)
             frame = restore_frame(workspace, ids, shared_context=shared_context)
             await self._link.send_frame(frame, deadline_ms=_milliseconds(seconds))
             answer = await self._outcome(self._restoring, seconds + self._timing.backstop_seconds)
@@ -191,41 +188,6 @@ class Sandbox:
             message = f"restoring the workspace ended the runner: {answer.cause.value}: {answer.detail}"
             raise RunnerViolation(message) if answer.cause is DeathCause.VIOLATION else RunnerLost(message)
         return answer.lost
-
-    async def _send_blocks(self, workspace: Workspace, fetch: FetchBlocks) -> dict[str, int]:
-        """Send every block of a workspace once; gives the ids by digest."""
-        lists = [item.blocks for item in workspace.components] + [item.blocks for item in workspace.files]
-        digests = list(dict.fromkeys(itertools.chain.from_iterable(lists)))
-        ids: dict[str, int] = {}
-        batch: list[tuple[int, bytes]] = []
-        batch_bytes = 0
-        for at in range(0, len(digests), _FETCH_BLOCKS):
-            asked = digests[at : at + _FETCH_BLOCKS]
-            found = await fetch(asked)
-            for digest in asked:
-                data = found[digest]
-                if batch and batch_bytes + len(data) > _BATCH_BYTES:
-                    await self._send_batch(batch)
-                    batch, batch_bytes = [], 0
-                block_id = ids[digest] = self._next_block
-                self._next_block += 2
-                self._ledger.know(block_id, digest, len(data))
-                batch.append((block_id, data))
-                batch_bytes += len(data) + _BLOCK_HEAD_BYTES
-        if batch:
-            await self._send_batch(batch)
-        return ids
-
-    async def _send_batch(self, batch: Sequence[tuple[int, bytes]]) -> None:
-        frame = blocks_frame(batch)
-        if len(frame) > self._inbound.frame_bytes and len(batch) > 1:
-            middle = len(batch) // 2  # frames may be smaller than usual here
-            await self._send_batch(batch[:middle])
-            await self._send_batch(batch[middle:])
-            return
-        if len(frame) > self._inbound.frame_bytes:
-            raise LimitExceeded("frame_bytes", self._inbound.frame_bytes, len(frame))
-        await self._link.send_frame(frame)
 
     # ------------------------------------------------------------ step
 

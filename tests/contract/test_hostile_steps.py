@@ -136,25 +136,6 @@ async def test_restore_sends_each_block_once_and_a_step_may_name_it_again(talk: 
     assert (end.workspace.files, end.new_blocks) == ((WorkFile("f", 0o600, 5, (three,)),), {})
 
 
-async def test_blocks_travel_together_as_far_as_frames_go(talk: Talk) -> None:
-    data = {content_digest(piece): piece for piece in (bytes([n]) * (30 << 10) for n in range(3))}
-    asked: list[int] = []
-
-    async def fetch(digests: Sequence[str]) -> dict[str, bytes]:
-        asked.append(len(digests))
-        return {digest: data[digest] for digest in digests}
-
-    workspace = Workspace(files=(WorkFile("f", 0o600, 90 << 10, tuple(data)),))
-    restoring = asyncio.create_task(talk.sandbox.restore(workspace, fetch))
-    frames = [(await talk.runner.hear_frame())[0] for _ in range(3)]
-    await talk.runner.say(restored=pb.Restored())
-
-    assert await restoring == ()
-    assert asked == [3]
-    assert [frames[0].block.id, *(block.id for block in frames[1].blocks.blocks)] == [2, 4, 6]
-    assert list(frames[2].restore.files[0].blocks) == [2, 4, 6]
-
-
 async def test_a_stored_block_that_does_not_fit_a_frame(talk: Talk) -> None:
     data = b"x" * (64 << 10)
 

@@ -222,7 +222,7 @@ async def test_journal_of_a_step_is_bounded(open_with: Open, monkeypatch: pytest
 
 
 async def test_recovery_goes_through_the_jobs_in_pages(open_with: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.engine.service._RECOVERED_AT_ONCE", 2)
+    monkeypatch.setattr("orchestrator.engine.recovery._AT_ONCE", 2)
     waiting: list[str] = []
     all_wait, silent = asyncio.Event(), asyncio.Event()
     replies = [code("x = 1"), code("exit(x)")]
