@@ -79,6 +79,6 @@ def scripted_reply(text: str = "", *calls: ProviderToolCall) -> ModelReply:
     return ModelReply(text, calls)
 
 
-def scripted_call(name: str, id: str = "", **arguments: Any) -> ProviderToolCall:  # noqa: A002 -- the provider's word
+def scripted_call(name: str, call_id: str = "", /, **arguments: Any) -> ProviderToolCall:
     """A formal tool call with arguments that JSON can hold; without an id the job makes one."""
-    return ProviderToolCall(id, name, json.dumps(arguments))
+    return ProviderToolCall(call_id, name, json.dumps(arguments))
