@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from statek.agents.dialog_agent import DialogAgent
     from statek.chat_style import ChatStyle
     from statek.context_category import ContextCategory, ContextCategoryDict, ContextVar
+    from statek.error_handlers import error_handler, is_valid_error_handler
     from statek.exceptions import JobExit, LLM_HarnessError
     from statek.future import (
         FutureResult,
@@ -64,6 +65,7 @@ __all__ = [
     "current_tool_context",
     "docs_style",
     "docstr",
+    "error_handler",
     "fail_future",
     "find_sub_task_handler",
     "find_tools",
@@ -77,6 +79,7 @@ __all__ = [
     "get_statek_settings",
     "init",
     "init_shared_context",
+    "is_valid_error_handler",
     "make_system_prompt",
     "open_prefix",
     "print_locals",
@@ -129,6 +132,8 @@ _HOMES = {
     "docstr": "statek.system_tools.documentation",
     "find_sub_task_handler": "statek.task",
     "find_tools": "statek.system",
+    "error_handler": "statek.error_handlers",
+    "is_valid_error_handler": "statek.error_handlers",
     "get_llm_harness": "statek.harness",
     "fail_future": "statek.resolving",
     "get_all": "statek.future",

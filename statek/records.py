@@ -82,6 +82,7 @@ class JobRecord:
         tier, image_digest: of the last runner that ran a step.
         answered: its newest reply was a text that ends the job.
         dialog_length: messages of its dialog, of both sides.
+        error_handlers: what is called if it fails (statek.error_handlers); empty for nothing.
         difficulty: letter of the TaskDifficulty that it was raised to; empty while it has its first one.
         num_completions: how often a user message made it go on after it was done.
         inbox: entries that wait for a safe moment (statek.inbox), or None before the first.
@@ -158,6 +159,7 @@ class JobRecord:
         self.tier = ""
         self.image_digest = ""
         self.answered = False
+        self.error_handlers = ""
         self.dialog_length = 0
         self.difficulty = ""
         self.inbox = None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, MutableMapping
 from typing import Any, TypeVar, get_args, overload
 
 from statek.chat_style import ChatStyle
+from statek.error_handlers import is_valid_error_handler
 from statek.exceptions import InvalidRequest
 from statek.tools import BRIEF_TYPES_ATTRIBUTE, OPTIONS_ATTRIBUTE, Effect, ToolDef, ToolOptions
 
@@ -293,8 +294,10 @@ def _check_options(name: str, options: ToolOptions, *, is_async: bool) -> None:
         raise ValueError(f"tool {name}: give idempotent or reconcile, not both")
     if options.reconcile is not None and not callable(options.reconcile):
         raise TypeError(f"tool {name}: reconcile must be callable, not {type(options.reconcile).__name__}")
-    if options.error_handler is not None and not callable(options.error_handler):
-        raise TypeError(f"tool {name}: error_handler must be callable, not {type(options.error_handler).__name__}")
+    if options.error_handler is not None and not is_valid_error_handler(options.error_handler):
+        raise TypeError(
+            f"tool {name}: error_handler must be marked with @error_handler, {options.error_handler!r} is not"
+        )
     timeout = options.timeout_seconds
     if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
         raise ValueError(f"tool {name}: timeout is {timeout!r}, must be more than 0 seconds")

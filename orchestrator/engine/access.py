@@ -21,6 +21,7 @@ from orchestrator.store.store import Store
 from sandbox_runner.wire.values import Handle
 from statek import durable
 from statek.agents.agent import Agent
+from statek.error_handlers import ErrorHandler
 from statek.exceptions import InvalidRequest, NotFound
 from statek.executors.job import Job
 from statek.executors.views import FileView, JobView, VariableView
@@ -121,6 +122,10 @@ class JobAccess:
         """Tell a job something on behalf of its user; blocks for one flush. See ``Inspection.push``."""
         change = push_change(self._jobs, id_, text, request_id)
         return self.store.write_sync(change) if self.store.on_store_thread() else self.store.commit_sync(change)
+
+    def error_handlers_sync(self, id_: str) -> list[ErrorHandler]:
+        """The error handlers that a job keeps, and what became of them; blocks for one read."""
+        return Inspection(self.store).error_handlers_sync(id_)
 
     def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
         """A job's frozen setup, and the letter of the difficulty that it was raised to; blocks for one read."""

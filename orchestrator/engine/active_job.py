@@ -18,11 +18,12 @@ from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.job_control import current_difficulty
 from orchestrator.engine.job_futures import JobFutures
 from orchestrator.engine.jobs import JobRepository
-from orchestrator.engine.journal import Journal
+from orchestrator.engine.journal import EXIT_TYPE, Journal
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.provider_calls import calls_from_data
 from orchestrator.engine.requests import HistoryItem
+from orchestrator.sandboxes.step import CallKind
 from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.difficulty import TaskDifficulty
@@ -250,6 +251,18 @@ class ActiveJob:
             return found
         tool = tools.get(name)
         return None if tool is None else tool.function
+
+    def handled_calls(self, journal: Journal) -> list[tuple[int, str]]:
+        """Number and tool of the calls that succeeded and whose tools have an error handler."""
+        handled = {name for name, tool in self.tools.items() if tool.error_handler is not None}
+        return [
+            (call.number, call.key.name)
+            for call in (journal.calls if handled else ())
+            if call.key.kind is CallKind.TOOL
+            and call.key.name in handled
+            and call.answer is not None
+            and call.answer.error_type in {"", EXIT_TYPE}
+        ]
 
     def visible_tools(self, source: StepSource) -> dict[str, ToolDef]:
         """The tools that are names of the workspace while this step runs.

@@ -27,7 +27,7 @@ from orchestrator.engine.durability import Durability
 from orchestrator.engine.future_calls import FutureCalls
 from orchestrator.engine.job_futures import CallFutures, FutureWaits
 from orchestrator.engine.jobs import JobRepository, job_id
-from orchestrator.engine.journal import PIECE_BYTES, CallKey, Journal, RecordedCall
+from orchestrator.engine.journal import EXIT_TYPE, PIECE_BYTES, CallKey, Journal, RecordedCall
 from orchestrator.engine.objects.failures import run_application
 from orchestrator.engine.shown import Shown
 from orchestrator.engine.step_aborted import StepAborted
@@ -45,9 +45,6 @@ _log = logging.getLogger("statek.gateway")
 
 _READ_OPERATIONS = frozenset({"page", "get", "contains"})
 """Collection operations that change nothing (docs/handles.md)."""
-
-EXIT_TYPE = JobExit.__name__
-"""Error type of an answer that ends the job; its value is the status. The executor ends the step at it."""
 
 MAX_JOURNAL_BYTES = 32 << 20
 """What the answers and arguments of one step may add to its journal; later calls are refused."""

@@ -26,6 +26,7 @@ from orchestrator.engine.time_travel import Reference, TimeTravel
 from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
+from statek.error_handlers import ErrorHandler, handlers_from_text
 from statek.exceptions import InvalidRequest
 from statek.executors.views import (
     CallView,
@@ -91,6 +92,15 @@ class Inspection:
             items += [item.decoded() for item in page.items]
             if page.rest is not None:
                 return replace(page.rest, items=tuple(items))
+
+    def error_handlers_sync(self, id_: str) -> list[ErrorHandler]:
+        """The error handlers that a job keeps, and what became of them.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        number = job_number(id_)
+        return handlers_from_text(self._store.read_sync(lambda: str(self._jobs.get(number).error_handlers)))
 
     def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
         """A job's frozen setup, and the letter of the difficulty that it was raised to (empty for none).

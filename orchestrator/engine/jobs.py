@@ -7,6 +7,7 @@ They never decide what happens next (``statek.executors.decision``) and never wa
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +32,7 @@ from orchestrator.engine.subtasks import cancel_children, settle_end
 from orchestrator.sandboxes.step import Workspace
 from sandbox_runner.wire import values
 from statek import durable, inbox
+from statek.error_handlers import MAX_HANDLERS, ErrorHandler, handlers_from_text, handlers_text
 from statek.exceptions import InternalError, LLM_HarnessError
 from statek.executors.decision import FailureKind
 from statek.job_status import ACTIVE_TAG, JobStatus, check_transition
@@ -38,7 +40,12 @@ from statek.packing import pack, packed_pieces, split_pieces, unpack
 from statek.records import JobRecord, ServiceRecord
 from statek.reminders import Reminder, reminder_from_text
 
-__all__ = ["JobRepository", "NewCommit", "StepOutcome", "job_id", "job_number"]
+__all__ = ["HANDLERS_TAG", "JobRepository", "NewCommit", "StepOutcome", "job_id", "job_number"]
+
+_log = logging.getLogger("statek.jobs")
+
+HANDLERS_TAG = "statek-handlers"
+"""Tag of the jobs whose error handlers are to be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,7 @@ class StepOutcome:
         cpu_seconds: CPU time inside the sandbox.
         tier, image_digest: of the runner.
         usage: JSON-able sandbox usage.
+        handled: number and tool of its calls whose tools have an error handler.
     """
 
     state: str
@@ -95,6 +103,7 @@ class StepOutcome:
     tier: str = ""
     image_digest: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
+    handled: Sequence[tuple[int, str]] = ()
 
 
 class JobRepository(JobReader):
@@ -318,6 +327,8 @@ class JobRepository(JobReader):
         )
         record.ends.append(to_element(record, encode_end(end)))
         record.flight = ""
+        if outcome.handled:
+            self._keep_handlers(record, flight.item, outcome.handled)
         _set_changed(record, "waiting_console", "")
         if outcome.exit_status is not None:
             record.exit_status = packed_pieces(split_pieces(outcome.exit_status))
@@ -333,6 +344,14 @@ class JobRepository(JobReader):
             _set_changed(record, "tier", outcome.tier)
             _set_changed(record, "image_digest", outcome.image_digest)
         record.changed_us = now_us
+
+    def _keep_handlers(self, record: JobRecord, item: int, handled: Sequence[tuple[int, str]]) -> None:
+        """Keep the error handlers of a step's calls with the job, as many as it may have."""
+        kept = handlers_from_text(record.error_handlers)
+        new = [ErrorHandler(record.number, record.role, item, call, tool) for call, tool in handled]
+        if len(kept) + len(new) > MAX_HANDLERS:
+            _log.warning("job %s keeps no more than %d error handlers", job_id(record.number), MAX_HANDLERS)
+        record.error_handlers = handlers_text([*kept, *new][:MAX_HANDLERS])
 
     def set_status(self, record: JobRecord, status: JobStatus, now_us: int, reason: str = "") -> None:
         """Change the status by the table of legal transitions."""
@@ -381,6 +400,8 @@ class JobRepository(JobReader):
         record.failure = pack(failure) if failure else ""
         durable.untag(record, ACTIVE_TAG)
         settle_end(record, failure)
+        if failure is not None and failure["kind"] != FailureKind.CANCELLED.value and record.error_handlers:
+            durable.tag(record, HANDLERS_TAG)
         if failure is not None and failure["kind"] == FailureKind.CANCELLED.value:
             cancel_children(record, failure["message"])
 

@@ -30,10 +30,13 @@ from dataclasses import dataclass, field
 
 from orchestrator.sandboxes.step import CallAnswer, CallKind
 from sandbox_runner.wire import values
-from statek.exceptions import StoreDamaged
+from statek.exceptions import JobExit, StoreDamaged
 
-__all__ = ["CallKey", "Journal", "JournalMark", "RecordedCall", "StartEntry", "outcome_blob", "void_blob"]
+__all__ = ["EXIT_TYPE", "CallKey", "Journal", "JournalMark", "RecordedCall", "StartEntry", "outcome_blob", "void_blob"]
 
+
+EXIT_TYPE = JobExit.__name__
+"""Error type of an answer that ends the job; its value is the status. The executor ends the step at it."""
 
 MAX_KEPT_ARGUMENT_BYTES = 4 << 10
 """Longest encoded arguments that are kept of a call that needs no intent."""

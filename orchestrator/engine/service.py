@@ -19,6 +19,7 @@ from orchestrator.engine.access import JobAccess
 from orchestrator.engine.active_job import ActiveJob, load_active_job
 from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.clock import now_us
+from orchestrator.engine.error_handling import ErrorHandling
 from orchestrator.engine.futures import FutureBoard, Settled
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
@@ -90,6 +91,7 @@ class Service(Inspection):
             pool, max_runners=settings.max_runners, idle_hold_seconds=settings.idle_hold_seconds
         )
         self.access = JobAccess(settings, store, self._agents)
+        self._handling = ErrorHandling(self._durability, self._jobs, self._tool_runner, self.access, self._agents)
         self._board = FutureBoard(self._durability, self._jobs, self.notice)
         waits = FutureWaits(self._board, self._durability, self._jobs, self._broker)
         self._steps = StepRunner(settings, self._durability, self._jobs, self._tool_runner, self.access, waits)
@@ -130,6 +132,7 @@ class Service(Inspection):
         self._listening.enter_context(listening(hear))
         await self._durability.commit(self._attach_reminders)
         runnable = await recover(self._durability, self._jobs)
+        runnable += await self._durability.commit(self._handling.recover)
         await self._board.start()
         self._queues.start()
         await self._pulled.start()
@@ -167,7 +170,12 @@ class Service(Inspection):
     # ------------------------------------------------------------------------------------- driving
 
     async def _drive(self, number: int) -> None:
-        """Drive one job (the scheduler's coroutine); whatever happens, it ends, waits, or is tried again."""
+        """Drive one job (the scheduler's coroutine), and call its error handlers if it failed."""
+        await self._drive_to_rest(number)
+        await self._handling.run(number)
+
+    async def _drive_to_rest(self, number: int) -> None:
+        """Drive one job; whatever happens, it ends, waits, or is tried again."""
         try:
             try:
                 job = await self._store.read(partial(self._load, number))

@@ -14,6 +14,7 @@ from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.objects.grants import find_granted
 from sandbox_runner.wire.values import GraphError, GraphLimits, decode
 from statek import durable
+from statek.error_handlers import inherited
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.inbox import entries, open_children_tag
 from statek.packing import join_pieces, pieces_of
@@ -45,6 +46,7 @@ def adopt(record: JobRecord, parent: JobRecord, settings: StatekSettings, *, det
     record.parent = parent
     record.depth = depth
     record.detached = detached
+    record.error_handlers = inherited(parent.error_handlers)
     durable.tag(record, open_children_tag(parent))
 
 

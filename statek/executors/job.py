@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from statek.artifacts import FileSource, JobFiles
 from statek.dialog import ASSISTANT, DialogItem, dialog_items
 from statek.difficulty import TaskDifficulty
+from statek.error_handlers import ErrorHandler
 from statek.executors import metrics
 from statek.executors.history import CommitDiff, CommitView, Focus, HistoricalView, parse_focus
 from statek.executors.views import ItemView, JobView, VariableView
@@ -67,6 +68,10 @@ class JobSource(FileSource, Protocol):
 
     def job_sync(self, id_: str) -> JobView:
         """The job as of now."""
+        ...
+
+    def error_handlers_sync(self, id_: str) -> list[ErrorHandler]:
+        """The error handlers that it keeps."""
         ...
 
     def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
@@ -322,6 +327,11 @@ class Job:
         return JobUsage(summary.input_tokens, summary.output_tokens, summary.cost_microusd / 1e6, summary.cached_tokens)
 
     # ------------------------------------------------------------------------------ model and metrics
+
+    @property
+    def error_handlers(self) -> list[ErrorHandler]:
+        """What is, or was, called because it failed (``statek.error_handlers``)."""
+        return self._source.error_handlers_sync(self.id)
 
     def get_current_difficulty(self) -> TaskDifficulty:
         """The difficulty of its next request."""

@@ -1,0 +1,108 @@
+"""Error handlers over a real service: called once after a failure, in doubt after a crash, never after a good end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from orchestrator.engine.service import Service
+from statek import error_handler, tool
+from statek.error_handlers import ErrorHandler
+
+from .conftest import Open, code, crash
+
+
+class Bookings:
+    """A tool that books, and its handler that cancels."""
+
+    def __init__(self) -> None:
+        self.cancelled: list[tuple[Any, str]] = []
+        self.entered = asyncio.Event()
+        self.hang = False
+
+        @error_handler
+        async def _cancel(context: Any, error: BaseException | None = None) -> None:
+            self.entered.set()
+            if self.hang:
+                await asyncio.Event().wait()
+            self.cancelled.append((context, f"{type(error).__name__}: {error}"))
+            if context == "room bad":
+                raise ConnectionError("swallowed")
+
+        @tool(error_handler=_cancel)
+        def book(name: str, **kwargs: object) -> str:
+            """Book something."""
+            if name == "nothing":
+                raise LookupError(name)
+            return f"room {name}"
+
+        self.tool = book
+
+
+@pytest.fixture
+def bookings() -> Bookings:
+    return Bookings()
+
+
+BOOKS = code("book('A')\ntry:\n    book('nothing')\nexcept LookupError:\n    pass\nbook('bad')")
+LIMIT = "LLM_HarnessError: limit max_turns is 1, the job has used 1"
+
+
+def states(service: Service, id_: str) -> list[tuple[str, str]]:
+    return [(handler.tool, handler.state) for handler in service.access.error_handlers_sync(id_)]
+
+
+async def test_failure_calls_the_handler_of_each_call_that_succeeded(open_with: Open, bookings: Bookings) -> None:
+    async with open_with([BOOKS], tools=[bookings.tool], max_turns=1) as service:
+        id_ = await service.submit("helper")
+        await service.wait_idle()
+        kept = await asyncio.to_thread(service.access.error_handlers_sync, id_)
+        bookings.cancelled.sort()
+    assert bookings.cancelled == [("room A", LIMIT), ("room bad", LIMIT)]
+    assert kept == [ErrorHandler(1, "helper", 0, 1, "book", "done"), ErrorHandler(1, "helper", 0, 3, "book", "done")]
+
+
+async def test_good_end_and_cancellation_call_none(open_with: Open, bookings: Bookings) -> None:
+    async with open_with([BOOKS, code("exit('x')")], tools=[bookings.tool]) as service:
+        id_ = await service.submit("helper")
+        await service.wait_idle()
+        assert await asyncio.to_thread(states, service, id_) == [("book", "kept")] * 2
+    assert bookings.cancelled == []
+
+
+async def test_failed_warmup_calls_them_too(open_with: Open, bookings: Bookings) -> None:
+    async with open_with([], tools=[bookings.tool], warmup="book('A')\n1 / 0") as service:
+        await service.submit("helper")
+        await service.wait_idle()
+    assert bookings.cancelled == [("room A", "JobFailed: ZeroDivisionError: division by zero")]
+
+
+async def test_handler_in_flight_at_a_crash_is_in_doubt_and_the_others_are_called(
+    open_with: Open, bookings: Bookings
+) -> None:
+    bookings.hang = True
+    async with open_with([BOOKS], tools=[bookings.tool], max_turns=1) as service:
+        id_ = await service.submit("helper")
+        await bookings.entered.wait()
+        await crash(service)
+    bookings.hang = False
+    async with open_with([BOOKS], tools=[bookings.tool], max_turns=1) as service:
+        await service.wait_idle()
+        assert await asyncio.to_thread(states, service, id_) == [("book", "in doubt"), ("book", "done")]
+    assert bookings.cancelled == [("room bad", LIMIT)]
+    async with open_with([BOOKS], tools=[bookings.tool], max_turns=1) as service:
+        await service.wait_idle()
+    assert len(bookings.cancelled) == 1
+
+
+async def test_tool_that_is_gone_leaves_its_handler_failed(open_with: Open, bookings: Bookings) -> None:
+    bookings.hang = True
+    async with open_with([BOOKS], tools=[bookings.tool], max_turns=1) as service:
+        id_ = await service.submit("helper")
+        await bookings.entered.wait()
+        await crash(service)
+    async with open_with([], max_turns=1) as service:
+        await service.wait_idle()
+        assert await asyncio.to_thread(states, service, id_) == [("book", "in doubt"), ("book", "failed")]
