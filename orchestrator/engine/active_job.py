@@ -32,6 +32,7 @@ from statek.harness import LLM_Harness, harness_from_metadata
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
 from statek.model import ProviderToolCall
+from statek.post_processors import PostProcessor, parse_post_processors
 from statek.records import JobRecord
 from statek.settings import StatekSettings
 from statek.styles import Style, style_for
@@ -103,6 +104,7 @@ class ActiveJob:
         view: the durable facts for the decision.
         unread: index of the first chat item that ``conversation`` does not have yet; see ``read_page``.
         difficulty: in force; chooses the model and the sections of the system prompt.
+        processors: what looks at each reply before anything comes of it.
         prompted: the difficulty that the system prompt of ``conversation`` is for.
     """
 
@@ -134,6 +136,7 @@ class ActiveJob:
     _bound_to_shared: bool = False
     difficulty: TaskDifficulty = TaskDifficulty.MEDIUM
     prompted: TaskDifficulty = TaskDifficulty.MEDIUM
+    processors: Sequence[PostProcessor] = ()
 
     def refresh(self) -> JobView:
         """Read the facts of the decision again (store thread)."""
@@ -338,6 +341,7 @@ def load_active_job(
         view=JobView(JobStatus[record.status]),
         unread=first_step,
         prompted=difficulty,
+        processors=parse_post_processors(definition.post_processing),
     )
     flight = jobs.in_flight(record)
     if flight is not None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.store.store import Store
+from statek.agents.agent import Agent
 from statek.agents.dialog_agent import DialogAgent
 from statek.exceptions import InvalidRequest
 from statek.reminders import Reminder
@@ -15,13 +17,18 @@ __all__ = ["attach_reminders"]
 _log = logging.getLogger("statek.service")
 
 
-def attach_reminders(store: Store, jobs: JobRepository, agent: DialogAgent) -> None:
-    """Give an agent the reminder that an earlier process kept, and keep what it sets from now on.
+def attach_reminders(store: Store, jobs: JobRepository, agents: Iterable[Agent]) -> None:
+    """Give each dialog agent the reminder that an earlier process kept, and keep what it sets from now on.
 
     Preconditions:
         on the store thread, inside an atomic block.
     """
+    for agent in agents:
+        if isinstance(agent, DialogAgent):
+            _attach(store, jobs, agent)
 
+
+def _attach(store: Store, jobs: JobRepository, agent: DialogAgent) -> None:
     def keep(reminder: Reminder | None) -> None:
         def change() -> None:
             jobs.keep_reminder(agent.role, reminder)

@@ -41,7 +41,6 @@ from orchestrator.models import request_window
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
-from statek.agents.dialog_agent import DialogAgent
 from statek.difficulty import TaskDifficulty
 from statek.exceptions import InvalidRequest, ModelError, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
 from statek.executors.decision import FailureKind
@@ -49,7 +48,6 @@ from statek.executors.views import FutureView, ItemView, JobSummary
 from statek.future import Settlement
 from statek.job_status import JobStatus
 from statek.model import Model
-from statek.post_processors import parse_post_processors
 from statek.pricing import load_model_pricing
 from statek.runnable import QUEUES, listening
 from statek.settings import StatekSettings
@@ -130,7 +128,8 @@ class Service(Inspection):
                 loop.call_soon_threadsafe(self._heard, number, tenant, cancelled)
 
         self._listening.enter_context(listening(hear))
-        await self._durability.commit(self._attach_reminders)
+        agents = self._agents.values()
+        await self._durability.commit(partial(attach_reminders, self._store, self._jobs, agents))
         runnable = await recover(self._durability, self._jobs)
         runnable += await self._durability.commit(self._handling.recover)
         await self._board.start()
@@ -138,12 +137,6 @@ class Service(Inspection):
         await self._pulled.start()
         for number, tenant in runnable:
             self.notice(number, tenant)
-
-    def _attach_reminders(self) -> None:
-        """Prepare the reminders of dialog agents (store thread)."""
-        for agent in self._agents.values():
-            if isinstance(agent, DialogAgent):
-                attach_reminders(self._store, self._jobs, agent)
 
     async def stop(self) -> None:
         """Stop driving; steps in flight are put down and run again at the next start."""
@@ -227,9 +220,7 @@ class Service(Inspection):
             steps=self._steps,
             broker=self._broker,
             model=self._model,
-            processor=ReplyProcessor(
-                parse_post_processors(job.definition.post_processing), self._tool_runner, self.access.job(job.number)
-            ),
+            processor=ReplyProcessor(job.processors, self._tool_runner, self.access.job(job.number)),
             changed=self._changed,
         )
         self._drivers[job.number] = driver
@@ -251,7 +242,7 @@ class Service(Inspection):
             return None
         agent = self._agent(record.role)
         policy = job_policy(agent, self._settings)
-        job = load_active_job(
+        return load_active_job(
             self._jobs,
             record,
             agent=agent,
@@ -260,8 +251,6 @@ class Service(Inspection):
             futures=JobFutures(number, self._board),
             settings=self._settings,
         )
-        parse_post_processors(job.definition.post_processing)  # refuses a class that this process does not know
-        return job
 
     def _agent(self, role: str) -> Agent:
         """The registered agent of a role.
