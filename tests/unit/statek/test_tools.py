@@ -93,7 +93,7 @@ def test_a_tool_must_accept_keywords() -> None:
         ({"retries": 1}, ValueError, "tool f: retries need effect='none' or idempotent=True"),
         ({"idempotent": True, "reconcile": print}, ValueError, "tool f: give idempotent or reconcile, not both"),
         ({"reconcile": 1}, TypeError, "tool f: reconcile must be callable, not int"),
-        ({"error_handler": 1}, TypeError, "tool f: error_handler must be callable, not int"),
+        ({"error_handler": 1}, TypeError, "tool f: error_handler must be marked with @error_handler, 1 is not"),
         ({"target": ["DIRECT"]}, TypeError, "target must be a ChatStyle or a collection of them, not ['DIRECT']"),
     ],
 )
