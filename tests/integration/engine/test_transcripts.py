@@ -14,6 +14,7 @@ from statek import tool
 from statek.model import ProviderToolCall
 from statek.testing import scripted_call, scripted_reply
 from tests.integration.engine.conftest import Open, code, console, crash, steps
+from tests.integration.engine.test_crash_points import crash_before
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -280,31 +281,7 @@ async def test_the_same_messages_after_a_restart(open_with: Open) -> None:
 
 @pytest.mark.parametrize("style", ["DIRECT", "MD_DIALOG"])
 async def test_an_answer_that_was_written_ends_the_job_after_a_crash(open_with: Open, style: str) -> None:
-    async with open_with(["done"], metadata={"CHAT_STYLE": style}) as service:
-        finished = JobDriver._finish
-        service._scheduler.add = lambda number, tenant: None  # type: ignore[method-assign]
-        id_ = await service.submit("helper")
-        job = await service._store.read(lambda: service._load(1))
-        driver = JobDriver(
-            job,
-            durability=service._durability,
-            jobs=service._jobs,
-            steps=service._steps,
-            broker=service._broker,
-            model=service._model,
-            changed=lambda number: None,
-        )
-
-        async def killed(self: JobDriver, finish: Any) -> bool:
-            raise ConnectionAbortedError
-
-        JobDriver._finish = killed  # type: ignore[method-assign]
-        try:
-            with pytest.raises(ConnectionAbortedError):
-                await driver.run()
-        finally:
-            JobDriver._finish = finished  # type: ignore[method-assign]
-        await crash(service)
+    id_ = await crash_before(open_with, JobDriver, "_finish", ["done"], metadata={"CHAT_STYLE": style})
     async with open_with([], metadata={"CHAT_STYLE": style}) as service:
         summary = await service.wait(id_)
     assert (summary.status, summary.failure, summary.turns) == ("DONE", None, 1)
