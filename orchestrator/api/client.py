@@ -19,6 +19,7 @@ from orchestrator.api.joining import (
     read_call,
     read_commit,
     read_file_view,
+    read_future,
     read_inbox,
     read_queue,
     read_summary,
@@ -31,7 +32,16 @@ from orchestrator.api.v1 import service_pb2_grpc as pb_grpc
 from sandbox_runner.wire import values
 from statek.exceptions import ConfigurationError, InternalError, InvalidRequest, LimitExceeded
 from statek.executors.history import CommitDiff, CommitState, CommitView, Focus, compared, focused
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
+from statek.executors.views import (
+    CallView,
+    FileView,
+    FutureView,
+    ItemView,
+    JobSummary,
+    JobView,
+    QueueView,
+    VariableView,
+)
 
 __all__ = ["ServiceStatus", "StatekClient"]
 
@@ -349,6 +359,42 @@ class StatekClient:
         else:
             request.retry.SetInParent()
         return read_summary(self._unary(self._stub.ResolveCall, request).summary)
+
+    def futures(self) -> list[FutureView]:
+        """Every open future, oldest first."""
+        pages = self._pages(self._stub.ListFutures, pb.ListFuturesRequest())
+        return [read_future(future) for page in pages for future in page.futures]
+
+    def future(self, id_: str) -> FutureView:
+        """One future, an ended one too.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        return read_future(self._unary(self._stub.GetFuture, pb.GetFutureRequest(id=_plain("id", id_))).future)
+
+    def resolve_future(self, id_: str, value: object = None) -> FutureView:
+        """Give a future its value, once; the jobs that wait for it go on.
+
+        Raises:
+            NotFound: there is none of that id.
+            FutureSettled: it has come to an end before.
+            InvalidRequest: the value has no form that can be sent or kept.
+        """
+        request = pb.SettleFutureRequest(id=_plain("id", id_))
+        request.value.CopyFrom(pb.NamedValue(graph=_graph("value", value)))
+        return self._settle_future(request)
+
+    def fail_future(self, id_: str, message: str) -> FutureView:
+        """Let a future end without a value: the code gets a FutureFailed. Raises as ``resolve_future``."""
+        return self._settle_future(pb.SettleFutureRequest(id=_plain("id", id_), failed_text=to_wire(message)))
+
+    def cancel_future(self, id_: str, reason: str = "") -> FutureView:
+        """Call a future off: the code gets a FutureCancelled. Raises as ``resolve_future``."""
+        return self._settle_future(pb.SettleFutureRequest(id=_plain("id", id_), cancelled_text=to_wire(reason)))
+
+    def _settle_future(self, request: pb.SettleFutureRequest) -> FutureView:
+        return read_future(self._unary(self._stub.SettleFuture, request).future)
 
     def status(self) -> ServiceStatus:
         """What the service is and how busy it is."""

@@ -40,6 +40,10 @@ _STATUS = {
     "store_locked": grpc.StatusCode.FAILED_PRECONDITION,
     "store_damaged": grpc.StatusCode.DATA_LOSS,
     "store_full": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "future": grpc.StatusCode.FAILED_PRECONDITION,
+    "future_cancelled": grpc.StatusCode.FAILED_PRECONDITION,
+    "future_failed": grpc.StatusCode.FAILED_PRECONDITION,
+    "future_settled": grpc.StatusCode.FAILED_PRECONDITION,
     "internal": grpc.StatusCode.INTERNAL,
 }
 

@@ -17,8 +17,9 @@ from orchestrator.api.v1 import service_pb2 as pb
 from orchestrator.engine.operator_calls import Resolution, Verdict
 from sandbox_runner.wire import values
 from statek.exceptions import InvalidRequest, LimitExceeded
+from statek.future import FutureState, Settlement
 
-__all__ = ["read_named_values", "read_newest", "read_resolution", "read_text"]
+__all__ = ["read_named_values", "read_newest", "read_resolution", "read_settlement", "read_text"]
 
 _QUICK_BYTES = 16 << 10
 """Larger values are decoded on another thread, so that the event loop never waits for one."""
@@ -130,3 +131,20 @@ async def read_resolution(request: pb.ResolveCallRequest) -> Resolution:
             return Resolution(Verdict.RETRY)
         case _:
             raise InvalidRequest("a decision is missing: happened, failed or retry")
+
+
+async def read_settlement(request: pb.SettleFutureRequest) -> Settlement:
+    """How a future is to end.
+
+    Raises:
+        InvalidRequest: nothing is said of it, or its value is malformed.
+    """
+    match request.WhichOneof("outcome"):
+        case "value":
+            return Settlement(FutureState.RESOLVED, await _read_value("value", request.value))
+        case "failed_text":
+            return Settlement(FutureState.FAILED, message=read_text("failed_text", request.failed_text))
+        case "cancelled_text":
+            return Settlement(FutureState.CANCELLED, message=read_text("cancelled_text", request.cancelled_text))
+        case _:
+            raise InvalidRequest("an outcome is missing: value, failed or cancelled")

@@ -13,6 +13,7 @@ from statek.executors.history import CommitView
 from statek.executors.views import (
     CallView,
     FileView,
+    FutureView,
     HeldView,
     InboxView,
     ItemView,
@@ -118,6 +119,22 @@ def read_commit(message: pb.Commit) -> CommitView:
         changed=tuple(map(from_wire, message.changed_texts)),
         image_digest=message.image_digest,
         tags=tuple(message.tags),
+    )
+
+
+def read_future(message: pb.Future) -> FutureView:
+    """One future."""
+    return FutureView(
+        id=message.id,
+        job=message.job,
+        what=from_wire(message.what_text),
+        kind=message.kind,
+        state=message.state,
+        details=from_wire(message.details_text),
+        result=from_wire(message.result_text),
+        created_us=message.created_us,
+        deadline_us=message.deadline_us,
+        settled_us=message.settled_us,
     )
 
 

@@ -13,12 +13,22 @@ from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
 from statek.executors.history import CommitView
-from statek.executors.views import CallView, FileView, InboxView, ItemView, JobSummary, QueueView, VariableView
+from statek.executors.views import (
+    CallView,
+    FileView,
+    FutureView,
+    InboxView,
+    ItemView,
+    JobSummary,
+    QueueView,
+    VariableView,
+)
 
 __all__ = [
     "call_to_wire",
     "commit_to_wire",
     "file_to_wire",
+    "future_to_wire",
     "inbox_to_wire",
     "item_parts",
     "pages",
@@ -129,6 +139,22 @@ def commit_to_wire(commit: CommitView) -> pb.Commit:
         changed_texts=map(to_wire, commit.changed),
         image_digest=commit.image_digest,
         tags=commit.tags,
+    )
+
+
+def future_to_wire(future: FutureView) -> pb.Future:
+    """One future."""
+    return pb.Future(
+        id=future.id,
+        job=future.job,
+        what_text=to_wire(future.what),
+        kind=future.kind,
+        state=future.state,
+        details_text=to_wire(future.details),
+        result_text=to_wire(future.result),
+        created_us=future.created_us,
+        deadline_us=future.deadline_us,
+        settled_us=future.settled_us,
     )
 
 

@@ -21,7 +21,7 @@ import grpc
 
 from orchestrator.api import outbound
 from orchestrator.api.errors import DETAIL_KEY, detail_of, status_of
-from orchestrator.api.inbound import read_named_values, read_newest, read_resolution, read_text
+from orchestrator.api.inbound import read_named_values, read_newest, read_resolution, read_settlement, read_text
 from orchestrator.api.limits import DEFAULT_COMMITS, MAX_COMMITS
 from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
@@ -269,6 +269,25 @@ class Servicer(pb_grpc.StatekServiceServicer):
         resolution = await read_resolution(request)
         summary = await self._service.resolve(request.id, request.call, resolution)
         return pb.ResolveCallResponse(summary=outbound.summary_to_wire(summary))
+
+    @_stream
+    async def ListFutures(self, request: pb.ListFuturesRequest) -> AsyncIterator[pb.ListFuturesResponse]:  # noqa: N802
+        """Show the open futures."""
+        del request
+        found = map(outbound.future_to_wire, await self._service.futures())
+        for page in outbound.pages(found, lambda futures: pb.ListFuturesResponse(futures=futures)):
+            yield page
+
+    @_unary
+    async def GetFuture(self, request: pb.GetFutureRequest) -> pb.GetFutureResponse:  # noqa: N802
+        """Show one future."""
+        return pb.GetFutureResponse(future=outbound.future_to_wire(await self._service.future(request.id)))
+
+    @_unary
+    async def SettleFuture(self, request: pb.SettleFutureRequest) -> pb.SettleFutureResponse:  # noqa: N802
+        """End a future."""
+        found = await self._service.settle_future(request.id, await read_settlement(request))
+        return pb.SettleFutureResponse(future=outbound.future_to_wire(found))
 
     @_unary
     async def GetStatus(self, request: pb.GetStatusRequest) -> pb.GetStatusResponse:  # noqa: N802

@@ -9,13 +9,23 @@ from dataclasses import asdict
 from typing import Any
 
 from statek.executors.history import CommitDiff, CommitView
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
+from statek.executors.views import (
+    CallView,
+    FileView,
+    FutureView,
+    ItemView,
+    JobSummary,
+    JobView,
+    QueueView,
+    VariableView,
+)
 
 __all__ = [
     "call_value",
     "commit_value",
     "diff_value",
     "file_value",
+    "future_value",
     "is_exact",
     "item_value",
     "job_value",
@@ -77,6 +87,11 @@ def diff_value(diff: CommitDiff) -> dict[str, Any]:
             for change in diff.files
         ],
     }
+
+
+def future_value(future: FutureView) -> dict[str, Any]:
+    """A future."""
+    return asdict(future)
 
 
 def item_value(index: int, item: ItemView) -> dict[str, Any]:

@@ -11,7 +11,16 @@ from orchestrator.api.limits import DEFAULT_COMMITS, DEFAULT_NEWEST
 from orchestrator.api.socket_file import api_socket, is_answering
 from statek.exceptions import NotFound
 from statek.executors.history import CommitDiff, CommitState, CommitView, Focus
-from statek.executors.views import CallView, FileView, ItemView, JobSummary, JobView, QueueView, VariableView
+from statek.executors.views import (
+    CallView,
+    FileView,
+    FutureView,
+    ItemView,
+    JobSummary,
+    JobView,
+    QueueView,
+    VariableView,
+)
 from statek.settings import StatekSettings
 
 if TYPE_CHECKING:
@@ -97,6 +106,26 @@ class Desk(Protocol):
 
     def resolve(self, id_: str, call: int, verdict: Verdict, *, value: object = None, message: str = "") -> JobSummary:
         """Decide about a call in doubt."""
+        ...
+
+    def futures(self) -> list[FutureView]:
+        """Every open future, oldest first."""
+        ...
+
+    def future(self, id_: str) -> FutureView:
+        """One future."""
+        ...
+
+    def resolve_future(self, id_: str, value: object = None) -> FutureView:
+        """Give a future its value."""
+        ...
+
+    def fail_future(self, id_: str, message: str) -> FutureView:
+        """Let a future end without a value."""
+        ...
+
+    def cancel_future(self, id_: str, reason: str = "") -> FutureView:
+        """Call a future off."""
         ...
 
 
@@ -195,6 +224,32 @@ class StoreDesk:
 
         resolution = Resolution(Decided(verdict), value=value, message=message)
         return self._ask(lambda inspection: inspection.resolve(id_, call, resolution))
+
+    def futures(self) -> list[FutureView]:
+        """Every open future, oldest first."""
+        return self._ask(lambda inspection: inspection.futures())
+
+    def future(self, id_: str) -> FutureView:
+        """One future."""
+        return self._ask(lambda inspection: inspection.future(id_))
+
+    def resolve_future(self, id_: str, value: object = None) -> FutureView:
+        """Give a future its value; the next service goes on with the jobs that wait for it."""
+        return self._settle_future(id_, "resolved", value=value)
+
+    def fail_future(self, id_: str, message: str) -> FutureView:
+        """Let a future end without a value."""
+        return self._settle_future(id_, "failed", message=message)
+
+    def cancel_future(self, id_: str, reason: str = "") -> FutureView:
+        """Call a future off."""
+        return self._settle_future(id_, "cancelled", message=reason)
+
+    def _settle_future(self, id_: str, state: str, *, value: object = None, message: str = "") -> FutureView:
+        from statek.future import FutureState, Settlement
+
+        settlement = Settlement(FutureState(state), value, message)
+        return self._ask(lambda inspection: inspection.settle_future(id_, settlement))
 
 
 def service_answers(settings: StatekSettings) -> bool:

@@ -86,6 +86,10 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
             from orchestrator.cli.commands import controlling
 
             return controlling.dispatch(options, settings, terminal)
+        case "futures":
+            from orchestrator.cli.commands import futures
+
+            return futures.dispatch(options, settings, terminal)
         case _:
             from orchestrator.cli.commands import inspecting
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "rollback": "put variables and files of a job back to a commit, by a new commit",
     "fork": "make a job that goes on from a commit of another one",
     "calls": "calls whose outcome is not known",
+    "futures": "what jobs wait for: approvals, callbacks; and the answers",
     "queues": "messages and events that wait or could not be delivered",
     "prompts": "prompt definition files",
     "doctor": "say which sandboxes work here, and why not the others",
@@ -54,7 +55,12 @@ class _Parser(argparse.ArgumentParser):
 
 def command_names() -> list[str]:
     """Every command a user can type, subcommands with their parent."""
-    parents = {"calls": ("calls list", "calls resolve"), "prompts": ("prompts check",), "queues": ("queues list",)}
+    parents = {
+        "calls": ("calls list", "calls resolve"),
+        "prompts": ("prompts check",),
+        "futures": ("futures list", "futures show", "futures resolve", "futures fail", "futures cancel"),
+        "queues": ("queues list",),
+    }
     return [full for name in COMMANDS for full in parents.get(name, (name,))]
 
 
@@ -117,6 +123,15 @@ def build_parser() -> argparse.ArgumentParser:
     _resolve_options(add("resolve", calls, "decide what became of a call in doubt"))
     queues = add("queues").add_subparsers(dest="queues_command", metavar="COMMAND", required=True)
     add("list", queues, "list the queues and what could not be delivered")
+    futures = add("futures").add_subparsers(dest="futures_command", metavar="COMMAND", required=True)
+    add("list", futures, "list what is waited for")
+    _future_id(add("show", futures, "show one future, with the details for whoever decides"))
+    resolve = _future_id(add("resolve", futures, "give a future its value; the job goes on"))
+    resolve.add_argument("value", type=_json, metavar="JSON", help="the value, for example true or '\"yes\"'")
+    fail = _future_id(add("fail", futures, "let a future end without a value; the code gets an error"))
+    fail.add_argument("message", metavar="TEXT", help="text of the error")
+    cancel = _future_id(add("cancel", futures, "call a future off; the code gets an error"))
+    cancel.add_argument("--reason", default="", metavar="TEXT", help="text of the error")
     prompts = add("prompts").add_subparsers(dest="prompts_command", metavar="COMMAND", required=True)
     check = add("check", prompts, "read every <role>.md of a folder and say what is wrong")
     check.add_argument("folder", metavar="DIR", help="the folder")
@@ -214,6 +229,11 @@ def _resolve_options(parser: argparse.ArgumentParser) -> None:
     verdict.add_argument(
         "--retry", action="store_true", default=argparse.SUPPRESS, help="it did not take effect; it is made again"
     )
+
+
+def _future_id(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("id", metavar="ID", help="the future, as statek futures list shows it")
+    return parser
 
 
 def _json(text: str) -> Any:

@@ -9,6 +9,7 @@ from orchestrator.cli.terminal import printable, split_lines
 from statek.executors.views import (
     CallView,
     FileView,
+    FutureView,
     ItemView,
     JobSummary,
     JobView,
@@ -22,6 +23,8 @@ __all__ = [
     "call_rows",
     "closing_line",
     "file_rows",
+    "future_lines",
+    "future_rows",
     "item_lines",
     "job_lines",
     "job_rows",
@@ -100,6 +103,9 @@ def closing_line(job: JobSummary) -> str:
     return f"job {job.id} {job.status} tier={job.tier or 'none'} steps={job.steps}"
 
 
+_MAX_CELL_CHARS = 60
+
+
 def job_lines(view: JobView) -> Iterator[str]:
     """A whole job."""
     job = view.summary
@@ -121,6 +127,9 @@ def job_lines(view: JobView) -> Iterator[str]:
         yield f"parent: {job.parent}"
     if job.reason:
         yield f"reason: {job.reason}"
+    if view.awaited is not None:
+        for id_, what in zip(view.awaited.futures, view.awaited.what, strict=True):
+            yield f"waits for: {what}  (statek futures show {id_})"
     if job.exit_status:
         yield f"exit: {job.exit_status}"
     for entry in view.inbox:
@@ -188,6 +197,37 @@ def call_lines(call: CallView) -> Iterator[str]:
     yield f"call {call.number}: {asked}  effect {call.effect}  {call.state}"
     if call.result:
         yield f"    -> {call.result}"
+
+
+def future_rows(futures: Sequence[FutureView]) -> list[str]:
+    """A table of futures."""
+    header = ("ID", "JOB", "WAITS FOR", "STATE", "SINCE (UTC)", "UNTIL (UTC)", "DETAILS")
+    rows = [
+        (
+            one.id,
+            one.job,
+            one.what,
+            one.state,
+            when(one.created_us),
+            when(one.deadline_us) if one.deadline_us else "-",
+            one.details[:_MAX_CELL_CHARS],
+        )
+        for one in futures
+    ]
+    return table(header, rows)
+
+
+def future_lines(future: FutureView) -> Iterator[str]:
+    """One future."""
+    yield f"future {future.id}  {future.state}  job {future.job}  kind {future.kind}"
+    yield f"waits for: {future.what}"
+    yield f"since {when(future.created_us)} UTC" + (
+        f"  until {when(future.deadline_us)} UTC" if future.deadline_us else ""
+    )
+    if future.details:
+        yield f"details: {future.details}"
+    if future.settled_us:
+        yield f"ended {when(future.settled_us)} UTC: {future.result}"
 
 
 def call_rows(calls: Sequence[CallView]) -> list[str]:

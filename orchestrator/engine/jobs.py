@@ -25,6 +25,7 @@ from orchestrator.engine.elements import (
     encode_item,
     with_flight,
 )
+from orchestrator.engine.future_store import FutureStore
 from orchestrator.engine.job_reader import ROOT_TAG, JobReader, job_id, job_number
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, encode_manifest
 from orchestrator.engine.objects.grants import Grants
@@ -399,6 +400,8 @@ class JobRepository(JobReader):
         record.awaited = ""
         record.failure = pack(failure) if failure else ""
         durable.untag(record, ACTIVE_TAG)
+        if failure is not None:
+            FutureStore().cancel_of(record.number, f"job {job_id(record.number)} has ended: {failure['kind']}", now_us)
         settle_end(record, failure)
         if failure is not None and failure["kind"] != FailureKind.CANCELLED.value and record.error_handlers:
             durable.tag(record, HANDLERS_TAG)

@@ -126,7 +126,7 @@ class StepRunner:
             await self._durability.commit(partial(self._put_down, job))
             return InDoubt(str(doubt))
         except StepSuspended as suspended:
-            await self._durability.commit(partial(self._keep_console, job, console))
+            await self._durability.commit(partial(self._keep_run, job, console, journal.drain()))
             return FutureAwaited(suspended.what)
         except Diverged as diverged:
             return await self.record_death(job, f"diverged: {diverged}", console, journal)
@@ -267,8 +267,14 @@ class StepRunner:
             shared_names=start.shared_names or (),
         )
 
-    def _keep_console(self, job: ActiveJob, console: Console) -> None:
-        """Let people see what a waiting step has printed; its re-run prints it again and replaces it (store thread)."""
+    def _keep_run(self, job: ActiveJob, console: Console, entries: bytes) -> None:
+        """Keep what a step that is put down has done (store thread).
+
+        Every call that it made is answered from its entry when it runs again, also one without effects. What it has
+        printed is for people; the re-run prints it again and replaces it.
+        """
+        if entries:
+            self._jobs.add_journal(job.record, entries)
         self._jobs.keep_console(job.record, console.elements())
         job.refresh()
 

@@ -184,6 +184,28 @@ class RetryCall(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ListFuturesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetFutureRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class SettleFutureRequest(_message.Message):
+    __slots__ = ("id", "value", "failed_text", "cancelled_text")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    value: NamedValue
+    failed_text: bytes
+    cancelled_text: bytes
+    def __init__(self, id: _Optional[str] = ..., value: _Optional[_Union[NamedValue, _Mapping]] = ..., failed_text: _Optional[bytes] = ..., cancelled_text: _Optional[bytes] = ...) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -355,6 +377,48 @@ class ResolveCallResponse(_message.Message):
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     summary: JobSummary
     def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ...) -> None: ...
+
+class ListFuturesResponse(_message.Message):
+    __slots__ = ("futures",)
+    FUTURES_FIELD_NUMBER: _ClassVar[int]
+    futures: _containers.RepeatedCompositeFieldContainer[Future]
+    def __init__(self, futures: _Optional[_Iterable[_Union[Future, _Mapping]]] = ...) -> None: ...
+
+class GetFutureResponse(_message.Message):
+    __slots__ = ("future",)
+    FUTURE_FIELD_NUMBER: _ClassVar[int]
+    future: Future
+    def __init__(self, future: _Optional[_Union[Future, _Mapping]] = ...) -> None: ...
+
+class SettleFutureResponse(_message.Message):
+    __slots__ = ("future",)
+    FUTURE_FIELD_NUMBER: _ClassVar[int]
+    future: Future
+    def __init__(self, future: _Optional[_Union[Future, _Mapping]] = ...) -> None: ...
+
+class Future(_message.Message):
+    __slots__ = ("id", "job", "what_text", "kind", "state", "details_text", "result_text", "created_us", "deadline_us", "settled_us")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    WHAT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_TEXT_FIELD_NUMBER: _ClassVar[int]
+    RESULT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_US_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_US_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    job: str
+    what_text: bytes
+    kind: str
+    state: str
+    details_text: bytes
+    result_text: bytes
+    created_us: int
+    deadline_us: int
+    settled_us: int
+    def __init__(self, id: _Optional[str] = ..., job: _Optional[str] = ..., what_text: _Optional[bytes] = ..., kind: _Optional[str] = ..., state: _Optional[str] = ..., details_text: _Optional[bytes] = ..., result_text: _Optional[bytes] = ..., created_us: _Optional[int] = ..., deadline_us: _Optional[int] = ..., settled_us: _Optional[int] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
     __slots__ = ("version", "pid", "started_us", "statistics_json")

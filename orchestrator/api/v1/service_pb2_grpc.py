@@ -130,6 +130,21 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ResolveCallRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ResolveCallResponse.FromString,
                 _registered_method=True)
+        self.ListFutures = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/ListFutures',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListFuturesRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListFuturesResponse.FromString,
+                _registered_method=True)
+        self.GetFuture = channel.unary_unary(
+                '/orchestrator.api.v1.StatekService/GetFuture',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetFutureRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetFutureResponse.FromString,
+                _registered_method=True)
+        self.SettleFuture = channel.unary_unary(
+                '/orchestrator.api.v1.StatekService/SettleFuture',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/orchestrator.api.v1.StatekService/GetStatus',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetStatusRequest.SerializeToString,
@@ -274,6 +289,27 @@ class StatekServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFutures(self, request, context):
+        """Every future that is open: what people and callbacks are to answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFuture(self, request, context):
+        """One future, an ended one too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleFuture(self, request, context):
+        """Ends a future; the first answer counts, and the jobs that wait for it go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """What the service is and how busy it is.
         """
@@ -378,6 +414,21 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.ResolveCall,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ResolveCallRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ResolveCallResponse.SerializeToString,
+            ),
+            'ListFutures': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListFutures,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListFuturesRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListFuturesResponse.SerializeToString,
+            ),
+            'GetFuture': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFuture,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetFutureRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetFutureResponse.SerializeToString,
+            ),
+            'SettleFuture': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleFuture,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -899,6 +950,87 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/ResolveCall',
             orchestrator_dot_api_dot_v1_dot_service__pb2.ResolveCallRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.ResolveCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFutures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/ListFutures',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListFuturesRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListFuturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFuture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/GetFuture',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.GetFutureRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.GetFutureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleFuture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/SettleFuture',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureResponse.FromString,
             options,
             channel_credentials,
             insecure,
