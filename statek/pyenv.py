@@ -31,6 +31,7 @@ class PyEnv:
 
     Attributes:
         local_state: the variables by name; what the host cannot read is an ``UnreadableValue``.
+        global_state: empty: globals and locals of a job's code are one namespace, which ``local_state`` shows.
         console: captured output, one element per print, echo or error.
         exceptions: errors by index of the chat-log entry whose code raised them.
         push_log: messages that were pushed into the job and told to it, by the number of elements that its console
@@ -43,6 +44,7 @@ class PyEnv:
             view.name: view.value if view.form == "graph" else UnreadableValue(view.preview, view.form)
             for view in variables
         }
+        self.global_state: dict[str, Any] = {}
         self.console: list[str] = [text for item in job.items for text in _printed(item)]
         self.push_log: dict[int, str | list[str]] = _push_log(job)
         self.exceptions: dict[int, str] = {
