@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -141,7 +142,10 @@ async def _ask(question: FutureView, options: _Options) -> str:
     if options.decide:
         return options.decide
     if not sys.stdin.isatty():
-        print("  left open; run this command again with --decide approve or --decide refuse")
+        command = ["statek", "--data-dir", str(options.data_dir), "futures"]
+        print("  left open; it is in the list of  " + shlex.join([*command, "list"]))
+        print("  decide with  " + shlex.join([*command, "resolve", question.id, '"approve"']) + '  (or "refuse"),')
+        print("  then run this command again; or run it with --decide approve", flush=True)
         return ""
     while True:
         typed = await asyncio.to_thread(input, "  approve? [y/n] (Ctrl-C leaves it open) ")

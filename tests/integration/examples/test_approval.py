@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -51,6 +52,17 @@ def test_an_open_question_is_left_and_answered_by_a_later_run(tmp_path: Path) ->
     assert first.returncode == 3, first.stderr
     assert QUESTION in first.stdout.splitlines()
     assert paid(tmp_path) == [("Ada", 4200)]
+    look = [sys.executable, "-m", "orchestrator.cli.main", "--data-dir", "d", "futures"]
+    [resolve] = [line for line in first.stdout.splitlines() if line.startswith("  decide with  ")]
+    typed = shlex.split(resolve.removeprefix("  decide with  ").partition("  (or ")[0])
+    assert typed[:-2] == ["statek", "--data-dir", "d", "futures", "resolve"]
+    listed = subprocess.run(
+        [*look, "list"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert typed[-2] in listed.stdout
+    answer = [*look, "resolve", typed[-2], '"refuse"']
+    resolved = subprocess.run(answer, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+    assert resolved.returncode == 0, resolved.stderr
     second = run(tmp_path, "--decide", "refuse")
     assert second.returncode == 0, second.stderr
     assert "job j1 DONE: 2 claims paid, 2 refused." in second.stdout
