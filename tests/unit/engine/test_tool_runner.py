@@ -192,9 +192,11 @@ async def test_an_async_tool_that_keeps_the_loop_is_named(
     assert await run(runner, declared(greedy)) == ["x", "y"]
     assert await run(runner, declared(late)) == "x"
     assert await run(runner, declared(polite)) == "z"
-    told = [(record.args[0], record.args[1] >= 600) for record in caplog.records]  # type: ignore[index, operator]
+    # Others may log meanwhile: a busy machine, or what an earlier test left behind.
+    records = [record for record in caplog.records if record.getMessage().startswith("tool ")]
+    told = [(record.args[0], record.args[1] >= 600) for record in records]  # type: ignore[index, operator]
     assert told == [("greedy", True), ("late", True)]
-    assert caplog.messages[0].startswith("tool greedy kept the event loop for ")
+    assert records[0].getMessage().startswith("tool greedy kept the event loop for ")
 
 
 async def test_a_timed_tool_sees_its_cancellation() -> None:
