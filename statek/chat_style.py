@@ -26,6 +26,8 @@ class ChatStyle(enum.Enum):
         """
         if isinstance(text, ChatStyle):
             return text
+        if not isinstance(text, str):
+            raise InvalidRequest(f"a chat style is given by its name, not as {type(text).__name__}")
         try:
             return cls[text.strip().upper()]
         except KeyError:

@@ -38,6 +38,8 @@ class TaskDifficulty(enum.Enum):
         """
         if isinstance(text, TaskDifficulty):
             return text
+        if not isinstance(text, str):
+            raise InvalidRequest(f"a difficulty is given by its name, not as {type(text).__name__}")
         wanted = text.strip().upper()
         for difficulty in cls:
             if wanted in {difficulty.value, difficulty.name}:

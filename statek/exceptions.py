@@ -125,11 +125,13 @@ class FutureError(StatekError):
     """A future has no value yet; a complement raises it while it is not ready.
 
     Attributes:
-        future_result: the future that is waited for, or None.
-        instr_num: index of the statement that needs it; informational.
+        future_result: the future that is waited for, or None; in the process that raised it only.
+        instr_num: index of the statement that needs it, or None; informational.
     """
 
     code = "future"
+    future_result: object = None
+    instr_num: int | None = None
 
     def __init__(self, future_result: object = None, instr_num: int | None = None, *, message: str = "") -> None:
         super().__init__(message or f"{future_result or 'the value'} is not ready")

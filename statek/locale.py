@@ -59,7 +59,6 @@ class StatekLocale:
         return f"{self.lang_code.name}-{self.country_code.name}"
 
 
-@functools.lru_cache(maxsize=1024)
 def resolve_locale(text: str | StatekLocale) -> StatekLocale:
     """The locale of a text such as ``PL-PL``, in any letter case; an underscore may stand for the hyphen.
 
@@ -70,6 +69,11 @@ def resolve_locale(text: str | StatekLocale) -> StatekLocale:
         return text
     if not isinstance(text, str):
         raise InvalidRequest(f"a locale is a text such as EN-US, not {type(text).__name__}")
+    return _parsed(text)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str) -> StatekLocale:
     language, hyphen, country = text.strip().upper().replace("_", "-").partition("-")
     if not hyphen:
         raise InvalidRequest(f"locale {text!r} must be a language and a country, for example EN-US")

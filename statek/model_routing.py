@@ -123,10 +123,12 @@ def resolve_provider_config(source: ProviderConfig | Mapping[str, Any] | Path | 
     """A provider configuration from what a caller may give: the thing itself, its tree, or its file.
 
     Raises:
-        ConfigurationError: the file cannot be read.
+        ConfigurationError: the file cannot be read, or it is none of these.
     """
     if source is None or isinstance(source, ProviderConfig):
         return source
+    if not isinstance(source, Mapping | Path | str):
+        raise ConfigurationError(f"provider_config is given as a mapping or a file, not as {type(source).__name__}")
     return ProviderConfig(source) if isinstance(source, Mapping) else ProviderConfig.load(source)
 
 
@@ -173,7 +175,7 @@ def _split_parameters(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _level(text: str, level: str) -> int:
-    if not level.isdecimal() or not 0 <= int(level) <= 100:
+    if not level.isdecimal() or len(level) > 3 or int(level) > 100:
         raise InvalidRequest(f"model {text!r}: reasoning level {level!r} must be a whole number from 0 to 100")
     return int(level)
 

@@ -174,8 +174,12 @@ def post_processors_text(source: PostProcessor | Iterable[PostProcessor] | str |
         return ""
     if isinstance(source, str):
         made: Sequence[PostProcessor] = parse_post_processors(source)
+    elif isinstance(source, PostProcessor):
+        made = [source]
+    elif isinstance(source, Iterable):
+        made = list(source)
     else:
-        made = [source] if isinstance(source, PostProcessor) else list(source)
+        raise InvalidRequest(f"post-processors are given as themselves or as text, not as {type(source).__name__}")
     for one in made:
         if not isinstance(one, PostProcessor):
             raise InvalidRequest(f"a post-processor must be a PostProcessor, not {type(one).__name__}")

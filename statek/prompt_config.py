@@ -23,6 +23,7 @@ from statek.model_routing import route_model
 from statek.post_processors import parse_post_processors
 from statek.static_policy import StaticPolicy
 from statek.tools import ToolDef
+from statek.tools_scope import parse_tools_scope
 
 __all__ = [
     "PromptDef",
@@ -236,6 +237,8 @@ def check_metadata(key: str, value: str) -> None:
         TaskDifficulty.parse(value)
     elif key == "STATIC_POLICY":
         StaticPolicy.parse(value)
+    elif key == "LLM_TOOLS_SCOPE":
+        parse_tools_scope(value)
     elif key == "POST_PROCESSORS":
         parse_post_processors(value)
     elif key in {"AUTO_LANG_RULE", "AUTO_LANG_HINT"}:

@@ -97,6 +97,8 @@ class StaticPolicy(enum.Enum):
         """
         if isinstance(text, StaticPolicy):
             return text
+        if not isinstance(text, str):
+            raise InvalidRequest(f"a static policy is given by its name, not as {type(text).__name__}")
         try:
             return cls[text.strip().upper()]
         except KeyError:

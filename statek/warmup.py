@@ -9,9 +9,10 @@ Everything is checked when it is parsed, so a broken definition never becomes a 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,11 @@ _CALL_MARK = re.compile(r"#STATEK: as tool\b")
 _DIRECTIVE = re.compile(r"[ \t]*#STATEK:(?P<text>.*)")
 _METADATA = re.compile(r"[ \t]*(?P<key>[A-Za-z_]\w*)[ \t]*=[ \t]*(?P<value>.+?)[ \t]*")
 _KNOWN_METADATA = {"hidden": bool}
+_MAX_SHOWN_CHARS = 200
+"""Length of what an error shows of the text."""
+
+_UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
+"""What Python's own parser raises, the last two for a text that is nested too deeply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,8 @@ def parse_warmup(*definitions: WarmupSource) -> tuple[WarmupBlock, ...]:
     blocks: list[WarmupBlock] = []
     calls = 0
     for definition in definitions:
+        if definition is not None and not isinstance(definition, str | WarmupBlock | Iterable):
+            raise InvalidRequest(f"a warmup must be text or blocks, not {type(definition).__name__}")
         parts = [definition] if isinstance(definition, str | WarmupBlock) else list(definition or ())
         for part in parts:
             if isinstance(part, WarmupBlock):
@@ -128,31 +136,41 @@ def _check_syntax(source: str, number: int) -> None:
         raise InvalidRequest(f"warmup block {number}{where}: {error.msg}") from error
     except ValueError as error:
         raise InvalidRequest(f"warmup block {number}: {error}") from error
+    except (MemoryError, RecursionError):
+        raise InvalidRequest(f"warmup block {number}: nested too deeply") from None
 
 
 def _parse_call(source: str, call_id: str, where: str) -> WarmupCall:
     try:
         tree = ast.parse(source, mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise InvalidRequest(f"{where}: {source!r} is no call expression") from error
+    except _UNREADABLE as error:
+        raise InvalidRequest(f"{where}: {source[:_MAX_SHOWN_CHARS]!r} is no call expression") from error
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
-        raise InvalidRequest(f"{where}: {source!r} is no call of a tool by name")
-    args = tuple(_literal(argument, where) for argument in tree.args)
+        raise InvalidRequest(f"{where}: {source[:_MAX_SHOWN_CHARS]!r} is no call of a tool by name")
+    args = tuple(_literal(argument, source, where) for argument in tree.args)
     kwargs: dict[str, Any] = {}
     for keyword in tree.keywords:
         if keyword.arg is None:
             raise InvalidRequest(f"{where}: ** is not allowed in a framework tool call")
-        kwargs[keyword.arg] = _literal(keyword.value, where)
+        kwargs[keyword.arg] = _literal(keyword.value, source, where)
     return WarmupCall(call_id, tree.func.id, args, kwargs)
 
 
-def _literal(node: ast.expr, where: str) -> Any:
+def _literal(node: ast.expr, source: str, where: str) -> Any:
     if isinstance(node, ast.Name):
         return node.id
+    shown = (ast.get_source_segment(source, node) or source)[:_MAX_SHOWN_CHARS]
     try:
-        return ast.literal_eval(node)
-    except ValueError as error:
-        raise InvalidRequest(f"{where}: argument {ast.unparse(node)!r} is no literal") from error
+        value = ast.literal_eval(node)
+    except _UNREADABLE as error:
+        raise InvalidRequest(f"{where}: argument {shown!r} is no literal") from error
+    try:
+        json.dumps(value)  # what a job keeps of its warmup
+    except _UNREADABLE as error:
+        raise InvalidRequest(
+            f"{where}: argument {shown!r} must be of texts, numbers, lists and dictionaries"
+        ) from error
+    return value
 
 
 def _parse_metadata(text: str, where: str) -> tuple[str, Any]:
@@ -162,8 +180,8 @@ def _parse_metadata(text: str, where: str) -> tuple[str, Any]:
     key = match["key"]
     try:
         value = ast.literal_eval(match["value"])
-    except (SyntaxError, ValueError) as error:
-        raise InvalidRequest(f"{where}: {match['value']!r} is no literal") from error
+    except _UNREADABLE as error:
+        raise InvalidRequest(f"{where}: {match['value'][:_MAX_SHOWN_CHARS]!r} is no literal") from error
     if value is not None and type(value) not in {str, int, float, bool}:
         raise InvalidRequest(f"{where}: {key} must be a str, int, float, bool or None, not {type(value).__name__}")
     expected = _KNOWN_METADATA.get(key)

@@ -24,6 +24,7 @@ DETAIL_KEY = "statek-error-bin"
 _STATUS = {
     "configuration": grpc.StatusCode.FAILED_PRECONDITION,
     "invalid_request": grpc.StatusCode.INVALID_ARGUMENT,
+    "invalid_format": grpc.StatusCode.INVALID_ARGUMENT,
     "not_found": grpc.StatusCode.NOT_FOUND,
     "unstorable_value": grpc.StatusCode.INVALID_ARGUMENT,
     "access_denied": grpc.StatusCode.PERMISSION_DENIED,
@@ -44,10 +45,12 @@ _STATUS = {
     "future_cancelled": grpc.StatusCode.FAILED_PRECONDITION,
     "future_failed": grpc.StatusCode.FAILED_PRECONDITION,
     "future_settled": grpc.StatusCode.FAILED_PRECONDITION,
+    "job_failed": grpc.StatusCode.FAILED_PRECONDITION,
+    "harness": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "internal": grpc.StatusCode.INTERNAL,
 }
 
-_ATTRIBUTES = ("rule", "limit", "value", "usage", "path", "reason", "retryable", "type_name", "message")
+_ATTRIBUTES = ("rule", "limit", "value", "usage", "path", "reason", "retryable", "type_name", "message", "kind")
 """Typed attributes of the classes in ``statek.exceptions``."""
 
 

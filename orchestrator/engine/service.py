@@ -260,7 +260,7 @@ class Service(Inspection):
         """
         try:
             return self._agents[role]
-        except KeyError:
+        except (KeyError, TypeError):
             known = ", ".join(sorted(self._agents)) or "none"
             raise NotFound(f"agent {role!r} is not registered with this service; registered: {known}") from None
 

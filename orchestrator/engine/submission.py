@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from statek import durable
 from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest, LimitExceeded
+from statek.inbox import MAX_MESSAGE_BYTES
 from statek.job_definition import JobDefinition
 from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
@@ -77,6 +79,7 @@ class JobFactory:
         Raises:
             LimitExceeded: the change itself: too many jobs are above or beside it.
         """
+        _check_texts(given)
         variables = dict(given.shared_vars)
         check_variable_names(variables)
         locale = given.locale
@@ -131,8 +134,25 @@ def check_variable_names(names: Mapping[str, object]) -> None:
         InvalidRequest: naming the variable.
     """
     for name in names:
-        if not name.isidentifier() or name.startswith("_"):
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             raise InvalidRequest(f"startup variable {name!r} must be a Python name without a leading underscore")
+
+
+def _check_texts(given: NewJob) -> None:
+    """Refuse what has not even the right type, and a first message longer than a later one may be.
+
+    Raises:
+        InvalidRequest: naming it.
+        LimitExceeded: ``message_bytes``.
+    """
+    if not isinstance(given.shared_vars, Mapping):
+        raise InvalidRequest(f"shared_vars must map names to values, not be of type {type(given.shared_vars).__name__}")
+    for name in ("message", "tenant", "principal"):
+        value = getattr(given, name)
+        if value is not None and not isinstance(value, str):
+            raise InvalidRequest(f"{name} must be text, not {type(value).__name__}")
+    if len(given.message) > MAX_MESSAGE_BYTES:
+        raise LimitExceeded("message_bytes", MAX_MESSAGE_BYTES, len(given.message), "give a tool that reads it")
 
 
 def _preview(value: object) -> str:

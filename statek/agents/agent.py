@@ -338,6 +338,8 @@ class Agent:
         own = [tool.name for tool in self.tool_defs() if not tool.system]
         if tools is None:
             return tuple(own)
+        if not isinstance(tools, Sequence):
+            raise InvalidRequest(f"agent {self.role!r}: tools must be a list of tools, not {type(tools).__name__}")
         wanted = [ToolDef.of(tool).name for tool in tools]
         foreign = [name for name in wanted if name not in own]
         if foreign:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from orchestrator.sandboxes.link import LinkLimits, RunnerLink
 from orchestrator.store.store import Store
 from sandbox_runner.wire.v1 import runner_pb2 as pb
 from statek.agents.agent import SupervisedAgent
-from statek.exceptions import ConfigurationError, InvalidRequest, NotFound, RunnerViolation, StoreLocked
+from statek.exceptions import ConfigurationError, InvalidRequest, LimitExceeded, NotFound, RunnerViolation, StoreLocked
 from statek.settings import StatekSettings, set_statek_settings
 from statek.testing import ScriptedModel
 from tests.integration.limits.conftest import Open, code, consoles
@@ -43,6 +44,113 @@ async def test_missing_model(data_dir: Path) -> None:
         assert await service.jobs() == []
     assert "MODEL" in str(caught.value)
     assert "plain" in str(caught.value)
+
+
+SUBMISSIONS: list[tuple[dict[str, Any], str]] = [
+    ({"chat_style": 3}, "a chat style is given by its name, not as int"),
+    ({"chat_style": "loud"}, "chat style 'loud' is unknown"),
+    ({"locale": []}, "a locale is a text such as EN-US, not list"),
+    ({"locale": "EN-XX"}, "locale 'EN-XX': country 'XX' is unknown"),
+    ({"warmup_code": 3}, "a warmup must be text or blocks, not int"),
+    ({"warmup_code": "if"}, "warmup block 1, code line 1: invalid syntax"),
+    ({"warmup_code": "-" * 100_000 + "1"}, "warmup block 1: nested too deeply"),
+    ({"warmup_code": "f(b'x')  #STATEK: as tool"}, "warmup block 1, line 1: argument \"b'x'\" must be of texts"),
+    ({"post_processing": 3}, "post-processors are given as themselves or as text, not as int"),
+    ({"post_processing": "Nope()"}, "POST_PROCESSORS 'Nope()': Nope is not known"),
+    ({"tools": 3}, "agent 'helper': tools must be a list of tools, not int"),
+    ({"tools": ["x"]}, "a tool must be callable, not str"),
+    ({"provider_config": 3}, "provider_config is given as a mapping or a file, not as int"),
+    ({"provider_config": "/no/such"}, "provider_config /no/such cannot be read: No such file or directory"),
+    ({"user": object()}, "job parameter 'user'"),
+    ({"shared_vars": 3}, "shared_vars must map names to values, not be of type int"),
+    ({"shared_vars": {"for": 1}}, "startup variable 'for' must be a Python name"),
+    ({"shared_vars": {3: 1}}, "startup variable 3 must be a Python name"),
+    ({"message": 3}, "message must be text, not int"),
+    ({"message": "x" * (257 << 10)}, "limit message_bytes is 262144, this needs 263168"),
+    ({"tenant": 3}, "tenant must be text, not int"),
+    ({"principal": 3}, "principal must be text, not int"),
+]
+
+
+async def test_every_bad_submission_is_refused_in_one_sentence_and_makes_no_job(open_with: Open) -> None:
+    async with open_with([], pool_size=0) as service:
+        told: list[tuple[str, str]] = []
+        for given, start in SUBMISSIONS:
+            with pytest.raises((InvalidRequest, ConfigurationError, LimitExceeded)) as caught:
+                await service.submit("helper", **given)
+            told.append((str(caught.value)[: len(start)], str(caught.value)))
+        assert await service.jobs() == []
+    assert [found for found, _ in told] == [start for _, start in SUBMISSIONS]
+    assert [text for _, text in told if "\n" in text or len(text) > 500] == []
+
+
+BROKEN_PROMPTS = {
+    "model": ("# MODEL: x/rl=" + "9" * 5000, "key MODEL: model 'x/rl="),
+    "scope": ("# LLM_TOOLS_SCOPE: SOME", "key LLM_TOOLS_SCOPE: LLM_TOOLS_SCOPE 'SOME': 'SOME' is no category"),
+    "processors": ("# POST_PROCESSORS: " + "(" * 5000, "key POST_PROCESSORS: POST_PROCESSORS "),
+    "turns": ("# MAX_TURNS: 1e9", "key MAX_TURNS: MAX_TURNS '1e9' must be a number or none"),
+}
+
+
+def test_prompts_check_says_one_line_for_each_broken_file(data_dir: Path) -> None:
+    for name, (line, _) in BROKEN_PROMPTS.items():
+        (data_dir / f"{name}.md").write_text(f"{line}\n# System Prompt\nx\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli.main", "prompts", "check", str(data_dir)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [error[: len(start)] for error, start in zip(done.stderr.splitlines(), starts(data_dir), strict=True)] == (
+        starts(data_dir)
+    )
+
+
+def starts(folder: Path) -> list[str]:
+    """How the lines about the broken files begin."""
+    return [
+        f"statek: error[configuration]: prompt file {folder}/{name}.md, line 1, {BROKEN_PROMPTS[name][1]}"
+        for name in sorted(BROKEN_PROMPTS)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "content", "told"),
+    [
+        ("prompt_files_dir", "helper.md", "# MODEL: x/rl=" + "9" * 5000, "helper.md, line 1, key MODEL: model 'x/rl="),
+        ("warmup_defs_dir", "helper.py", "-" * 100_000 + "1", "helper.py: warmup block 1: nested too deeply"),
+    ],
+)
+def test_a_start_with_a_broken_file_is_one_line(
+    data_dir: Path, setting: str, name: str, content: str, told: str
+) -> None:
+    folder = data_dir / "files"
+    folder.mkdir()
+    (folder / name).write_text(f"{content}\n# System Prompt\nx\n" if name.endswith(".md") else content)
+    (data_dir / "app.py").write_text(
+        "from statek.agents.agent import SupervisedAgent\n"
+        "def agents():\n    return SupervisedAgent('helper', _metadata={'MODEL': 'x/y'})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli.main", "--data-dir", str(data_dir / "d"), "run", "app.py"],
+        cwd=data_dir,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT),
+            "STATEK_DRIVER": "process",
+            f"STATEK_{setting.upper()}": str(folder),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    errors = [line for line in done.stderr.splitlines() if "error" in line]
+    assert (done.returncode != 0, len(errors), "Traceback" in done.stderr) == (True, 1, False), done.stderr
+    assert told in errors[0]
 
 
 @pytest.mark.parametrize(

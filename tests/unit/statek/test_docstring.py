@@ -133,3 +133,14 @@ def test_an_acl_is_never_shown() -> None:
     assert not [
         text for text in (tool.doc, format_brief(tool), format_detailed(tool)) if "ACL" in text or "+title" in text
     ]
+
+
+@given(
+    st.text(max_size=300)
+    | st.lists(st.sampled_from([*"VARIANTS/:ab\n \t\r\0\ud800*()", "Args:\n", "STATEK-ACL:\n"])).map("".join)
+)
+def test_any_docstring_is_read(text: str) -> None:
+    parsed = parse_docstring(text)
+    for variant in ("", "TOOL", "x"):
+        assert isinstance(get_text_variant(text, variant), str)
+    assert parse_docstring(text) == parsed

@@ -104,3 +104,19 @@ def test_switch_in_a_prompt_file_is_checked(tmp_path) -> None:
     assert str(error.value) == (
         f"prompt file {path}, line 2, key AUTO_LANG_RULE: AUTO_LANG_RULE 'maybe' must be TRUE or FALSE"
     )
+
+
+@pytest.mark.parametrize("value", [3, [], {}, b"EN-US", object])
+def test_what_is_no_text_is_refused_by_its_type(value: object) -> None:
+    with pytest.raises(InvalidRequest, match=rf"^a locale is a text such as EN-US, not {type(value).__name__}$"):
+        resolve_locale(value)  # type: ignore[arg-type]
+
+
+@given(st.text(max_size=12) | st.sampled_from(["en-us", " PL_pl "]))
+def test_rule_and_hint_of_any_text_are_texts_or_a_named_error(text: str) -> None:
+    try:
+        found = (get_language_rule(text), get_language_hint(text))
+    except InvalidRequest as error:
+        assert repr(text) in str(error)  # noqa: PT017
+    else:
+        assert [type(one) for one in found] == [str, str]

@@ -179,3 +179,15 @@ def test_temperature_of_the_model_string_goes_before_metadata() -> None:
     assert (definition.temperature, definition.model_options) == (0.25, {})
     with pytest.raises(InvalidRequest, match="agent 'a': TEMPERATURE '7' must be a number from 0 to 1"):
         Agent("a", _metadata={"MODEL": "x/m/temperature=7"}).create_job_def()
+
+
+@pytest.mark.parametrize("level", ["9" * 5000, "101", "0101", "-1", "\u00b2", "1.5", ""])
+def test_a_reasoning_level_of_any_length_is_refused_by_name(level: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"must be a whole number from 0 to 100$"):
+        route_model(f"openai/m/rl={level}")
+
+
+@pytest.mark.parametrize("source", [3, [], b"file"])
+def test_a_provider_configuration_of_another_type_is_refused(source: object) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^provider_config is given .*, not as {type(source).__name__}$"):
+        resolve_provider_config(source)  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import strategies as st
 
 from statek.difficulty import TaskDifficulty, parse_difficulties, parse_model
 from statek.exceptions import ConfigurationError, InvalidRequest
+from statek.harness import HARNESS_KEYS
 from statek.prompt_config import (
     PromptDef,
     PromptSection,
     SystemPrompt,
+    check_metadata,
     format_system_prompt,
     load_prompt_files,
     make_system_prompt,
@@ -195,3 +198,58 @@ def test_difficulties_by_name() -> None:
     assert [frozenset({LOW, HIGH}), None, None] == [parse_difficulties(text) for text in ("L, H", "LL", "")]
     with pytest.raises(InvalidRequest, match=r"^difficulty 'x' is unknown; use L, M, H or low, medium, high$"):
         TaskDifficulty.parse("x")
+
+
+KEYS = (
+    "MODEL",
+    "TEMPERATURE",
+    "CHAT_STYLE",
+    "DEFAULT_DIFFICULTY",
+    "STATIC_POLICY",
+    "POST_PROCESSORS",
+    "LLM_TOOLS_SCOPE",
+)
+VALUES = st.text(max_size=40) | st.sampled_from(
+    ["nan", "inf", "-1", "9" * 5000, "x/rl=" + "9" * 5000, "-" * 9999 + "1"]
+)
+
+
+@given(st.sampled_from([*KEYS, *HARNESS_KEYS, "AUTO_LANG_RULE", "AUTO_LANG_HINT", "OTHER"]), VALUES)
+def test_any_metadata_is_understood_or_refused_by_name(key: str, value: str) -> None:
+    try:
+        check_metadata(key, value)
+    except InvalidRequest as error:
+        assert str(error)  # noqa: PT017
+
+
+PIECES = [
+    b"# MODEL: a/b\n",
+    b"# System Prompt\n",
+    b"# TEMPERATURE: ",
+    b"# MAX_TURNS: 9\n",
+    b"## H\n",
+    b"<t>\n",
+    b"\xef\xbb\xbf",
+    b"\0",
+    b"\r\n",
+]
+
+
+@given(st.binary(max_size=80) | st.lists(st.sampled_from(PIECES) | st.binary(max_size=6), max_size=9).map(b"".join))
+def test_any_file_is_a_definition_or_one_error_that_names_it(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "role.md"
+        path.write_bytes(data)
+        try:
+            found = parse_prompt_file(path)
+        except ConfigurationError as error:
+            assert str(error).startswith(f"prompt file {path}")  # noqa: PT017
+        else:
+            assert (found.role, bool(found.system_prompt.source)) == ("role", True)
+
+
+def test_a_broken_scope_is_found_in_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# MODEL: x/y\n# LLM_TOOLS_SCOPE: SOME\n# System Prompt\nx")
+    with pytest.raises(ConfigurationError) as caught:
+        parse_prompt_file(tmp_path / "a.md")
+    assert str(caught.value).startswith(f"prompt file {tmp_path}/a.md, line 2, key LLM_TOOLS_SCOPE: ")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,3 +89,50 @@ def test_any_text_parses_or_is_refused_by_one_error(text: str) -> None:
         refusals.append(str(refused))
     assert [message for message in refusals if not message.startswith("warmup block ")] == []
     assert [block for block in blocks if not (block.code.strip() or block.calls or block.metadata)] == []
+
+
+DEEP = ["-" * 100_000 + "1", "a." * 5000 + "b", "1+" * 20_000 + "1", "(" * 5000, "[" * 150 + "]" * 150]
+
+
+@pytest.mark.parametrize(
+    "text", [*DEEP, "{[]: 1}", "\0", "'\ud800'", "b'x'", "{1, 2}", "{(1, 2): 3}", "1j", "...", "9" * 5000]
+)
+@pytest.mark.parametrize("form", ["{}", "{} #STATEK: as tool", "f({}) #STATEK: as tool", "#STATEK: hidden = {}"])
+def test_deep_and_odd_values_are_refused_by_name_and_what_passes_can_be_kept(text: str, form: str) -> None:
+    refusals: list[str] = []
+    blocks: tuple[WarmupBlock, ...] = ()
+    try:
+        blocks = parse_warmup(form.replace("{}", text))
+    except InvalidRequest as refused:
+        refusals.append(str(refused))
+    assert [message for message in refusals if not message.startswith("warmup block 1")] == []
+    assert [len(message) for message in refusals if len(message) > 400] == []
+    assert [json.loads(json.dumps(call.args)) for block in blocks for call in block.calls] == [
+        list(call.args) for block in blocks for call in block.calls
+    ]
+
+
+@given(
+    st.recursive(
+        st.text(max_size=5) | st.binary(max_size=3) | st.floats() | st.none(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+            | st.tuples(inner, inner)
+        ),
+    )
+)
+def test_any_literal_of_a_call_is_kept_or_refused_by_name(value: object) -> None:
+    source = f"f({value!r}, key={value!r})  #STATEK: as tool"
+    try:
+        [block] = parse_warmup(source)
+    except InvalidRequest as error:
+        assert str(error).startswith("warmup block 1, line 1: ")  # noqa: PT017
+    else:
+        json.dumps([block.calls[0].args, dict(block.calls[0].kwargs)])
+
+
+@pytest.mark.parametrize("given", [3, 1.5, True])
+def test_a_warmup_that_is_neither_text_nor_blocks_is_refused(given: object) -> None:
+    with pytest.raises(InvalidRequest, match=rf"^a warmup must be text or blocks, not {type(given).__name__}$"):
+        parse_warmup(given)  # type: ignore[arg-type]
