@@ -15,10 +15,9 @@ from pathlib import Path
 
 from orchestrator.app import open_store, running_service, wait_for_stop
 from orchestrator.engine.access import JobAccess
-from orchestrator.engine.future_store import FutureStore
+from orchestrator.engine.future_reader import StoredFutures
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_tasks import JobTasks
-from orchestrator.engine.objects.host_proxy import wrap
 from orchestrator.engine.service import Service
 from orchestrator.store.store import Store
 from statek import durable
@@ -26,7 +25,7 @@ from statek.agents.agent import Agent
 from statek.exceptions import ConfigurationError, InvalidRequest
 from statek.executors.job import Job
 from statek.executors.views import FutureView
-from statek.future import FutureDoor, FutureReading, FutureResult, Settlement
+from statek.future import FutureDoor, FutureResult, Settlement
 from statek.model import Model
 from statek.settings import StatekSettings
 from statek.task_door import NewJob
@@ -178,25 +177,16 @@ def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-class _Futures:
+class _Futures(StoredFutures):
     """The futures of a store, as ``statek.future`` needs them (a ``FutureDoor``)."""
 
     def __init__(self, service: Embedded) -> None:
+        super().__init__(service.store)
         self._service = service
 
     def announce(self, future: FutureResult) -> str:
         """Futures are made by tools."""
         raise InvalidRequest("a future is made by a tool of a job")
-
-    def read(self, id_: str) -> FutureReading:
-        """A future as it is now; durable objects in its value are proxies."""
-        store, records = self._service.store, FutureStore()
-
-        def read() -> FutureReading:
-            reading = records.reading(records.require(id_))
-            return replace(reading, value=wrap(reading.value, store))
-
-        return store.read_sync(read)
 
     def settle(self, id_: str, settlement: Settlement) -> None:
         """End a future durably."""

@@ -27,6 +27,7 @@ __all__ = [
     "CombinedFutureResult",
     "FutureDoor",
     "FutureElement",
+    "FutureReader",
     "FutureReading",
     "FutureResult",
     "FutureState",
@@ -83,15 +84,19 @@ class FutureReading:
     message: str = ""
 
 
-class FutureDoor(Protocol):
+class FutureReader(Protocol):
+    """Where a future that is kept already reads what became of it."""
+
+    def read(self, id_: str) -> FutureReading:
+        """A durable future as it is now."""
+        ...
+
+
+class FutureDoor(FutureReader, Protocol):
     """What futures need of whoever keeps them; the service has one, and each tool call."""
 
     def announce(self, future: FutureResult) -> str:
         """Take a new future of a tool call; gives its id."""
-        ...
-
-    def read(self, id_: str) -> FutureReading:
-        """A durable future as it is now."""
         ...
 
     def settle(self, id_: str, settlement: Settlement) -> None:
@@ -123,7 +128,7 @@ class FutureResult:
         timeout_seconds: float | None = None,
         temporal: Temporal | None = None,
         id_: str = "",
-        door: FutureDoor | None = None,
+        door: FutureReader | None = None,
     ) -> None:
         self.deps = deps
         self.state_num = state_num

@@ -16,6 +16,7 @@ from orchestrator.api.errors import DETAIL_KEY, error_of
 from orchestrator.api.joining import (
     ItemJoiner,
     join_variables,
+    read_awaited,
     read_call,
     read_commit,
     read_file_view,
@@ -162,7 +163,8 @@ class StatekClient:
         if head is None:
             raise InternalError("the service sent a job without its head")
         waiting = tuple(map(read_inbox, head.inbox))
-        return JobView(read_summary(head.summary), tuple(items), head.commits, head.image_digest, waiting)
+        awaited = read_awaited(head.awaited) if head.HasField("awaited") else None
+        return JobView(read_summary(head.summary), tuple(items), head.commits, head.image_digest, waiting, awaited)
 
     def variables(self, id_: str, *, at: str = "") -> list[VariableView]:
         """The variables of a job as of a commit: number, tag, first digits of its hash; empty for the newest."""

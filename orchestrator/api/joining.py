@@ -11,6 +11,7 @@ from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
 from statek.executors.history import CommitView
 from statek.executors.views import (
+    AwaitedView,
     CallView,
     FileView,
     FutureView,
@@ -25,9 +26,11 @@ from statek.executors.views import (
 __all__ = [
     "ItemJoiner",
     "join_variables",
+    "read_awaited",
     "read_call",
     "read_commit",
     "read_file_view",
+    "read_future",
     "read_inbox",
     "read_queue",
     "read_summary",
@@ -68,6 +71,13 @@ def read_summary(message: pb.JobSummary) -> JobSummary:
         repeated_replies=message.repeated_replies,
         parent=message.parent,
     )
+
+
+def read_awaited(message: pb.Awaited) -> AwaitedView:
+    """What a job waits for."""
+    ids = tuple(future.id for future in message.futures)
+    whats = tuple(from_wire(future.what_text) for future in message.futures)
+    return AwaitedView(message.mode, ids, whats, message.statement)
 
 
 def read_inbox(entry: pb.InboxEntry) -> InboxView:

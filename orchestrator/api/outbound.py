@@ -14,6 +14,7 @@ from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
 from statek.executors.history import CommitView
 from statek.executors.views import (
+    AwaitedView,
     CallView,
     FileView,
     FutureView,
@@ -25,6 +26,7 @@ from statek.executors.views import (
 )
 
 __all__ = [
+    "awaited_to_wire",
     "call_to_wire",
     "commit_to_wire",
     "file_to_wire",
@@ -86,6 +88,17 @@ def summary_to_wire(summary: JobSummary) -> pb.JobSummary:
         repeated_replies=summary.repeated_replies,
         parent=summary.parent,
     )
+
+
+def awaited_to_wire(awaited: AwaitedView | None) -> pb.Awaited | None:
+    """What a job waits for."""
+    if awaited is None:
+        return None
+    futures = [
+        pb.AwaitedFuture(id=id_, what_text=to_wire(what))
+        for id_, what in zip(awaited.futures, awaited.what, strict=True)
+    ]
+    return pb.Awaited(mode=awaited.mode, futures=futures, statement=awaited.statement)
 
 
 def inbox_to_wire(entry: InboxView) -> pb.InboxEntry:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from orchestrator.engine.future_reader import StoredFutures
 from orchestrator.engine.inspection import Inspection, push_change
 from orchestrator.engine.jobs import JobRepository, job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
@@ -25,6 +26,7 @@ from statek.error_handlers import ErrorHandler
 from statek.exceptions import InvalidRequest, NotFound
 from statek.executors.job import Job
 from statek.executors.views import FileView, JobView, VariableView
+from statek.future import FutureResult
 from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
@@ -136,9 +138,23 @@ class JobAccess:
         return Inspection(self.store).job_sync(id_)
 
     def variables_sync(self, id_: str) -> list[VariableView]:
-        """A job's variables as of its newest commit; durable objects are proxies. Blocks for the reads."""
-        proxies = self.handle_proxy(id_)
-        return read_variables_sync(self.store, self._jobs, job_number(id_), from_handle=proxies)
+        """A job's variables as of its newest commit; durable objects are proxies, what is not there yet is a future.
+
+        Blocks for the reads.
+        """
+        number = job_number(id_)
+        futures = StoredFutures(self.store)
+        return read_variables_sync(
+            self.store,
+            self._jobs,
+            number,
+            from_handle=self.handle_proxy(id_),
+            from_future=lambda ref: futures.of_workspace(ref, number),
+        )
+
+    def future(self, id_: str, what: str) -> FutureResult:
+        """A durable future of that id; each look at its value blocks for a read."""
+        return FutureResult(what=what, id_=id_, door=StoredFutures(self.store))
 
     @property
     def past(self) -> TimeTravel:

@@ -83,10 +83,11 @@ class Awaited:
         return min(one for one in ended if one[0])[1]
 
     def text(self, store: FutureStore) -> str:
-        """For people (store thread)."""
+        """For people (store thread); a text that the store takes, which what a tool waits for need not be."""
         whats = [unpack(store.get(number).what) or f"future {number}" for number in self.futures[:5]]
         more = f" and {len(self.futures) - 5} more" if len(self.futures) > 5 else ""
-        return f"waits for {(' or ' if self.mode == 'any' else ' and ').join(dict.fromkeys(whats))}{more}"
+        text = f"waits for {(' or ' if self.mode == 'any' else ' and ').join(dict.fromkeys(whats))}{more}"
+        return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 @dataclass(frozen=True, slots=True)

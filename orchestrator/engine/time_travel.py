@@ -15,6 +15,7 @@ from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.files import list_files, list_files_sync
 from orchestrator.engine.forks import fork_job
+from orchestrator.engine.future_reader import StoredFutures
 from orchestrator.engine.jobs import JobRepository, job_id, job_number
 from orchestrator.engine.manifest import changed_names
 from orchestrator.engine.variables import FromHandle, read_variables, read_variables_sync
@@ -202,7 +203,7 @@ class TimeTravel:
         if focus == "recent":
             found &= set(commit.changed)
             files = [file for file in files if f"/work/{file.path}" in commit.changed]
-        from_handle = self.past_handles(number, commit.number)
+        from_handle, futures = self.past_handles(number, commit.number), StoredFutures(self._store)
 
         def load(name: str) -> VariableView:
             views = read_variables_sync(
@@ -212,6 +213,7 @@ class TimeTravel:
                 at=commit.number,
                 only=frozenset({name}),
                 from_handle=from_handle,
+                from_future=lambda ref: futures.of_workspace(ref, number),
             )
             return next(view for view in views if view.name == name)
 

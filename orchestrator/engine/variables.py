@@ -13,9 +13,10 @@ from sandbox_runner.wire import values
 from statek.executors.views import VariableView
 from statek.records import JobRecord
 
-__all__ = ["plain_variable", "read_variables", "read_variables_sync"]
+__all__ = ["FromFuture", "FromHandle", "plain_variable", "read_variables", "read_variables_sync"]
 
 FromHandle = Callable[[values.Handle], object]
+FromFuture = Callable[[values.FutureRef], object]
 
 MAX_READ_BYTES = 4 << 20
 """Larger components are shown by their preview only."""
@@ -50,6 +51,7 @@ def read_variables_sync(
     at: int | None = None,
     only: frozenset[str] | None = None,
     from_handle: FromHandle | None = None,
+    from_future: FromFuture | None = None,
 ) -> list[VariableView]:
     """``read_variables`` for other threads than the event loop's.
 
@@ -61,11 +63,13 @@ def read_variables_sync(
         only: names that are asked for; None for all. Variables that share objects with one of these come along.
         from_handle: makes what stands for a durable object; without it a ``Handle`` does. It gets whatever the
             sandbox wrote, ids that are not granted included.
+        from_future: makes what stands for a value that is not there yet; without it a ``FutureRef`` does. It gets
+            whatever the sandbox wrote, too.
     """
     placed, blocks = store.read_sync(lambda: _load(jobs, number, at, only))
     for digest in _stored(placed):
         blocks[digest] = store.blocks.get_sync(digest)
-    return _views(placed, blocks, from_handle)
+    return _views(placed, blocks, from_handle, from_future)
 
 
 def plain_variable(jobs: JobRepository, record: JobRecord, placed: PlacedWorkspace, name: str, default: Any) -> Any:
@@ -112,24 +116,27 @@ def _stored(placed: PlacedWorkspace) -> list[str]:
 
 
 def _views(
-    placed: PlacedWorkspace, blocks: Mapping[str, bytes], from_handle: FromHandle | None = None
+    placed: PlacedWorkspace,
+    blocks: Mapping[str, bytes],
+    from_handle: FromHandle | None = None,
+    from_future: FromFuture | None = None,
 ) -> list[VariableView]:
     """The variables from the data of their blocks."""
     views = [VariableView(lost.name, lost.reason, "lost", None, 0) for lost in placed.workspace.lost]
     for component in placed.workspace.components:
         found: Mapping[str, Any] = {}
         if _readable(component):
-            found = _decode(b"".join(blocks[digest] for digest in component.blocks), from_handle)
+            found = _decode(b"".join(blocks[digest] for digest in component.blocks), from_handle, from_future)
         for name, preview in zip(component.names, component.previews, strict=False):
             form = "graph" if name in found else "opaque"
             views.append(VariableView(name, preview, form, found.get(name), component.size_bytes))
     return sorted(views, key=lambda view: view.name)
 
 
-def _decode(data: bytes, from_handle: FromHandle | None) -> Mapping[str, Any]:
+def _decode(data: bytes, from_handle: FromHandle | None, from_future: FromFuture | None = None) -> Mapping[str, Any]:
     """The names and values of a graph component; empty when it is over a limit of the host."""
     try:
-        found = values.decode(data, from_handle=from_handle, limits=_LIMITS)
+        found = values.decode(data, from_handle=from_handle, from_future=from_future, limits=_LIMITS)
     except values.GraphError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -14,6 +14,7 @@ from statek.error_handlers import ErrorHandler
 from statek.executors import metrics
 from statek.executors.history import CommitDiff, CommitView, Focus, HistoricalView, parse_focus
 from statek.executors.views import ItemView, JobView, VariableView
+from statek.future import CombinedFutureResult, FutureResult
 from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
@@ -90,6 +91,10 @@ class JobSource(FileSource, Protocol):
         """Give a job that has not begun further variables; durable on return."""
         ...
 
+    def future(self, id_: str, what: str) -> FutureResult:
+        """A durable future of that id."""
+        ...
+
     def agent(self, agent: Agent | str) -> Agent:
         """The agent of that role that is known in this process."""
         ...
@@ -153,6 +158,21 @@ class Job:
     def reason(self) -> str:
         """Why it waits or how it ended; empty while all is well."""
         return self._source.job_sync(self.id).summary.reason
+
+    @property
+    def awaited_result(self) -> FutureResult | None:
+        """The future that its code waits for, several as one; None while it waits for none."""
+        awaited = self._source.job_sync(self.id).awaited
+        if awaited is None:
+            return None
+        parts = [self._source.future(id_, what) for id_, what in zip(awaited.futures, awaited.what, strict=True)]
+        return parts[0] if len(parts) == 1 else CombinedFutureResult(parts, "any" if awaited.mode == "any" else "all")
+
+    @property
+    def next_instr_num(self) -> int | None:
+        """Index of the top-level statement that waits; None while none does. Informational."""
+        awaited = self._source.job_sync(self.id).awaited
+        return None if awaited is None else awaited.statement
 
     @property
     def py_env(self) -> PyEnv:

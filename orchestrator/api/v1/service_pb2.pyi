@@ -231,16 +231,36 @@ class GetJobResponse(_message.Message):
     def __init__(self, head: _Optional[_Union[JobHead, _Mapping]] = ..., items: _Optional[_Iterable[_Union[ItemPart, _Mapping]]] = ...) -> None: ...
 
 class JobHead(_message.Message):
-    __slots__ = ("summary", "commits", "image_digest", "inbox")
+    __slots__ = ("summary", "commits", "image_digest", "inbox", "awaited")
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     COMMITS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     INBOX_FIELD_NUMBER: _ClassVar[int]
+    AWAITED_FIELD_NUMBER: _ClassVar[int]
     summary: JobSummary
     commits: int
     image_digest: str
     inbox: _containers.RepeatedCompositeFieldContainer[InboxEntry]
-    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ..., commits: _Optional[int] = ..., image_digest: _Optional[str] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ...) -> None: ...
+    awaited: Awaited
+    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ..., commits: _Optional[int] = ..., image_digest: _Optional[str] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., awaited: _Optional[_Union[Awaited, _Mapping]] = ...) -> None: ...
+
+class Awaited(_message.Message):
+    __slots__ = ("mode", "futures", "statement")
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    FUTURES_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    mode: str
+    futures: _containers.RepeatedCompositeFieldContainer[AwaitedFuture]
+    statement: int
+    def __init__(self, mode: _Optional[str] = ..., futures: _Optional[_Iterable[_Union[AwaitedFuture, _Mapping]]] = ..., statement: _Optional[int] = ...) -> None: ...
+
+class AwaitedFuture(_message.Message):
+    __slots__ = ("id", "what_text")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    WHAT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    what_text: bytes
+    def __init__(self, id: _Optional[str] = ..., what_text: _Optional[bytes] = ...) -> None: ...
 
 class InboxEntry(_message.Message):
     __slots__ = ("kind", "text", "at_us")

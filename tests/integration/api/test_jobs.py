@@ -6,9 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from statek import tool
+from statek import FutureResult, suspend_for, tool
 from statek.client import StatekClient
 from statek.exceptions import ConfigurationError, InvalidRequest, NotFound
+from statek.executors.views import AwaitedView
 from tests.integration.api.conftest import Serve, code
 
 
@@ -146,3 +147,27 @@ async def test_a_new_service_has_no_jobs(serve: Serve) -> None:
         with pytest.raises(NotFound) as missing:
             await served.ask(served.client.job, "j1")
         assert str(missing.value) == "job j1 does not exist; this store has 0 job(s)"
+
+
+async def test_a_waiting_job_tells_a_client_what_it_waits_for(serve: Serve) -> None:
+    @tool(effect="none")
+    def ask(question: str, **kwargs: object) -> FutureResult:
+        """Ask a person."""
+        return suspend_for(question)
+
+    async with serve(
+        [code("a, b = ask('tea \\x00 \\ud800'), ask('milk')\nexit(get_any(a, b))")], tools=[ask]
+    ) as served:
+        client = served.client
+        id_ = await served.ask(client.submit, "helper")
+        while (view := await served.ask(client.job, id_)).awaited is None:
+            await asyncio.sleep(0.01)
+        assert view == await served.service.job(id_)
+        futures = {future.what: future.id for future in await served.ask(client.futures)}
+        assert view.awaited == AwaitedView(
+            "any", (futures["tea \x00 \ud800"], futures["milk"]), ("tea \x00 \ud800", "milk"), 1
+        )
+        assert view.summary.reason == "waits for tea \\x00 \\ud800 or milk"
+        await served.ask(client.resolve_future, futures["milk"], "poured")
+        assert (await served.ask(client.wait, id_)).exit_status == "poured"
+        assert (await served.ask(client.job, id_)).awaited is None
