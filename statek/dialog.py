@@ -32,7 +32,7 @@ MESSAGE_TOOL = "_send_message"
 
 ANSWER_TOOL = "answer"
 
-_LINK = re.compile(r"!?\[[^\]\n]*\]\([^)\s]+\)")
+_NO_GAP = re.compile(r"[^)\s]+")
 _MEDIUM = re.compile(r"(?<![^\s(\"'`<])(?P<path>/?(?:[\w.-]+/)+[\w-][\w.-]*\.[A-Za-z0-9]{3})(?![\w/-])")
 _PRIVATE = "sandbox:/private/"
 _ANSWER_LOG = re.compile(r"log: answer\(body=(?P<body>.*), media=.*\)", re.DOTALL)
@@ -74,7 +74,7 @@ def message_segments(prose: str, *, with_media: bool = True) -> list[MessageSegm
     text = _tidy(prose)
     if not text:
         return []
-    if not with_media or _LINK.search(text) is not None:
+    if not with_media or _has_link(text):
         return [MessageSegment(text.replace(_PRIVATE, "private/"))]
     segments: list[MessageSegment] = []
     start = 0
@@ -85,6 +85,27 @@ def message_segments(prose: str, *, with_media: bool = True) -> list[MessageSegm
     if rest:
         segments.append(MessageSegment(rest))
     return segments
+
+
+def _has_link(text: str) -> bool:
+    """Whether a text holds ``[words](target)`` or an image; the time grows with its length only.
+
+    A pattern for the whole would try every bracket against the rest of the text: a reply of 100 KB of brackets takes
+    half a minute.
+    """
+    if "](" not in text:
+        return False
+    for run in _NO_GAP.finditer(text):
+        start, end = run.span()
+        if text[end : end + 1] != ")":
+            continue
+        at = text.find("](", start, end - 1)  # at least one character of the target follows
+        while at >= 0:
+            begin = max(text.rfind("]", 0, at), text.rfind("\n", 0, at)) + 1
+            if "[" in text[begin:at]:
+                return True
+            at = text.find("](", at + 1, end - 1)
+    return False
 
 
 def _tidy(prose: str) -> str:

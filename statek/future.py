@@ -12,7 +12,6 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ __all__ = [
     "FutureResult",
     "FutureState",
     "Settlement",
+    "check_timeout",
     "door_of_call",
     "get_all",
     "get_all_future",
@@ -45,6 +45,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_WHAT_CHARS = 200
 """Longest text of what is waited for; it is shown in job lists."""
+
+MAX_TIMEOUT_SECONDS = 100 * 365 * 86_400.0
+"""Longest wait of a future that expires: its deadline must be a date that can be shown."""
 
 LOCAL_ATTRIBUTE = "__statek_in_workspace__"
 """Marks tools that the workspace has by itself: calling one does not ask the host."""
@@ -275,6 +278,18 @@ def door_of_call() -> FutureDoor | None:
         return None
 
 
+def check_timeout(seconds: float | None) -> None:
+    """Refuse a time that no future can wait; None is for ever.
+
+    Raises:
+        InvalidRequest: not more than 0, or more than a hundred years.
+    """
+    if seconds is not None and not 0 < seconds <= MAX_TIMEOUT_SECONDS:
+        raise InvalidRequest(
+            f"timeout is {seconds!r:.80}, it must be more than 0 and at most {MAX_TIMEOUT_SECONDS:.0f} seconds"
+        )
+
+
 def suspend_for(what: str, *, details: Any = None, timeout: float | None = None) -> FutureResult:
     """Make a future that somebody resolves later; for tools, which return it.
 
@@ -291,8 +306,7 @@ def suspend_for(what: str, *, details: Any = None, timeout: float | None = None)
         raise InvalidRequest("suspend_for is called by a tool of a job; there is none here")
     if not isinstance(what, str) or not what.strip() or len(what) > MAX_WHAT_CHARS:
         raise InvalidRequest(f"what is waited for is a text of 1 to {MAX_WHAT_CHARS} characters, not {what!r:.80}")
-    if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
-        raise InvalidRequest(f"timeout is {timeout!r}, it must be more than 0 seconds")
+    check_timeout(timeout)
     future = FutureResult(what=what, details=details, timeout_seconds=timeout)
     future._id, future._door = door.announce(future), door  # noqa: SLF001 -- this module's own class
     return future

@@ -41,8 +41,11 @@ _MARKS = {"print": "|", "stream": "|", "echo": "|", "progress": "~", "error": "!
 
 
 def when(at_us: int) -> str:
-    """A moment in UTC, to the second."""
-    moment = dt.datetime.fromtimestamp(at_us // 1_000_000, dt.UTC)
+    """A moment in UTC, to the second; one beyond the calendar as its seconds since 1970."""
+    try:
+        moment = dt.datetime.fromtimestamp(at_us // 1_000_000, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{at_us // 1_000_000} s"
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 

@@ -21,11 +21,14 @@ from orchestrator.engine.step_aborted import StepSuspended
 from orchestrator.sandboxes.step import CallAnswer, CallRequest
 from orchestrator.store.store import Store
 from sandbox_runner.wire.values import GraphError
-from statek.exceptions import AccessDenied, InvalidRequest, StoreError
+from statek.exceptions import AccessDenied, InvalidRequest, LimitExceeded, StoreError
 from statek.records import JobRecord
 from statek.tools import ToolDef
 
 __all__ = ["FutureCalls"]
+
+_MAX_ANSWERED_BYTES = 1 << 20
+"""Values of the futures of one answer, before they are read: no message takes more (``ObjectLimits.result_bytes``)."""
 
 _LONG_ARGUMENTS_BYTES = 2000
 """Longer arguments are looked through off the loop: those of 20,000 nodes take 20 ms."""
@@ -92,7 +95,13 @@ class FutureCalls:
                 position = awaited.first(records)
                 found: Any = [position, *outcome_of(records.reading(records.get(awaited.futures[position])))]
             else:
-                found = [list(outcome_of(records.reading(records.get(number)))) for number in awaited.futures]
+                each = dict.fromkeys(awaited.futures)  # a hostile runner may name one a thousand times
+                held = sum(records.stored_bytes(records.get(number)) for number in each)
+                if held > _MAX_ANSWERED_BYTES:
+                    advice = "wait for fewer futures at a time"
+                    raise LimitExceeded("future_value_bytes", _MAX_ANSWERED_BYTES, held, advice)
+                outcomes = {number: list(outcome_of(records.reading(records.get(number)))) for number in each}
+                found = [outcomes[number] for number in awaited.futures]
             return self._objects.answer(found)
         except StoreError:
             raise

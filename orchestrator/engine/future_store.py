@@ -35,6 +35,13 @@ MAX_VALUE_BYTES = 512 << 10
 MAX_PENDING_PER_JOB = 1000
 """Futures that one job may have open; each is shown to people and kept until somebody ends it."""
 
+MAX_COMBINED_PARTS = 1000
+"""Futures that a combined one is made of, those of its parts included, as often as they are used: ending and reading
+it visits all of them."""
+
+MAX_COMBINED_DEPTH = 16
+"""Combined futures within each other."""
+
 _ROOT_TAG = "statek-futures"
 _PENDING_TAG = "statek-future-pending"
 _DEADLINE_TAG = "statek-future-deadline"
@@ -156,6 +163,11 @@ class FutureStore:
             return FutureReading(state, self.reading(first).value)
         return FutureReading(state, _decode(record.value, record.objects))
 
+    def stored_bytes(self, record: FutureRecord) -> int:
+        """Length of a future's value as it is kept, those of its parts included."""
+        own = sum(map(len, pieces_of(record.value)))
+        return own + sum(self.stored_bytes(self.get(part)) for part in unpack(record.parts))
+
     def deps(self, record: FutureRecord) -> Any:
         """What a temporal's complement and condition are called with."""
         return _decode(record.deps, record.dep_objects)
@@ -180,7 +192,7 @@ class FutureStore:
         """Make a pending future.
 
         Raises:
-            LimitExceeded: too large, or the job has too many open ones.
+            LimitExceeded: too large, made of too many others, or the job has too many open ones.
             InvalidRequest: details or deps have no form that can be kept.
         """
         self.secret()
@@ -190,6 +202,7 @@ class FutureStore:
         open_now = len(self.pending_of(job))
         if open_now >= MAX_PENDING_PER_JOB:
             raise LimitExceeded("pending_futures", MAX_PENDING_PER_JOB, open_now + 1, "wait for some of them first")
+        self._check_parts(parts)
         shown = b"" if details is None else _encode(details, "details")[0]
         record = FutureRecord(len(table.by_number) + 1, id_, pack([job]), pack(what), now_us)
         record.details = packed_pieces(split_pieces(shown))
@@ -212,6 +225,25 @@ class FutureStore:
         table.by_id[id_] = record
         durable.tag(record, *tags)
         return record
+
+    def _check_parts(self, parts: Sequence[FutureRecord]) -> None:
+        """Refuse a combined future that would take long to end or to read: thirty doublings are a billion parts.
+
+        Raises:
+            LimitExceeded: too many parts, or too deep within each other.
+        """
+        waiting = [(part, 1) for part in parts]
+        count = len(waiting)
+        while waiting:
+            part, depth = waiting.pop()
+            below = unpack(part.parts)
+            count += len(below)
+            if count > MAX_COMBINED_PARTS:
+                raise LimitExceeded("combined_futures", MAX_COMBINED_PARTS, count, "combine fewer futures")
+            if below and depth >= MAX_COMBINED_DEPTH:
+                advice = "combine the single futures instead of combined ones"
+                raise LimitExceeded("combined_future_depth", MAX_COMBINED_DEPTH, depth + 1, advice)
+            waiting += [(self.get(number), depth + 1) for number in below]
 
     def attach(self, record: FutureRecord, job: int) -> None:
         """Let another job wait for a future too."""
@@ -283,13 +315,13 @@ def _encode(value: Any, what: str) -> tuple[bytes, list[Any]]:
         LimitExceeded: it is too large.
     """
     objects: list[Any] = []
+    places: dict[int, int] = {}  # by identity; the list keeps each alive
 
     def make_handle(target: Any, kind: Kind) -> values.Handle:
-        for index, known in enumerate(objects):
-            if known is target:
-                return values.Handle(index + 1, type_key(target, kind))
-        objects.append(target)
-        return values.Handle(len(objects), type_key(target, kind))
+        if id(target) not in places:
+            objects.append(target)
+            places[id(target)] = len(objects)
+        return values.Handle(places[id(target)], type_key(target, kind))
 
     outbound = Outbound(make_handle, max_items=_MAX_ITEMS)
     try:

@@ -23,6 +23,7 @@ from statek.future import (
     FutureResult,
     FutureState,
     Settlement,
+    check_timeout,
 )
 from statek.future_records import FutureRecord
 from statek.packing import unpack
@@ -120,7 +121,7 @@ class JobFutures:
         """Make a future durable, where it is not, and give what stands for it in the sandbox.
 
         Raises:
-            InvalidRequest: its details or dependencies have no form that can be kept.
+            InvalidRequest: its details or dependencies have no form that can be kept, or its timeout makes no sense.
             LimitExceeded: too large, or too many.
         """
         if isinstance(future, FutureElement):
@@ -137,6 +138,7 @@ class JobFutures:
             return known
         now = now_us()
         timeout = future.timeout_seconds
+        check_timeout(timeout or None)
         parts = [self.record(part) for part in future.futures] if isinstance(future, CombinedFutureResult) else []
         record = self._records.create(
             id_=id_,

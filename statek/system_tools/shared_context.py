@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from statek.access import DefaultAcl, Reach, acl_of
 from statek.context_category import ContextCategory, ContextCategoryDict
 from statek.system import tool
 
@@ -47,7 +48,24 @@ def shared_context_set_var(
         raise ValueError(f"{key!r} is the name of a function already; choose another name")
     if job.shared_context_is_read_only():
         raise PermissionError(f"The shared context is read-only for this job: {key} was not written.")
+    _check_reach(key, value, job)
     shared.set(category, key, value, description)
+
+
+def _check_reach(key: str, value: Any, job: Any) -> None:
+    """Refuse an object that the job itself may not look into: what is read from a shared context is given explicitly.
+
+    Raises:
+        PermissionError: its class has no STATEK-ACL, and it was reached through another object only.
+    """
+    found = job.class_of(value)
+    if found is None or found[1] is Reach.EXPLICIT or job.policy.default_acl is DefaultAcl.GRANT:
+        return
+    if acl_of(found[0]) is None:
+        raise PermissionError(
+            f"{key} was not written: {found[0].__name__} has no STATEK-ACL and was reached through an attribute; only "
+            "what the job was given is shared."
+        )
 
 
 @tool(system=True, effect="store", subject="types")

@@ -8,10 +8,11 @@ import pytest
 
 from orchestrator.engine.service import Service
 from statek import tool
+from statek.durable import memo
 from statek.shared_context import SharedContext
 
 from .conftest import Open, code, printed, steps
-from .model import Room
+from .model import Meeting, Room
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -144,6 +145,42 @@ async def test_writing_is_narrow(open_with: Open) -> None:
         )
     async with open_with([code(remember("x", "1")), code("exit(1)")]) as service:
         assert await console(service) == ["No shared context: nothing was remembered", ""]
+
+
+@memo(id="tests.system_tools.Booking")
+class Booking:
+    """A booking.
+
+    STATEK-ACL:
+        +room
+        +meeting
+    """
+
+    def __init__(self, room: Room, meeting: Meeting) -> None:
+        self.room = room
+        self.meeting = meeting
+
+
+async def test_sharing_opens_no_object_that_the_job_may_not_look_into(open_with: Open) -> None:
+    replies = [
+        code("inner = booking.room\nprint(inner.name)"),
+        code(remember("room", "inner", "ENTITY")),
+        code(remember("standup", "booking.meeting", "ENTITY") + "\nprint(standup.title)\nprint(standup.salary)"),
+        code("print(room.name)"),
+        code("exit(1)"),
+    ]
+    async with open_with(replies, warmup_def=WARMUP) as service:
+        booking = await service._store.commit(lambda: Booking(Room("A1"), Meeting("Standup")))
+        shown = await console(service, user="alice", booking=booking)
+    assert [text.split("\n")[0].split(":")[0] for text in shown] == [
+        "AccessDenied",
+        "PermissionError",
+        "Standup",
+        "NameError",
+        "",
+    ]
+    assert "no attribute 'salary'" in shown[2]
+    assert shown[1].startswith("PermissionError: room was not written: Room has no STATEK-ACL")
 
 
 async def test_objects_are_specifiers_and_values_and_are_listed_by_category_and_type(open_with: Open) -> None:

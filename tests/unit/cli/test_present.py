@@ -174,3 +174,8 @@ def test_a_job_says_how_often_its_model_was_asked_again() -> None:
     lines = [[line for line in present.job_lines(view) if "again" in line] for view in views]
     told = "model asked again after a restart: {}; what that cost is not in the figures above"
     assert lines == [[], [told.format("once")], [told.format("2 times")]]
+
+
+def test_a_moment_beyond_the_calendar_is_shown() -> None:
+    assert present.when(1_700_000_000_000_000) == "2023-11-14 22:13:20"
+    assert present.when(1 << 62) == f"{(1 << 62) // 1_000_000} s"

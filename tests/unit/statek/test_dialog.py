@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,24 @@ def test_prose_becomes_messages(prose: str, segments: list[tuple[str, str | None
 
 def test_paths_stay_in_the_text_where_no_media_are_taken() -> None:
     assert message_segments("See docs/a.png now", with_media=False) == [MessageSegment("See docs/a.png now")]
+
+
+_LINK = re.compile(r"!?\[[^\]\n]*\]\([^)\s]+\)")
+"""What a link is; trying it takes a time that grows with the square of the text's length."""
+
+
+@given(st.text(alphabet=st.sampled_from("a []()!\n"), max_size=40))
+def test_a_link_keeps_paths_in_the_text_and_nothing_else_does(text: str) -> None:
+    segments = message_segments(f"{text}\n\nSee docs/a.png")
+    assert (segments[-1].media is None) == (_LINK.search(text) is not None)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("part", ["[", "[](a", "![a](", "](", "](a) ", "[]( ", "a/", "(a/a.", "a."])
+def test_prose_of_any_form_is_read_in_a_time_of_its_length(part: str) -> None:
+    prose = part * (300_000 // len(part))
+    said = "".join(segment.body + (segment.media or "") for segment in message_segments(prose))
+    assert said.replace(" ", "") == prose.replace(" ", "")
 
 
 @given(st.text(alphabet=st.sampled_from("ab /.-\n\0[]()!\ud800"), max_size=60))
