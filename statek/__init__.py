@@ -27,13 +27,16 @@ if TYPE_CHECKING:
     )
     from statek.harness import LLM_Harness, get_llm_harness
     from statek.job_context import get_current_agent, get_current_agent_name, get_current_job
-    from statek.prompt_config import make_system_prompt
+    from statek.model_routing import ProviderConfig, resolve_provider_config
+    from statek.post_processors import FinalCheck, LLM_StepData, PostProcessor
+    from statek.prompt_config import PromptDef, make_system_prompt
     from statek.rendering import format_default_llm_repr, statek_print
     from statek.resolving import cancel_future, fail_future, resolve_future
     from statek.runner import start_statek, start_statek_async
     from statek.runtime import close, init, open_prefix
     from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
     from statek.statek_client_api import StatekClientAPI
+    from statek.statek_push_queue import StatekPushQueue
     from statek.system import docs_style, find_tools, tool
     from statek.system_tools.documentation import docstr
     from statek.system_tools.shared_context import init_shared_context, print_locals, shared_context_set_var
@@ -46,11 +49,17 @@ __all__ = [
     "ContextCategoryDict",
     "ContextVar",
     "DialogAgent",
+    "FinalCheck",
     "FutureResult",
     "JobExit",
     "LLM_Harness",
     "LLM_HarnessError",
+    "LLM_StepData",
+    "PostProcessor",
+    "PromptDef",
+    "ProviderConfig",
     "StatekClientAPI",
+    "StatekPushQueue",
     "StatekSettings",
     "SubTaskHandler",
     "SubTaskState",
@@ -84,6 +93,7 @@ __all__ = [
     "open_prefix",
     "print_locals",
     "resolve_future",
+    "resolve_provider_config",
     "set_statek_settings",
     "shared_context_set_var",
     "start_statek",
@@ -98,6 +108,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "FinalCheck": "statek.post_processors",
+    "LLM_StepData": "statek.post_processors",
+    "PostProcessor": "statek.post_processors",
+    "PromptDef": "statek.prompt_config",
+    "ProviderConfig": "statek.model_routing",
+    "resolve_provider_config": "statek.model_routing",
     "get_current_agent": "statek.job_context",
     "get_current_agent_name": "statek.job_context",
     "get_current_job": "statek.job_context",
@@ -116,6 +132,7 @@ _HOMES = {
     "LLM_HarnessError": "statek.exceptions",
     "FutureResult": "statek.future",
     "StatekClientAPI": "statek.statek_client_api",
+    "StatekPushQueue": "statek.statek_push_queue",
     "StatekSettings": "statek.settings",
     "SubTaskHandler": "statek.sub_task_handler",
     "SubTaskState": "statek.sub_task_handler",

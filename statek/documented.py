@@ -18,6 +18,7 @@ from statek.annotations import annotation_text
 from statek.doc_format import SourceText
 from statek.docstring import DocItem, ParsedDoc, parse_docstring
 from statek.exceptions import InvalidRequest
+from statek.temporal_docs import with_complement
 from statek.tools import BRIEF_TYPES_ATTRIBUTE, ToolDef
 
 __all__ = [
@@ -104,7 +105,8 @@ def document_callable(function: Callable[..., Any], name: str = "", *, bound: bo
     shown = signature.replace(parameters=[p for p in parameters if not p.name.startswith("_") and p.name != "ctx"])
     doc = function.__doc__ if isinstance(function.__doc__, str) else None
     brief_types = getattr(inspect.unwrap(function), BRIEF_TYPES_ATTRIBUTE, False) is True
-    return FunctionDoc(name or getattr(function, "__name__", "function"), shown, parse_docstring(doc), brief_types)
+    shown, parsed = with_complement(function, shown, parse_docstring(doc))
+    return FunctionDoc(name or getattr(function, "__name__", "function"), shown, parsed, brief_types)
 
 
 def document_class(cls: type, policy: Policy, reach: Reach = Reach.EXPLICIT) -> ClassDoc:

@@ -16,13 +16,13 @@ from sandbox_runner.wire.values import GraphError, GraphLimits, Handle, decode, 
 from statek import durable
 from statek.durable import is_durable_dict, is_durable_list, is_durable_set, is_memo, memo
 from statek.exceptions import InvalidRequest, LimitExceeded
-from statek.inbox import NOTIFICATION, InboxEntry, push
+from statek.inbox import NOTIFICATION, InboxEntry, Pushed, push
 from statek.job_status import JobStatus
 from statek.packing import join_pieces, pack, packed_pieces, pieces_of, split_pieces, unpack
 from statek.records import JobRecord
 from statek.rendering import render_value
 
-__all__ = ["StoredValue", "SubTaskHandler", "SubTaskState", "TaskError", "find_handler", "handler_tag"]
+__all__ = ["StoredValue", "SubTaskHandler", "SubTaskState", "TaskError", "find_handler", "handler_tag", "notify"]
 
 MAX_RESULT_BYTES = 1 << 20
 """Encoded result of one sub-task; what is larger belongs into durable objects."""
@@ -218,18 +218,32 @@ class SubTaskHandler:
 
     def _tell_parent(self) -> None:
         parent = self._record.parent
-        if parent is None or self._silent:
-            return
-        lookup, shown = "", ""
-        if self._ending == SubTaskState.COMPLETED.value:
-            lookup = f"print(find_sub_task_handler(id={self.id!r}))"
-            shown = str(self)
-            if len(shown) > MAX_SHOWN_CHARS:
-                shown = f"{shown[:MAX_SHOWN_CHARS]}... ({len(shown)} characters)"
-        parent.newest_handler = self
-        now = time.time_ns() // 1000
-        text = self.get_log_message()
-        push(parent, InboxEntry(NOTIFICATION, text, now, lookup=lookup, result=shown, task=self.id), now)
+        if parent is not None and not self._silent:
+            _tell(parent, self)
+
+
+def notify(job: JobRecord, handler: SubTaskHandler) -> Pushed:
+    """Tell a job of the end of a sub-task that another job, or nobody, gave out (in the atomic block that is open).
+
+    Raises:
+        RuntimeError: it has not ended.
+    """
+    told = _tell(job, handler)
+    durable.tag(handler, handler_tag(job, handler.id))
+    return told
+
+
+def _tell(job: JobRecord, handler: SubTaskHandler) -> Pushed:
+    """Put the end of a sub-task into a job's inbox."""
+    text, lookup, shown = handler.get_log_message(), "", ""
+    if handler.state == SubTaskState.COMPLETED.value:
+        lookup = f"print(find_sub_task_handler(id={handler.id!r}))"
+        shown = str(handler)
+        if len(shown) > MAX_SHOWN_CHARS:
+            shown = f"{shown[:MAX_SHOWN_CHARS]}... ({len(shown)} characters)"
+    job.newest_handler = handler
+    now = time.time_ns() // 1000
+    return push(job, InboxEntry(NOTIFICATION, text, now, lookup=lookup, result=shown, task=handler.id), now)
 
 
 def check_task_id(text: object) -> str:

@@ -309,10 +309,15 @@ def _check_options(name: str, options: ToolOptions, *, is_async: bool) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """The system tools under the names of the documents (``from statek.system import brief``)."""
-    import statek.system_tools  # noqa: F401 -- at the first use: those modules import this one
+    """The names of the documents whose homes import this module: system tools (``brief``), futures, sub-tasks."""
+    import statek.system_tools
 
     found = _system_tools.get(name)
-    if found is None:
-        raise AttributeError(f"module 'statek.system' has no attribute {name!r}")
-    return found.declared
+    if found is not None:
+        return found.declared
+    if name in {"error_handler", "get_all", "get_any", "subtask"}:
+        # Public names of the package, whose homes import this module.
+        import statek
+
+        return getattr(statek, name)
+    raise AttributeError(f"module 'statek.system' has no attribute {name!r}")

@@ -24,6 +24,7 @@ from statek.doc_format import format_body, format_signature
 from statek.docstring import DocItem, ParsedDoc, parse_docstring
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.job_control import JobControl
+from statek.temporal_docs import with_complement
 
 if TYPE_CHECKING:
     from statek.future import FutureDoor
@@ -223,9 +224,8 @@ class ToolDef:
         except (TypeError, ValueError) as error:
             raise InvalidRequest(f"tool {chosen} has no signature that can be read: {error}") from None
         options: ToolOptions = getattr(function, OPTIONS_ATTRIBUTE, None) or ToolOptions()
-        visible = _visible_signature(chosen, signature)
         doc = function.__doc__ if _has_own_doc(function) else None
-        parsed = parse_docstring(doc)
+        visible, parsed = with_complement(function, _visible_signature(chosen, signature), parse_docstring(doc))
         wants_context = CONTEXT_PARAMETER in signature.parameters
         hints = _resolve_hints(function, signature)
         return cls(

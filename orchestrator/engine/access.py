@@ -33,6 +33,7 @@ from statek.job_status import JobStatus
 from statek.records import JobRecord
 from statek.runnable import announce
 from statek.settings import StatekSettings
+from statek.sub_task_handler import SubTaskHandler, find_handler, notify
 from statek.task_door import NewJob
 
 __all__ = ["JobAccess"]
@@ -124,6 +125,25 @@ class JobAccess:
         """Tell a job something on behalf of its user; blocks for one flush. See ``Inspection.push``."""
         change = push_change(self._jobs, id_, text, request_id)
         return self.store.write_sync(change) if self.store.on_store_thread() else self.store.commit_sync(change)
+
+    def push_notification_sync(self, id_: str, handler: SubTaskHandler) -> Pushed:
+        """Tell a job of the end of a sub-task; blocks for one flush. See ``Job.push_notification``."""
+        if not isinstance(handler, SubTaskHandler):
+            raise InvalidRequest(f"a notification tells of a SubTaskHandler, not of a {type(handler).__name__}")
+
+        def tell() -> Pushed:
+            return notify(self.record(id_), unwrap(handler))
+
+        return self.store.write_sync(tell) if self.store.on_store_thread() else self.store.commit_sync(tell)
+
+    def find_handler_sync(self, id_: str, task: str | None) -> SubTaskHandler | None:
+        """The handler of a job's sub-task; off the store thread a proxy. See ``Job.find_sub_task_handler``."""
+        if self.store.on_store_thread():
+            return find_handler(self.record(id_), task)
+        found: SubTaskHandler | None = self.store.read_sync(
+            lambda: wrap(find_handler(self.record(id_), task), self.store)
+        )
+        return found
 
     def error_handlers_sync(self, id_: str) -> list[ErrorHandler]:
         """The error handlers that a job keeps, and what became of them; blocks for one read."""

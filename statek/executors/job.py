@@ -24,6 +24,7 @@ from statek.styles import style_for
 
 if TYPE_CHECKING:
     from statek.agents.agent import Agent
+    from statek.sub_task_handler import SubTaskHandler
 
 __all__ = ["DialogItem", "Job", "JobDef", "JobError", "JobSource", "JobStatus", "JobUsage"]
 
@@ -85,6 +86,14 @@ class JobSource(FileSource, Protocol):
 
     def push_sync(self, id_: str, text: str, request_id: str = "") -> Pushed:
         """Tell it something on behalf of its user; durable on return."""
+        ...
+
+    def push_notification_sync(self, id_: str, handler: SubTaskHandler) -> Pushed:
+        """Tell it of the end of a sub-task; durable on return."""
+        ...
+
+    def find_handler_sync(self, id_: str, task: str | None) -> SubTaskHandler | None:
+        """The handler of one of its sub-tasks."""
         ...
 
     def add_locals_sync(self, id_: str, variables: Mapping[str, Any]) -> None:
@@ -267,6 +276,32 @@ class Job:
         """
         text = message if isinstance(message, str) else str(message)
         return self._source.push_sync(self.id, text, request_id).delivered
+
+    def push_notification(self, handler: SubTaskHandler) -> bool:
+        """Tell the job of the end of a sub-task that it did not give out itself; its own are told without this.
+
+        Args:
+            handler: of the sub-task; ``find_sub_task_handler`` finds it in the job from now on.
+
+        Returns:
+            Whether the job will hear it, as for ``push_user_message``.
+
+        Raises:
+            InvalidRequest: it is no handler.
+            RuntimeError: the sub-task has not ended.
+        """
+        return self._source.push_notification_sync(self.id, handler).delivered
+
+    def find_sub_task_handler(self, id: str | None = None) -> SubTaskHandler | None:  # noqa: A002 -- the documented name
+        """The handler of one of its sub-tasks.
+
+        Args:
+            id: its name; None for the one that the job was told of last, and None where it was told of none.
+
+        Raises:
+            RuntimeError: the job has no sub-task of that name.
+        """
+        return self._source.find_handler_sync(self.id, id)
 
     def get_dialog(self) -> list[DialogItem]:
         """Who said what: messages of the user, prose of the model's replies, and what ``answer(...)`` sent."""

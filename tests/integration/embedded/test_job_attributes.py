@@ -90,3 +90,29 @@ def test_agent_that_this_process_does_not_know_is_named(settings: StatekSettings
     service._agents.clear()
     with pytest.raises(NotFound, match="agent 'clerk' is not registered here; registered: none"):
         _ = Job("j1", service.access).agent
+
+
+def test_job_is_told_of_a_sub_task_that_it_did_not_give_out(settings: StatekSettings) -> None:
+    statek.init(settings=settings)
+    boss, worker = agent("boss"), agent("worker")
+    client = statek.StatekClientAPI()
+    told, works = client.submit_new_job(boss), client.submit_new_job(worker)
+    handler = statek.create_sub_task(works, id="t1")
+    with pytest.raises(RuntimeError, match="sub-task id=t1 is waiting"):
+        told.push_notification(handler)
+    with pytest.raises(InvalidRequest, match="a notification tells of a SubTaskHandler, not of a str"):
+        told.push_notification("t1")  # type: ignore[arg-type]
+    model = ScriptedModel(["```python\nexit('found')\n```", "```python\nexit('told')\n```"])
+    statek.start_statek([boss, worker], model=model, until_idle=True)
+    assert told.find_sub_task_handler() is None
+    with pytest.raises(RuntimeError, match="this job has no sub-task with id=t1"):
+        told.find_sub_task_handler("t1")
+    assert told.push_notification(handler) is True
+    statek.start_statek([boss, worker], model=model, until_idle=True)
+    assert [item.text for item in told.chat_log if item.kind == "notification"] == [
+        "[Notification] sub-task id=t1 completed successfully."
+    ]
+    found = told.find_sub_task_handler()
+    assert found is not None
+    assert (found.id, found.result, told.py_env.exit_status) == ("t1", "found", "told")
+    assert told.find_sub_task_handler("t1") == found

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from statek import FutureResult, current_tool_context, suspend_for, temporal, tool
+from statek.docstring_check import format_docstring
 from statek.exceptions import FutureError, InvalidRequest
 from statek.future import CombinedFutureResult, FutureElement, FutureState, get_all_future, get_any_future
 from statek.temporals import find_temporal
@@ -103,3 +104,46 @@ def test_suspend_for_is_for_tools() -> None:
         suspend_for("approval")
     with pytest.raises(InvalidRequest):
         current_tool_context()
+
+
+def _finds(order: str) -> tuple[str, int]:
+    """Look.
+
+    Returns:
+        name and size
+    """
+    return order, len(order)
+
+
+def test_temporal_is_shown_with_what_its_complement_gives() -> None:
+    @temporal(complement=_finds)
+    @tool
+    def ask(name: str, **kwargs: object) -> str:
+        """Ask for an order.
+
+        Returns:
+            a ticket
+        """
+        return name
+
+    made = ToolDef.of(ask)
+    assert made.signature_text == "(name: str) -> tuple[str, int]"
+    assert made.doc == "Ask for an order.\n\nReturns:\n    name and size"
+    assert format_docstring(ask, brief=True) == "ask(name)\n    Ask for an order.\n    Returns: name and size"
+
+
+def test_temporal_keeps_what_its_complement_does_not_say() -> None:
+    @tool
+    @temporal(complement=lambda order: order)
+    def ask(name: str, **kwargs: object) -> str:
+        """Ask for an order.
+
+        Returns:
+            the order
+        """
+        return name
+
+    assert (ToolDef.of(ask).signature_text, ToolDef.of(ask).doc) == (
+        "(name: str) -> str",
+        "Ask for an order.\n\nReturns:\n    the order",
+    )

@@ -1,0 +1,75 @@
+"""Every public name of the documents is there at its path, and the paths of one name give the same thing."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+import statek
+
+NAMES = [
+    ("statek", "tool docstr get_any get_all subtask error_handler is_valid_error_handler docs_style find_tools"),
+    ("statek", "SubTaskHandler SubTaskState TaskError create_sub_task complete_sub_task create_new_job"),
+    (
+        "statek",
+        "find_sub_task_handler init open_prefix start_statek start_statek_async StatekPushQueue StatekClientAPI",
+    ),
+    ("statek", "Agent SupervisedAgent DialogAgent ChatStyle StatekSettings make_system_prompt"),
+    ("statek", "PromptDef update_prompt_config LLM_Harness get_llm_harness LLM_HarnessError"),
+    ("statek", "PostProcessor FinalCheck LLM_StepData ProviderConfig resolve_provider_config"),
+    (
+        "statek",
+        "ContextCategory ContextCategoryDict ContextVar init_shared_context shared_context_set_var print_locals",
+    ),
+    ("statek", "statek_print format_default_llm_repr get_current_job get_current_agent get_current_agent_name"),
+    (
+        "statek.system",
+        "tool docstr brief panic python_cli get_any get_all subtask error_handler is_valid_error_handler",
+    ),
+    ("statek.system", "docs_style find_tools find_sub_task_handler select_tools create_tool inject_context"),
+    ("statek.agents", "Agent SupervisedAgent"),
+    ("statek.agents.agent", "Agent SupervisedAgent list_of_examples show_example list_of_documents show_document"),
+    ("statek.agents.list_of_examples", "list_of_examples show_example"),
+    ("statek.agents.list_of_documents", "list_of_documents show_document"),
+    ("statek.agents.dialog_agent", "DialogAgent Reminder RecurringReminder RecursiveReminder"),
+    ("statek.prompt_config", "make_system_prompt parse_prompt_file load_prompt_files parse_system_prompt"),
+    ("statek.prompt_config", "format_system_prompt SystemPrompt PromptDef"),
+    ("statek.executors.job", "JobDef Job JobStatus ErrorHandler DialogItem"),
+    ("statek.executors.chat_log_item", "ChatLogItem"),
+    ("statek.pyenv", "PyEnv"),
+    ("statek.task", "SubTaskHandler SubTaskState TaskError create_sub_task complete_sub_task create_new_job"),
+    ("statek.task", "delegate_task submit_new_job submit_new_jobs_batch"),
+    ("statek.runner", "start_statek start_statek_async"),
+    ("statek.statek_push_queue", "StatekPushQueue"),
+    ("statek.statek_client_api", "StatekClientAPI"),
+    ("statek.chat_style", "ChatStyle"),
+    ("statek.settings", "ChatStyle get_statek_settings set_statek_settings"),
+    ("statek.future", "FutureResult FutureElement CombinedFutureResult temporal get_any_future get_all_future"),
+    ("statek.exceptions", "FutureError LLM_HarnessError InvalidFormat"),
+    ("statek.docstring", "parse_docstring parse_tool_docstring format_docstring parse_variants get_text_variant"),
+    ("statek.docstring", "parse_statek_acl Statek_ACL ACL_Item DocstringParseError"),
+    ("statek.shared_context", "SharedContext"),
+    ("statek.locale", "StatekLocale StatekLangCode StatekCountryCode resolve_locale"),
+    ("statek.locale", "get_language_rule get_language_hint"),
+    ("statek.utils", "format_llm_repr format_value_repr statek_ctx_get statek_ctx_set"),
+    ("statek.utils", "perm_ctx_get perm_ctx_set perm_ctx_set_unique"),
+    ("statek.testing", "statek_context"),
+]
+"""Modules and the names that applications import from them."""
+
+
+@pytest.mark.parametrize(("module", "names"), NAMES, ids=[f"{module}-{names[:20]}" for module, names in NAMES])
+def test_names_are_at_their_path(module: str, names: str) -> None:
+    found = importlib.import_module(module)  # noqa: TID251 - the names are those of the documents
+    assert [name for name in names.split() if getattr(found, name, None) is None] == []
+
+
+@pytest.mark.parametrize("name", ["get_any", "get_all", "subtask", "error_handler", "tool", "find_tools", "docs_style"])
+def test_both_paths_give_the_same(name: str) -> None:
+    assert getattr(importlib.import_module("statek.system"), name) is getattr(statek, name)  # noqa: TID251
+
+
+def test_unknown_names_are_named() -> None:
+    with pytest.raises(AttributeError, match=r"module 'statek.system' has no attribute 'nothing'"):
+        getattr(importlib.import_module("statek.system"), "nothing")  # noqa: B009, TID251
