@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import math
 import weakref
@@ -32,6 +33,14 @@ _declared: list[weakref.ref[Callable[..., Any]]] = []
 """Every decorated function that is still there, in order of declaration."""
 
 _SYSTEM, _APPLICATION = "SYSTEM", "APPLICATION"
+
+_HOMES = {
+    "error_handler": "statek.error_handlers",
+    "get_all": "statek.future",
+    "get_any": "statek.future",
+    "subtask": "statek.task",
+}
+"""Names of the documents that live in modules which import this one."""
 
 
 @overload
@@ -315,9 +324,8 @@ def __getattr__(name: str) -> Any:
     found = _system_tools.get(name)
     if found is not None:
         return found.declared
-    if name in {"error_handler", "get_all", "get_any", "subtask"}:
-        # Public names of the package, whose homes import this module.
-        import statek
-
-        return getattr(statek, name)
-    raise AttributeError(f"module 'statek.system' has no attribute {name!r}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'statek.system' has no attribute {name!r}")
+    # As in the package itself: the table above is all that can be reached.
+    return getattr(importlib.import_module(home), name)  # noqa: TID251
