@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import math
+import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, MutableMapping
 from typing import Any, TypeVar, get_args, overload
@@ -34,13 +34,8 @@ _declared: list[weakref.ref[Callable[..., Any]]] = []
 
 _SYSTEM, _APPLICATION = "SYSTEM", "APPLICATION"
 
-_HOMES = {
-    "error_handler": "statek.error_handlers",
-    "get_all": "statek.future",
-    "get_any": "statek.future",
-    "subtask": "statek.task",
-}
-"""Names of the documents that live in modules which import this one."""
+_NAMES_OF_PACKAGE = frozenset({"error_handler", "get_all", "get_any", "subtask"})
+"""Names of the documents that live in modules which import this one: the package finds them at their first use."""
 
 
 @overload
@@ -319,13 +314,11 @@ def _check_options(name: str, options: ToolOptions, *, is_async: bool) -> None:
 
 def __getattr__(name: str) -> Any:
     """The names of the documents whose homes import this module: system tools (``brief``), futures, sub-tasks."""
-    import statek.system_tools
+    import statek.system_tools  # noqa: F401 -- at the first use: those modules import this one
 
     found = _system_tools.get(name)
     if found is not None:
         return found.declared
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'statek.system' has no attribute {name!r}")
-    # As in the package itself: the table above is all that can be reached.
-    return getattr(importlib.import_module(home), name)  # noqa: TID251
+    if name in _NAMES_OF_PACKAGE:
+        return getattr(sys.modules["statek"], name)
+    raise AttributeError(f"module 'statek.system' has no attribute {name!r}")
