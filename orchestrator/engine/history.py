@@ -169,13 +169,14 @@ def check_restful(record: JobRecord, *, driven: bool) -> None:
         )
 
 
-def effects_of(jobs: JobRepository, record: JobRecord, index: int) -> list[str]:
-    """The calls of one chat item's step that took effect, as texts (store thread)."""
-    item = jobs.item(record, index)
-    if item.end is None:
-        return []
-    calls = Journal.load(jobs.journal_blobs(record, item)).calls
-    return [f"{call.key.name}(...) in step {item.step}" for call in calls if call.effect != "none"]
+def effects_of(step: int, blobs: list[bytes]) -> list[str]:
+    """The calls of one step that took effect, as texts (any thread but the store's: a journal may have megabytes).
+
+    Args:
+        step: its number.
+        blobs: its journal.
+    """
+    return [f"{call.key.name}(...) in step {step}" for call in Journal.load(blobs).calls if call.effect != "none"]
 
 
 def roll_back(

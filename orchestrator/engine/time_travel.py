@@ -1,12 +1,16 @@
 """Looks at the past of jobs, compares commits, names them, goes back and forks: the questions of one store.
 
 Each question is written once, as a generator that gives functions for the store thread one after the other, so that
-no visit there is long; the coroutine asks it on the event loop, its ``_sync`` twin on other threads.
+no visit there is long (what is long gets a thread of its own); the coroutine asks it on the event loop, its ``_sync``
+twin on other threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import asyncio
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -40,10 +44,31 @@ __all__ = ["Reference", "TimeTravel"]
 T = TypeVar("T")
 Reference = int | str | None
 """A commit as people name it: number, tag, first digits of its hash, ``latest`` or None for the newest."""
-_Question = Generator[Callable[[], Any], Any, T]
 
 _PAGE = 50
-"""Commits or chat items that one visit to the store thread reads."""
+"""Commits that one visit to the store thread reads at most."""
+
+_PAGE_SECONDS = 0.004
+"""How long it goes on; a hostile step may have written a commit of thousands of names."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Away:
+    """What is asked of neither the store thread nor the event loop: reading a journal takes long."""
+
+    work: Callable[[], Any]
+
+
+_Question = Generator[Callable[[], Any] | _Away, Any, T]
+
+
+def _paged(start: int, count: int) -> Iterator[int]:
+    """The numbers of one visit, at least one."""
+    begun = time.perf_counter()
+    for seq in range(start, min(start + _PAGE, count)):
+        yield seq
+        if time.perf_counter() - begun > _PAGE_SECONDS:
+            return
 
 
 class TimeTravel:
@@ -65,28 +90,35 @@ class TimeTravel:
         prefix = str(reference)
         count = yield lambda: self._jobs.commit_count(self._jobs.get(number))
         hits: list[int] = []
-        for start in range(0, count, _PAGE):
-            page = range(start, min(start + _PAGE, count))
-            hits += yield partial(self._hashes, number, prefix, page)
+        start = 0
+        while start < count:
+            found, start = yield partial(self._hashes, number, prefix, start, count)
+            hits += found
         if len(hits) > 1:
             raise InvalidRequest(f"{len(hits)} commits of job {job_id(number)} have a hash that begins with {prefix}")
         if not hits:
             raise NotFound(f"job {job_id(number)} has no commit whose hash begins with {prefix}")
         return hits[0]
 
-    def _hashes(self, number: int, prefix: str, page: range) -> list[int]:
-        return history.find_hash(self._jobs, self._jobs.get(number), prefix, page)
+    def _hashes(self, number: int, prefix: str, start: int, count: int) -> tuple[list[int], int]:
+        """The commits of one visit whose hash begins so, and where the next visit goes on."""
+        record, hits = self._jobs.get(number), list[int]()
+        for seq in _paged(start, count):
+            hits += history.find_hash(self._jobs, record, prefix, [seq])
+        return hits, seq + 1
 
     def _commits(self, number: int, newest: int) -> _Question[list[CommitView]]:
         count = yield lambda: self._jobs.commit_count(self._jobs.get(number))
         found: list[CommitView] = []
-        for start in range(max(0, count - newest), count, _PAGE):
-            found += yield partial(self._views, number, range(start, min(start + _PAGE, count)))
+        start = max(0, count - newest)
+        while start + len(found) < count:
+            found += yield partial(self._views, number, start + len(found), count)
         return found
 
-    def _views(self, number: int, page: range) -> list[CommitView]:
+    def _views(self, number: int, start: int, count: int) -> list[CommitView]:
+        """The commits of one visit."""
         record = self._jobs.get(number)
-        return [history.commit_view(self._jobs, record, seq) for seq in page]
+        return [history.commit_view(self._jobs, record, seq) for seq in _paged(start, count)]
 
     def _view(self, number: int, reference: Reference) -> _Question[CommitView]:
         seq = yield from self._find(number, reference)
@@ -99,18 +131,22 @@ class TimeTravel:
         count = yield lambda: self._jobs.item_count(self._jobs.get(number))
         effects: list[str] = []
         for index in range(count - 1, -1, -1):
-            found = yield partial(self._effects_after, number, index, seq)
+            found = yield partial(self._journal_after, number, index, seq)
             if found is None:
                 break
-            effects = found + effects
+            step, blobs = found
+            if blobs:
+                read = yield _Away(partial(history.effects_of, step, blobs))
+                effects = read + effects
         return effects
 
-    def _effects_after(self, number: int, index: int, seq: int) -> list[str] | None:
-        """The effects of one chat item; None for one that made the commit or came before it."""
+    def _journal_after(self, number: int, index: int, seq: int) -> tuple[int, list[bytes]] | None:
+        """Step and journal of one chat item; None for one that made the commit or came before it."""
         record = self._jobs.get(number)
-        if self._jobs.item(record, index).start_commit < seq:
+        item = self._jobs.item(record, index)
+        if item.start_commit < seq:
             return None
-        return history.effects_of(self._jobs, record, index)
+        return item.step, [] if item.end is None else self._jobs.journal_blobs(record, item)
 
     def _changed(self, number: int, before: int, after: int) -> frozenset[str]:
         """Names of variables and files that two commits do not agree on (store thread)."""
@@ -128,7 +164,10 @@ class TimeTravel:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            answer = await self._store.read(visit)
+            if isinstance(visit, _Away):
+                answer = await asyncio.to_thread(visit.work)
+            else:
+                answer = await self._store.read(visit)
 
     def _ask_sync(self, question: _Question[T]) -> T:
         answer: Any = None
@@ -138,7 +177,7 @@ class TimeTravel:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            answer = self._store.read_sync(visit)
+            answer = visit.work() if isinstance(visit, _Away) else self._store.read_sync(visit)
 
     # ------------------------------------------------------------------------------------- looking
 
