@@ -38,14 +38,15 @@ __all__ = [
     "parse_temperature",
 ]
 
-_RULED = re.compile(r"\s*(?:-{3,}\s+(?P<dashed>\S.*?)\s+-{3,}|\*{3,}\s+(?P<starred>\S.*?)\s+\*{3,})\s*")
-_HEADING = re.compile(r"#{2,6}\s+(?P<title>\S.*?)\s*#*\s*")
+# None of these may be ambiguous: a search among several ways to match takes minutes for a long line of blanks.
+_RULED = re.compile(r"(?:-{3,}|\*{3,})\s+(?P<title>\S.*)")
+_HEADING = re.compile(r"#{2,6}\s+(?P<title>\S.*)")
 _TAG = re.compile(r"\s*<(?P<tag>[A-Za-z][\w-]*)(?P<attributes>(?:\s+[\w-]+=\"[^\"]*\")*)\s*>\s*")
 _DIFFICULTY_ATTRIBUTE = re.compile(r"(?:difficulty|target_difficulties)=\"([^\"]*)\"")
-_TITLE_LABEL = re.compile(r"(?P<labels>[LMH](?:\s*,?\s*[LMH]){0,2})\s*:\s*(?P<title>\S.*)")
+_TITLE_LABEL = re.compile(r"(?P<labels>[LMH](?:\s*(?:,\s*)?[LMH]){0,2})\s*:\s*(?P<title>\S.*)")
 _CODE_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})")
 _PLACEHOLDER = re.compile(r"(?P<comment>(?<![^\n])[ \t]*#[ \t]*)?\{(?P<name>[A-Za-z_]\w*)\}")
-_METADATA = re.compile(r"# (?P<key>[A-Za-z_]\w*):[ \t]*(?P<value>\S.*?)\s*")
+_METADATA = re.compile(r"# (?P<key>[A-Za-z_]\w*):[ \t]*(?P<value>\S.*)")
 _PROMPT_HEADER = re.compile(r"#\s*System Prompt\s*", re.IGNORECASE)
 
 
@@ -140,19 +141,26 @@ def _section_start(
             return None, None, at
         attribute = _DIFFICULTY_ATTRIBUTE.search(tag["attributes"])
         return tag["tag"], parse_difficulties(attribute[1]) if attribute else None, end
-    ruled = _RULED.fullmatch(line)
-    heading = _HEADING.fullmatch(line) if ruled is None else None
-    if ruled is not None:
-        title = ruled["dashed"] or ruled["starred"]
-    elif heading is not None:
-        title = heading["title"]
-    else:
+    title = _heading(line)
+    if title is None:
         return None, None, at
     label = _TITLE_LABEL.fullmatch(title)
     difficulties = parse_difficulties(label["labels"]) if label is not None else None
     if label is not None and difficulties is not None:
         title = label["title"]
     return title, difficulties, at
+
+
+def _heading(line: str) -> str | None:
+    """Title of a line such as ``--- TITLE ---`` or ``## TITLE``; None for another line."""
+    text = line.strip()
+    ruled = _RULED.fullmatch(text)
+    if ruled is not None:
+        before = ruled["title"].rstrip(text[0])
+        closed = len(ruled["title"]) - len(before) >= 3 and before[-1:].isspace()
+        return before.rstrip() if closed else None
+    heading = _HEADING.fullmatch(line)
+    return None if heading is None else heading["title"].rstrip().rstrip("#").rstrip() or "#"
 
 
 def _trim(lines: Sequence[str]) -> str:
@@ -272,12 +280,12 @@ def parse_prompt_file(path: Path | str) -> PromptDef:
         match = _METADATA.fullmatch(line)
         if match is None:
             continue
-        key = match["key"].upper()
+        key, value = match["key"].upper(), match["value"].rstrip()
         try:
-            check_metadata(key, match["value"])
+            check_metadata(key, value)
         except InvalidRequest as error:
             raise ConfigurationError(f"prompt file {path}, line {number}, key {key}: {error}") from error
-        metadata[key] = match["value"]
+        metadata[key] = value
     raise ConfigurationError(f"prompt file {path} has no line '# System Prompt'")
 
 

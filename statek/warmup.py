@@ -23,7 +23,7 @@ __all__ = ["WarmupBlock", "WarmupCall", "WarmupSource", "parse_warmup"]
 _SEPARATOR = re.compile(r"^[ \t]*#[ \t]*-{10,}[ \t]*$", re.MULTILINE)
 _CALL_MARK = re.compile(r"#STATEK: as tool\b")
 _DIRECTIVE = re.compile(r"[ \t]*#STATEK:(?P<text>.*)")
-_METADATA = re.compile(r"[ \t]*(?P<key>[A-Za-z_]\w*)[ \t]*=[ \t]*(?P<value>.+?)[ \t]*")
+_METADATA = re.compile(r"[ \t]*(?P<key>[A-Za-z_]\w*)[ \t]*=[ \t]*(?P<value>.+)")
 _KNOWN_METADATA = {"hidden": bool}
 _MAX_SHOWN_CHARS = 200
 """Length of what an error shows of the text."""
@@ -176,12 +176,13 @@ def _literal(node: ast.expr, source: str, where: str) -> Any:
 def _parse_metadata(text: str, where: str) -> tuple[str, Any]:
     match = _METADATA.fullmatch(text)
     if match is None:
-        raise InvalidRequest(f"{where}: unknown directive '#STATEK:{text}'; use 'as tool' or 'key = literal'")
-    key = match["key"]
+        shown = text[:_MAX_SHOWN_CHARS]
+        raise InvalidRequest(f"{where}: unknown directive '#STATEK:{shown}'; use 'as tool' or 'key = literal'")
+    key, source = match["key"], match["value"].rstrip(" \t")
     try:
-        value = ast.literal_eval(match["value"])
+        value = ast.literal_eval(source)
     except _UNREADABLE as error:
-        raise InvalidRequest(f"{where}: {match['value'][:_MAX_SHOWN_CHARS]!r} is no literal") from error
+        raise InvalidRequest(f"{where}: {source[:_MAX_SHOWN_CHARS]!r} is no literal") from error
     if value is not None and type(value) not in {str, int, float, bool}:
         raise InvalidRequest(f"{where}: {key} must be a str, int, float, bool or None, not {type(value).__name__}")
     expected = _KNOWN_METADATA.get(key)

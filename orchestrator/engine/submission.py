@@ -151,8 +151,9 @@ def _check_texts(given: NewJob) -> None:
         value = getattr(given, name)
         if value is not None and not isinstance(value, str):
             raise InvalidRequest(f"{name} must be text, not {type(value).__name__}")
-    if len(given.message) > MAX_MESSAGE_BYTES:
-        raise LimitExceeded("message_bytes", MAX_MESSAGE_BYTES, len(given.message), "give a tool that reads it")
+    size = len(given.message.encode("utf-8", "surrogatepass"))
+    if size > MAX_MESSAGE_BYTES:
+        raise LimitExceeded("message_bytes", MAX_MESSAGE_BYTES, size, "give a tool that reads it")
 
 
 def _preview(value: object) -> str:

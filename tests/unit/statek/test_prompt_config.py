@@ -253,3 +253,12 @@ def test_a_broken_scope_is_found_in_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_prompt_file(tmp_path / "a.md")
     assert str(caught.value).startswith(f"prompt file {tmp_path}/a.md, line 2, key LLM_TOOLS_SCOPE: ")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "line", ["## a{}#x", "## L{}M{}H{}x", "--- a{}x", "*** a{}** x", "<a{}x", "## {}", "--- {} --"]
+)
+def test_a_line_of_many_blanks_takes_no_longer_than_any_other(line: str) -> None:
+    prompt = make_system_prompt("x\n" + line.replace("{}", " " * 30_000) + "\ny")
+    assert [section.content for section in prompt.sections] in ([], ["y"])
