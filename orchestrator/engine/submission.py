@@ -18,7 +18,6 @@ from statek import durable
 from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest, LimitExceeded
-from statek.inbox import MAX_MESSAGE_BYTES
 from statek.job_definition import JobDefinition
 from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
@@ -79,7 +78,7 @@ class JobFactory:
         Raises:
             LimitExceeded: the change itself: too many jobs are above or beside it.
         """
-        _check_texts(given)
+        _check_types(given)
         variables = dict(given.shared_vars)
         check_variable_names(variables)
         locale = given.locale
@@ -138,12 +137,11 @@ def check_variable_names(names: Mapping[str, object]) -> None:
             raise InvalidRequest(f"startup variable {name!r} must be a Python name without a leading underscore")
 
 
-def _check_texts(given: NewJob) -> None:
-    """Refuse what has not even the right type, and a first message longer than a later one may be.
+def _check_types(given: NewJob) -> None:
+    """Refuse what has not even the right type.
 
     Raises:
         InvalidRequest: naming it.
-        LimitExceeded: ``message_bytes``.
     """
     if not isinstance(given.shared_vars, Mapping):
         raise InvalidRequest(f"shared_vars must map names to values, not be of type {type(given.shared_vars).__name__}")
@@ -151,9 +149,6 @@ def _check_texts(given: NewJob) -> None:
         value = getattr(given, name)
         if value is not None and not isinstance(value, str):
             raise InvalidRequest(f"{name} must be text, not {type(value).__name__}")
-    size = len(given.message.encode("utf-8", "surrogatepass"))
-    if size > MAX_MESSAGE_BYTES:
-        raise LimitExceeded("message_bytes", MAX_MESSAGE_BYTES, size, "give a tool that reads it")
 
 
 def _preview(value: object) -> str:
