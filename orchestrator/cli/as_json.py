@@ -108,6 +108,7 @@ def job_value(view: JobView) -> dict[str, Any]:
         "commits": view.commits,
         "image_digest": view.image_digest,
         "inbox": [asdict(entry) for entry in view.inbox],
+        "awaited": None if view.awaited is None else asdict(view.awaited),
         "items": [item_value(index, item) for index, item in enumerate(view.items)],
     }
 
