@@ -142,9 +142,13 @@ class FutureStore:
         """The open futures that a job made."""
         return list(durable.find(FutureRecord, _job_tag(job)))
 
-    def with_deadline(self) -> Iterator[FutureRecord]:
-        """Every open future that expires."""
-        return durable.find(FutureRecord, _DEADLINE_TAG)
+    def deadlines(self, start: int, count: int) -> list[tuple[int, int]]:
+        """Deadline and number of some of the open futures that expire, by place; empty past the last.
+
+        One that ends between two calls moves others to earlier places.
+        """
+        found = durable.find_page(FutureRecord, _DEADLINE_TAG, start, start + count)
+        return [(record.deadline_us, record.number) for record in found]
 
     def watching(self) -> Iterator[FutureRecord]:
         """Every open future that depends on durable objects."""

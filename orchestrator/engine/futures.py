@@ -28,7 +28,7 @@ from orchestrator.engine.future_store import FutureStore
 from orchestrator.engine.future_watch import FutureWatch
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.objects.host_proxy import wrap
-from statek.exceptions import FutureSettled, NotFound, StoreError
+from statek.exceptions import FutureSettled, InternalError, NotFound, StoreError
 from statek.future import FutureReading, FutureState, Settlement
 from statek.future_records import FutureRecord
 from statek.job_status import JobStatus
@@ -41,6 +41,9 @@ _log = logging.getLogger("statek.futures")
 
 _PAGE_SECONDS = 0.004
 """How long one visit to the store thread may go through open futures."""
+
+_DEADLINES_AT_ONCE, _DEADLINES_OVERLAP = 200, 50
+"""Futures that one visit to the store thread reads at a restart, and how many of them the next visit reads again."""
 
 _MAX_TIMER_SECONDS = 3600.0
 """The timer is set again at least this often: wall clocks are adjusted."""
@@ -178,12 +181,26 @@ class FutureBoard:
 
     async def _rebuild(self) -> None:
         """Know the deadlines and the dependencies of open futures again."""
-        expiring = await self._store.read(lambda: [(f.deadline_us, f.number) for f in self.records.with_deadline()])
-        self._deadlines = list(heapq.merge(self._deadlines, sorted(expiring)))
-        heapq.heapify(self._deadlines)
-        self._set_timer()
+        await self._find_deadlines()
         watching = await self._store.read(lambda: [future.number for future in self.records.watching()])
         await self._look(watching)
+
+    async def _find_deadlines(self) -> None:
+        """Read the deadlines of open futures, a few milliseconds at a time.
+
+        Futures that end meanwhile move others to earlier places, so pages overlap, and the last pass is one that
+        found nothing new.
+        """
+        found: set[tuple[int, int]] = set()
+        known = -1
+        while len(found) > known:
+            known, start = len(found), 0
+            while page := await self._store.read(partial(self.records.deadlines, start, _DEADLINES_AT_ONCE)):
+                found.update(page)
+                start += _DEADLINES_AT_ONCE - _DEADLINES_OVERLAP if len(page) == _DEADLINES_AT_ONCE else len(page)
+        self._deadlines = list(found.union(self._deadlines))
+        heapq.heapify(self._deadlines)
+        self._set_timer()
 
     async def stop(self) -> None:
         """Forget everything; nothing durable changes."""
@@ -311,8 +328,12 @@ class FutureBoard:
 
     async def _expire(self, due: list[int]) -> None:
         for number in due:
-            with suppress(FutureSettled, NotFound):
+            try:
                 self.publish(await self._durability.commit(partial(self._expire_one, number)))
+            except (FutureSettled, NotFound):
+                continue
+            except InternalError as error:  # of one job: the others' deadlines are met all the same
+                _log.error("the deadline of future %d could not be met: %s", number, error)
 
     def _expire_one(self, number: int) -> Settled:
         record = self.records.get(number)
