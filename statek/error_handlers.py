@@ -1,9 +1,10 @@
 """Error handlers: application code that is told when a critical error ends a job.
 
 A tool names one, ``@tool(error_handler=_undo)``. When a call of the tool has succeeded, the handler is kept with the
-job, durably, with the call's result as its context. When the job ends by a failure, anything but a cancellation, every
-kept handler is called once as ``_undo(context, error)``; a job that ends as it should calls none. One that was being
-called when the service died is in doubt: it is reported and not called again, like an external effect.
+job, durably, with the call's result as its context; where that is a future, from when code first reads its value. When
+the job ends by a failure, anything but a cancellation, every kept handler is called once as ``_undo(context, error)``;
+a job that ends as it should calls none. One that was being called when the service died is in doubt: it is reported and
+not called again, like an external effect.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class ErrorHandler:
         role: of that job's agent.
         item, call: where the call's result is: index of the chat item, number of the call in its journal.
         tool: name of the tool.
-        state: ``kept`` | ``called`` (and not ended) | ``done`` | ``failed`` | ``in doubt``.
+        state: ``waiting`` (for the value of its future to be read) | ``kept`` | ``called`` (and not ended) | ``done`` |
+            ``failed`` | ``in doubt``.
+        future: number of the future that the call gave; 0 for none.
     """
 
     job: int
@@ -54,6 +57,7 @@ class ErrorHandler:
     call: int
     tool: str
     state: str = "kept"
+    future: int = 0
 
 
 def error_handler(function: F) -> F:

@@ -6,6 +6,7 @@ touched on the store thread only.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import time
@@ -15,6 +16,8 @@ from typing import Any
 
 from orchestrator.engine.conversation import Conversation, estimate_tokens
 from orchestrator.engine.elements import ChatItem
+from orchestrator.engine.future_reads import given_future, read_futures
+from orchestrator.engine.handled_calls import HandledCalls
 from orchestrator.engine.job_control import current_difficulty
 from orchestrator.engine.job_futures import JobFutures
 from orchestrator.engine.jobs import JobRepository
@@ -255,17 +258,22 @@ class ActiveJob:
         tool = tools.get(name)
         return None if tool is None else tool.function
 
-    def handled_calls(self, journal: Journal) -> list[tuple[int, str]]:
-        """Number and tool of the calls that succeeded and whose tools have an error handler."""
+    async def handled_calls(self, journal: Journal) -> HandledCalls:
+        """The calls that succeeded and whose tools have an error handler, and what of their futures was read."""
         handled = {name for name, tool in self.tools.items() if tool.error_handler is not None}
-        return [
-            (call.number, call.key.name)
-            for call in (journal.calls if handled else ())
+        # Arguments come from a sandbox and may take long to read: off the loop.
+        return await asyncio.to_thread(self._handled_calls, journal, handled) if handled else HandledCalls()
+
+    def _handled_calls(self, journal: Journal, handled: set[str]) -> HandledCalls:
+        made = [
+            (call.number, call.key.name, given_future(call.answer.value))
+            for call in journal.calls
             if call.key.kind is CallKind.TOOL
             and call.key.name in handled
             and call.answer is not None
             and call.answer.error_type in {"", EXIT_TYPE}
         ]
+        return HandledCalls(tuple(made), tuple(read_futures(journal, self.tools)))
 
     def visible_tools(self, source: StepSource) -> dict[str, ToolDef]:
         """The tools that are names of the workspace while this step runs.

@@ -14,10 +14,13 @@ from typing import Any
 
 from orchestrator.engine.access import JobAccess
 from orchestrator.engine.durability import Durability
+from orchestrator.engine.future_store import FutureStore
 from orchestrator.engine.jobs import HANDLERS_TAG, JobRepository, job_id
 from orchestrator.engine.journal import Journal
+from orchestrator.engine.objects.host_proxy import wrap
 from orchestrator.engine.tool_runner import ToolRunner
 from sandbox_runner.wire import values
+from sandbox_runner.wire.values import FutureRef
 from statek import durable
 from statek.agents.agent import Agent
 from statek.error_handlers import ErrorHandler, handlers_from_text, with_state
@@ -40,6 +43,7 @@ class _Next:
     handler: ErrorHandler
     result: bytes
     error: JobFailed
+    value: Any = None
 
 
 class ErrorHandling:
@@ -98,7 +102,9 @@ class ErrorHandling:
         for at, handler in enumerate(handlers):
             if handler.state == "kept":
                 record.error_handlers = with_state(handlers, at, "called")
-                return _Next(at, handler, self._result(handler), _error(failure))
+                result = self._result(handler)
+                value = self._value(handler, result) if handler.future else None
+                return _Next(at, handler, result, _error(failure), value)
         durable.untag(record, HANDLERS_TAG)
         return None
 
@@ -109,6 +115,14 @@ class ErrorHandling:
         calls = {call.number: call for call in Journal.load(blobs).calls}
         answer = calls[handler.call].answer
         return b"" if answer is None else answer.value
+
+    def _value(self, handler: ErrorHandler, result: bytes) -> Any:
+        """The value of the future that the call gave, durable objects in it as proxies (store thread)."""
+        futures, ref = FutureStore(), values.decode(result)
+        value = futures.reading(futures.get(handler.future)).value
+        if isinstance(ref, FutureRef) and ref.index >= 0:
+            value = value[ref.index]
+        return wrap(value, self._durability.store)
 
     def _note(self, number: int, at: int, state: str) -> None:
         record = self._jobs.get(number)
@@ -130,6 +144,8 @@ class ErrorHandling:
 
     def _handle(self, handle: Callable[..., Any], found: _Next) -> Any:
         """The call itself: the context as the application knows it (any thread but the store's)."""
+        if found.handler.future:
+            return handle(found.value, found.error)
         proxies = self._access.handle_proxy(job_id(found.handler.job))
         context = values.decode(found.result, from_handle=proxies) if found.result else None
         return handle(context, found.error)

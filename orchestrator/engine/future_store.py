@@ -167,6 +167,23 @@ class FutureStore:
             return FutureReading(state, self.reading(first).value)
         return FutureReading(state, _decode(record.value, record.objects))
 
+    def taken(self, mode: str, numbers: Sequence[int]) -> set[int]:
+        """The futures whose values a wait has given out, parts of combined ones included.
+
+        Args:
+            mode: ``all``, or ``any`` for the first that came to an end.
+            numbers: what was waited for.
+        """
+        if mode == "any":
+            ended = [record for record in map(self.get, numbers) if record.settled_us]
+            numbers = [min(ended, key=lambda record: record.settled_us).number] if ended else []
+        found: set[int] = set()
+        for record in map(self.get, numbers):
+            if record.state == FutureState.RESOLVED.value and record.number not in found:
+                found.add(record.number)
+                found |= self.taken(record.kind, unpack(record.parts))
+        return found
+
     def stored_bytes(self, record: FutureRecord) -> int:
         """Length of a future's value as it is kept, those of its parts included."""
         own = sum(map(len, pieces_of(record.value)))

@@ -26,6 +26,7 @@ from orchestrator.engine.elements import (
     with_flight,
 )
 from orchestrator.engine.future_store import FutureStore
+from orchestrator.engine.handled_calls import HandledCalls
 from orchestrator.engine.job_reader import ROOT_TAG, JobReader, job_id, job_number
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, encode_manifest
 from orchestrator.engine.objects.grants import Grants
@@ -89,7 +90,7 @@ class StepOutcome:
         cpu_seconds: CPU time inside the sandbox.
         tier, image_digest: of the runner.
         usage: JSON-able sandbox usage.
-        handled: number and tool of its calls whose tools have an error handler.
+        handled: its calls whose tools have an error handler.
     """
 
     state: str
@@ -104,7 +105,7 @@ class StepOutcome:
     tier: str = ""
     image_digest: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
-    handled: Sequence[tuple[int, str]] = ()
+    handled: HandledCalls = field(default_factory=HandledCalls)
 
 
 class JobRepository(JobReader):
@@ -328,7 +329,7 @@ class JobRepository(JobReader):
         )
         record.ends.append(to_element(record, encode_end(end)))
         record.flight = ""
-        if outcome.handled:
+        if outcome.handled.made or (outcome.handled.read and record.error_handlers):
             self._keep_handlers(record, flight.item, outcome.handled)
         _set_changed(record, "waiting_console", "")
         if outcome.exit_status is not None:
@@ -346,13 +347,16 @@ class JobRepository(JobReader):
             _set_changed(record, "image_digest", outcome.image_digest)
         record.changed_us = now_us
 
-    def _keep_handlers(self, record: JobRecord, item: int, handled: Sequence[tuple[int, str]]) -> None:
-        """Keep the error handlers of a step's calls with the job, as many as it may have."""
+    def _keep_handlers(self, record: JobRecord, item: int, handled: HandledCalls) -> None:
+        """Keep the error handlers of a step's calls with the job, as many as it may have; those of futures wait."""
         kept = handlers_from_text(record.error_handlers)
-        new = [ErrorHandler(record.number, record.role, item, call, tool) for call, tool in handled]
+        new = [
+            ErrorHandler(record.number, record.role, item, call, tool, "waiting" if future else "kept", future)
+            for call, tool, future in handled.made
+        ]
         if len(kept) + len(new) > MAX_HANDLERS:
             _log.warning("job %s keeps no more than %d error handlers", job_id(record.number), MAX_HANDLERS)
-        record.error_handlers = handlers_text([*kept, *new][:MAX_HANDLERS])
+        record.error_handlers = handlers_text(handled.woken([*kept, *new][:MAX_HANDLERS], FutureStore()))
 
     def set_status(self, record: JobRecord, status: JobStatus, now_us: int, reason: str = "") -> None:
         """Change the status by the table of legal transitions."""

@@ -332,7 +332,7 @@ class StepRunner:
             cpu_seconds=end.usage.cpu_seconds,
             tier=sandbox.tier.label,
             image_digest=sandbox.image_digest,
-            handled=job.handled_calls(journal),
+            handled=await job.handled_calls(journal),
             usage={
                 "sandbox": usage,
                 "output_dropped_bytes": end.output_dropped_bytes,
@@ -410,7 +410,7 @@ class StepRunner:
             console=console.elements(),
             journal=journal.drain(),
             counts_as_exception=True,
-            handled=job.handled_calls(journal),
+            handled=await job.handled_calls(journal),
             usage=tool_log(console.tool_log(len(source.calls))),
         )
 

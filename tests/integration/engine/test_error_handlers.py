@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.engine.service import Service
-from statek import error_handler, tool
+from statek import FutureResult, error_handler, suspend_for, tool
 from statek.error_handlers import ErrorHandler
+from statek.future import FutureState, Settlement
 
 from .conftest import Open, code, crash
 
@@ -106,3 +107,34 @@ async def test_tool_that_is_gone_leaves_its_handler_failed(open_with: Open, book
     async with open_with([], max_turns=1) as service:
         await service.wait_idle()
         assert await asyncio.to_thread(states, service, id_) == [("book", "in doubt"), ("book", "failed")]
+
+
+async def test_a_future_is_handled_from_when_its_value_is_read(open_with: Open) -> None:
+    undone: list[Any] = []
+    asked: dict[str, str] = {}
+
+    @error_handler
+    def _undo(context: Any, error: BaseException | None = None) -> None:
+        undone.append(context)
+
+    @tool(error_handler=_undo)
+    async def ask(name: str, **kwargs: object) -> FutureResult:
+        """Ask somebody."""
+        future = suspend_for(name)
+        asked[name] = future.id
+        return future
+
+    @tool(effect="none")
+    def take(what: dict, **kwargs: object) -> None:
+        """Take a value."""
+
+    replies = [code("a, b, c = ask('read'), ask('given'), ask('left')"), code("take(b)\nprint(a)")]
+    async with open_with(replies, tools=[ask, take], max_turns=2, idle_hold_seconds=0.0) as service:
+        id_ = await service.submit("helper")
+        await service.wait_idle()
+        assert await asyncio.to_thread(states, service, id_) == [("ask", "waiting")] * 3
+        for name, future in asked.items():
+            await service.settle_future(future, Settlement(FutureState.RESOLVED, {"answer": name}))
+        await service.wait_idle()
+        assert await asyncio.to_thread(states, service, id_) == [("ask", "done"), ("ask", "done"), ("ask", "waiting")]
+    assert sorted(map(str, undone)) == ["{'answer': 'given'}", "{'answer': 'read'}"]
