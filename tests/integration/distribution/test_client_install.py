@@ -19,7 +19,6 @@ from statek.settings import StatekSettings
 from statek.testing import ScriptedModel
 
 ROOT = Path(__file__).resolve().parents[3]
-UV = Path(sys.executable).parent / "uv"
 ENVIRON = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
 
 _BUILD = "from setuptools import build_meta; print(build_meta.build_wheel({!r}))"
@@ -55,11 +54,12 @@ def client_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wheel = run(sys.executable, "-W", "ignore", "-c", _BUILD.format(str(folder)), cwd=tree).splitlines()[-1]
     locked = [line.split()[0] for line in (ROOT / "locks" / "dev.txt").read_text().splitlines() if "==" in line]
     (folder / "versions.txt").write_text("\n".join(line for line in locked if not line.startswith("#")))
-    run(UV, "venv", "--quiet", "--python", sys.executable, folder / "v", cwd=folder)
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "v", cwd=folder)
     python = folder / "v" / "bin" / "python"
+    # The pip at hand fills the other environment: a Debian Python may have no ensurepip to put one there.
     run(
-        UV, "pip", "install", "--quiet", "--python", python, "-c", "versions.txt",
-        f"statek-sandbox[client] @ {(folder / wheel).as_uri()}", cwd=folder,
+        sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check",
+        "-c", "versions.txt", f"statek-sandbox[client] @ {(folder / wheel).as_uri()}", cwd=folder,
     )  # fmt: skip
     return python
 
