@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 import time
@@ -172,6 +173,7 @@ async def test_each_attempt_has_a_deadline_of_its_own(blocking: bool) -> None:
 async def test_an_async_tool_that_keeps_the_loop_is_named(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    caplog.set_level(logging.WARNING, logger="statek.tools")  # a command line of an earlier test may have raised it
     now = 0.0
 
     def work(seconds: float) -> None:
