@@ -20,16 +20,6 @@ _without_root = pytest.StashKey[int]()
 _docker_tests: set[str] = set()  # by mark: a report's keywords also hold the names of its folders
 
 
-@pytest.fixture(autouse=True)
-def _log_levels() -> Iterator[None]:
-    """Puts the levels of our loggers back: a command that ran in this process has quieted them for itself."""
-    loggers = [logging.getLogger(name) for name in ("statek", "orchestrator")]
-    levels = [logger.level for logger in loggers]
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
-
-
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[str]:
     """Address of a Docker engine: the usual one, else a private one for this run.
