@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import logging
 import queue
 import threading
@@ -179,8 +180,7 @@ class StoreThread:
         finally:
             took = time.perf_counter() - started
             if work.timed and took > SLOW_SECONDS:
-                name = getattr(work.run, "__qualname__", repr(work.run))
-                _log.warning("%s held the store thread for %.1f ms", name, took * 1000)
+                _log.warning("%s held the store thread for %.1f ms", _name_of(work.run), took * 1000)
 
     def _flush_for(self, waiting: list[tuple[Answer, Any]]) -> None:
         failure: BaseException | None = None
@@ -233,3 +233,10 @@ class _Answers:
 def _settle(settled: list[tuple[Answer, Any, BaseException | None]]) -> None:
     for answer, result, error in settled:
         answer.settle(result, error)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """What the log calls a function; the arguments that one was given may be long, or not for a log."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__qualname__", type(function).__name__)
