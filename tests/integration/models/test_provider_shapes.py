@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import statek
 from orchestrator.app import open_service
 from statek import tool
 from statek.agents.agent import Agent, SupervisedAgent
@@ -43,15 +44,18 @@ Ask = Callable[..., Any]
 def ask(provider: Callable[..., Provider], gateway: Callable[..., Any], tmp_path: Path) -> Ask:
     """Runs a job against replies in a provider's form; gives the bodies of the requests and the job."""
 
-    async def run(shape: str, agent: Agent, replies: list[ModelReply], message: str = "hi") -> tuple[list[Any], Any]:
+    async def run(
+        shape: str, agent: Agent, replies: list[ModelReply], message: str = "hi", others: Sequence[Agent] = ()
+    ) -> tuple[list[Any], Any]:
         server = provider(*(Answer(body=answer(shape, reply)) for reply in replies))
         base = f"http://127.0.0.1:{server.server_address[1]}"
         agent.update_metadata({**agent.metadata, "MODEL": SHAPES[shape], "API_BASE": base})
         model = gateway(trusted_api_bases=(base,), api_keys=dict.fromkeys(SHAPES, "key"), attempts=1)
         values = {"data_dir": tmp_path / shape, "driver": "process", "pool_size": 1}
-        async with open_service(StatekSettings.load(values, environ={}), [agent], model=model) as service:
+        async with open_service(StatekSettings.load(values, environ={}), [agent, *others], model=model) as service:
             id_ = await service.submit(agent.role, message=message)
             await service.wait(id_)
+            await service.wait_idle()  # the end of a sub-task may make it go on
             job = await service.job(id_)
         assert (job.summary.status, job.summary.failure) == ("DONE", None)
         assert len(server.requests) == len(replies)
@@ -166,3 +170,34 @@ async def test_a_reminder_reaches_the_model_where_it_belongs(ask: Ask, shape: st
         (side, "```python\n# It is 2.\n```"),
         reminder if shape == "openai" else ("user", f"[System] {reminder[1]}"),
     ]
+
+
+def is_told(shape: str, body: Any, text: str) -> bool:
+    """Whether a system message reaches the model; other forms than OpenAI's join it to what the user said before."""
+    if shape == "openai":
+        return ("system", text) in said(shape, body)
+    return any(side == "user" and shown.endswith(f"[System] {text}") for side, shown in said(shape, body))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_what_a_post_processor_says_reaches_the_model(ask: Ask, shape: str) -> None:
+    metadata = {"MODEL": "set later", "POST_PROCESSORS": "FinalCheck()"}
+    agent = DialogAgent(send_message, role="talker", _metadata=metadata)
+    bodies, job = await ask(shape, agent, [reply("It is 2."), reply("It is 3.")])
+    [said_by] = [item for item in job.items if item.kind == "post_processed"]
+    assert not is_told(shape, bodies[0], said_by.text)
+    assert is_told(shape, bodies[1], said_by.text)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_the_end_of_a_sub_task_reaches_the_model(ask: Ask, shape: str) -> None:
+    @statek.subtask
+    def ask_another(**kwargs: Any) -> Any:
+        """Give work to another job."""
+        return statek.create_new_job("child")
+
+    child = SupervisedAgent("child", "Work.", _metadata={"MODEL": "never/asked"}, warmup_def="exit(7)")
+    agent = SupervisedAgent("helper", "Work.", [ask_another], _metadata={"MODEL": "set later"})
+    replies = [reply("```python\nask_another(id='t1')\nexit()\n```"), reply("```python\nexit()\n```")]
+    bodies, _ = await ask(shape, agent, replies, others=[child])
+    assert is_told(shape, bodies[1], "[Notification] sub-task id=t1 completed successfully.")
