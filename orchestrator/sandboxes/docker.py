@@ -168,13 +168,13 @@ class DockerDriver:
         Raises:
             RunnerLost: the engine is gone, so that nobody can tell.
         """
-        pid = await self._pid_of(ref)
+        pid, ended = await self._pid_of(ref), False
         if pid:
-            await asyncio.get_running_loop().run_in_executor(self._threads, _kill_process, pid, ref.id)
+            ended = await asyncio.get_running_loop().run_in_executor(self._threads, _kill_process, pid, ref.id)
         try:
             await self._ask(lambda client: _remove(client, ref.id))
         except RunnerLost as error:
-            if not pid:
+            if not ended:
                 raise
             # The processes are gone, which is what matters; the engine's record of them goes with a later scan.
             _LOG.warning("runner %s is ended, its container could not be removed: %s", ref.runner_id, error)
@@ -332,25 +332,30 @@ def _is_container(pid: int, identity: str) -> bool:
         return False
 
 
-def _kill_process(pid: int, identity: str) -> None:
+def _kill_process(pid: int, identity: str) -> bool:
     """SIGKILL PID 1 of the container and wait until the kernel has ended everything in it. Blocks.
 
-    Does nothing where the pid is not that container's any more.
+    Returns:
+        Whether it is gone, or was before: False where a user without root may not signal it, and where it does not end.
     """
     try:
         handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
     except OSError:
-        return
+        return False
     try:
         # Checked after the pidfd is held: from here on it cannot name another process.
         if not _is_container(pid, identity):
-            return
+            return True
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         poll = select.poll()
         poll.register(handle, select.POLLIN)
-        poll.poll(_KILL_WAIT_MS)
+        return bool(poll.poll(_KILL_WAIT_MS))
+    except ProcessLookupError:
+        return True
     except OSError:
-        return
+        return False
     finally:
         os.close(handle)
 

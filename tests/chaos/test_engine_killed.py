@@ -34,6 +34,7 @@ async def own_engine() -> AsyncIterator[PrivateEngine]:
     await asyncio.to_thread(shutil.rmtree, folder, True)
 
 
+@pytest.mark.root
 async def test_engine_killed_in_mid_job(
     own_engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

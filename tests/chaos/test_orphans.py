@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 from orchestrator.sandboxes.bubblewrap import BubblewrapDriver
 from tests.chaos.processes import ROOT
 
@@ -54,6 +56,7 @@ def make_group(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.root
 async def test_a_group_whose_maker_was_killed_is_removed(tmp_path: Path) -> None:
     maker = make_group(tmp_path)
     assert maker.stdout is not None

@@ -8,11 +8,13 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
 from orchestrator.sandboxes.docker import DockerDriver
 from orchestrator.sandboxes.driver import Driver, RunnerSpec
 
 
+@pytest.mark.root
 async def test_driver_tells_how_a_runner_ended_that_lost_its_supervisor(driver: Driver, tmp_path: Path) -> None:
     silent = tmp_path / "h.sock"
     silent.touch()  # a file where nobody listens

@@ -32,6 +32,7 @@ async def own_engine() -> AsyncIterator[PrivateEngine]:
     await asyncio.to_thread(shutil.rmtree, folder, True)
 
 
+@pytest.mark.root
 async def test_engine_stopped_in_mid_step(own_engine: PrivateEngine, tmp_path: Path) -> None:
     driver = DockerDriver(own_engine.address)
     pool = Pool(driver, size=0, max_runners=2, socket_dir=tmp_path, store_id="gone", incarnation=1)

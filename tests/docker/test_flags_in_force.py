@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.sandboxes import cgroups
 from orchestrator.sandboxes.children import tree_of
 from orchestrator.sandboxes.driver import Driver
@@ -37,6 +39,7 @@ def mounts(pid: int) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.root
 async def test_every_process_is_confined(pool: Pool, driver: Driver) -> None:
     sandbox = await pool.claim(timeout=30)
     await run(sandbox, "x = 1")
@@ -54,6 +57,7 @@ async def test_every_process_is_confined(pool: Pool, driver: Driver) -> None:
     assert [int(entry["Seccomp_filters"]) - engine for entry in tree] == [1, 2, 2]
 
 
+@pytest.mark.root
 async def test_runner_has_no_network_and_namespaces_of_its_own(pool: Pool, driver: Driver) -> None:
     sandbox = await pool.claim(timeout=30)
     pid = await pid_1_of(driver, sandbox.runner.runner_id, pool)
@@ -65,6 +69,7 @@ async def test_runner_has_no_network_and_namespaces_of_its_own(pool: Pool, drive
         assert ours != theirs, kind
 
 
+@pytest.mark.root
 async def test_nothing_is_writable_but_two_bounded_folders(pool: Pool, driver: Driver) -> None:
     sandbox = await pool.claim(timeout=30)
     found = mounts(await pid_1_of(driver, sandbox.runner.runner_id, pool))
@@ -76,6 +81,7 @@ async def test_nothing_is_writable_but_two_bounded_folders(pool: Pool, driver: D
     assert "ro" in found["/run/host.sock"]
 
 
+@pytest.mark.root
 async def test_limits_of_the_whole_runner_are_set(pool: Pool, driver: Driver) -> None:
     sandbox = await pool.claim(timeout=30)
     pid = await pid_1_of(driver, sandbox.runner.runner_id, pool)
@@ -93,6 +99,7 @@ async def test_limits_of_the_whole_runner_are_set(pool: Pool, driver: Driver) ->
     assert (usage.pids >= 3, 1 << 20 < usage.memory_bytes < LIMITS.memory_bytes, usage.oom_kills) == (True, True, 0)
 
 
+@pytest.mark.root
 async def test_environment_holds_nothing_of_the_host(pool: Pool, driver: Driver) -> None:
     sandbox = await pool.claim(timeout=30)
     pid = await pid_1_of(driver, sandbox.runner.runner_id, pool)

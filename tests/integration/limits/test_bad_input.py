@@ -286,6 +286,7 @@ def small_disk(data_dir: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.root
 async def test_full_disk_makes_jobs_wait_and_loses_nothing(small_disk: Path) -> None:
     settings = StatekSettings.load({"data_dir": small_disk / "d", "driver": "process", "pool_size": 1}, environ={})
     agent = SupervisedAgent(role="helper", _system_prompt="Work.", _metadata={"MODEL": "scripted/test"})

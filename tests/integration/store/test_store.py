@@ -240,6 +240,7 @@ def test_an_illegal_prefix_name(tmp_path: Path) -> None:
         Store.open(tmp_path, prefix="../x")
 
 
+@pytest.mark.root
 def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(tmp_path)], check=True)
     try:
