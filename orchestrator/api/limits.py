@@ -46,5 +46,12 @@ MAX_COMMITS = 100_000
 MAX_ERROR_TEXT_BYTES = 2 << 10
 """Each text of an error; gRPC allows 8 KiB of metadata in all."""
 
-RESERVED_PARAMETERS = frozenset({"self", "role", "shared_vars", "message", "tenant", "principal"})
-"""Names that a prompt parameter cannot have, because submitting gives them a meaning of its own."""
+RESERVED_PARAMETERS = frozenset(
+    {"self", "role", "shared_vars", "message", "tenant", "principal"}
+    | {"tools", "warmup_code", "locale", "chat_style", "provider_config", "post_processing"}
+)
+"""Names that a prompt parameter cannot have, because submitting gives them a meaning of its own.
+
+The second set are arguments of ``Agent.create_job_def``: a client may fill a prompt, and has no say in the code that a
+job starts with, hidden blocks and internal tools among it, or in what looks at its replies.
+"""

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import inspect
 from decimal import Decimal
 
 import pytest
 
 from statek import FutureResult, suspend_for, tool
+from statek.agents.agent import SupervisedAgent
 from statek.client import StatekClient
 from statek.exceptions import ConfigurationError, InvalidRequest, NotFound
 from statek.executors.views import AwaitedView
@@ -122,6 +124,10 @@ async def test_errors_arrive_as_what_they_were(serve: Serve) -> None:
         with pytest.raises(InvalidRequest) as name:
             await served.ask(client.submit, "helper", params={"tenant": "other"})
         assert str(name.value) == "params['tenant']: the name has a meaning of its own; choose another"
+        arguments = inspect.signature(SupervisedAgent.create_job_def).parameters.values()
+        for setup in [argument.name for argument in arguments if argument.kind is not argument.VAR_KEYWORD]:
+            with pytest.raises(InvalidRequest, match="the name has a meaning of its own"):
+                await served.ask(client.submit, "helper", params={setup: "x"})
         assert [job.id for job in await served.ask(client.jobs)] == ["j1"]
         assert await served.ask(client.calls) == []
         with pytest.raises(InvalidRequest) as settled:
