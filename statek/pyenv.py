@@ -36,10 +36,11 @@ class PyEnv:
         exceptions: errors by index of the chat-log entry whose code raised them.
         push_log: messages that were pushed into the job and told to it, by the number of elements that its console
             had by then; a list where there were several.
-        exit_status: text form of what was passed to exit(...); empty while it was not called.
+        exit_status: what was passed to exit(...); None while it was not called. What is too long for the host to read
+            is an ``UnreadableValue``.
     """
 
-    def __init__(self, job: JobView, variables: Iterable[VariableView]) -> None:
+    def __init__(self, job: JobView, variables: Iterable[VariableView], exit_status: Any = None) -> None:
         self.local_state: dict[str, Any] = {
             view.name: view.value if view.form == "graph" else UnreadableValue(view.preview, view.form)
             for view in variables
@@ -50,7 +51,7 @@ class PyEnv:
         self.exceptions: dict[int, str] = {
             index: error for index, item in enumerate(job.items) if (error := _error_of(item))
         }
-        self.exit_status: str = job.summary.exit_status
+        self.exit_status = exit_status
 
 
 def _error_of(item: ItemView) -> str:

@@ -108,7 +108,7 @@ def _report(job: Job, data_dir: Path) -> int:
     copies = files.copy_to(data_dir / "artifacts" / job.id, overwrite=True)
     if copies:
         print(f"copied to {data_dir / 'artifacts' / job.id}")
-    print(f"\nanswer: {printable(job.py_env.exit_status)}")
+    print(f"\nanswer: {printable(str(job.py_env.exit_status))}")
     print(f"to look further: statek --data-dir {data_dir} show {job.id}")
     failed = job.error is not None or job.status.name != "DONE"
     if failed:

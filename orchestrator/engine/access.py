@@ -17,7 +17,7 @@ from orchestrator.engine.objects.grants import find_granted
 from orchestrator.engine.objects.host_proxy import unwrap, wrap
 from orchestrator.engine.submission import JobFactory, add_start_commit, check_variable_names, job_policy
 from orchestrator.engine.time_travel import TimeTravel
-from orchestrator.engine.variables import read_variables_sync
+from orchestrator.engine.variables import read_value, read_variables_sync
 from orchestrator.store.store import Store
 from sandbox_runner.wire.values import Handle
 from statek import durable
@@ -30,6 +30,7 @@ from statek.future import FutureResult
 from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
+from statek.packing import join_pieces, pieces_of
 from statek.records import JobRecord
 from statek.runnable import announce
 from statek.settings import StatekSettings
@@ -170,6 +171,22 @@ class JobAccess:
             number,
             from_handle=self.handle_proxy(id_),
             from_future=lambda ref: futures.of_workspace(ref, number),
+        )
+
+    def exit_status_sync(self, id_: str) -> Any:
+        """What a job passed to exit(...), None while it did not; blocks for one read."""
+        number = job_number(id_)
+
+        def read() -> bytes | None:
+            kept = self._jobs.get(number).exit_status
+            return None if kept is None else join_pieces(pieces_of(kept))
+
+        data = self.store.read_sync(read)
+        if data is None:
+            return None
+        futures = StoredFutures(self.store)
+        return read_value(
+            data, from_handle=self.handle_proxy(id_), from_future=lambda ref: futures.of_workspace(ref, number)
         )
 
     def future(self, id_: str, what: str) -> FutureResult:

@@ -11,9 +11,10 @@ from orchestrator.sandboxes.step import Component, Form, Workspace
 from orchestrator.store.store import Store
 from sandbox_runner.wire import values
 from statek.executors.views import VariableView
+from statek.pyenv import UnreadableValue
 from statek.records import JobRecord
 
-__all__ = ["FromFuture", "FromHandle", "plain_variable", "read_variables", "read_variables_sync"]
+__all__ = ["FromFuture", "FromHandle", "plain_variable", "read_value", "read_variables", "read_variables_sync"]
 
 FromHandle = Callable[[values.Handle], object]
 FromFuture = Callable[[values.FutureRef], object]
@@ -88,6 +89,14 @@ def plain_variable(jobs: JobRepository, record: JobRecord, placed: PlacedWorkspa
             if all(digest in blocks for digest in component.blocks):
                 return _decode(b"".join(blocks[digest] for digest in component.blocks), None).get(name, default)
     return default
+
+
+def read_value(data: bytes, *, from_handle: FromHandle | None = None, from_future: FromFuture | None = None) -> Any:
+    """A value that a sandbox wrote in graph form; an ``UnreadableValue`` where it is over a limit of the host."""
+    try:
+        return values.decode(data, from_handle=from_handle, from_future=from_future, limits=_LIMITS)
+    except values.GraphError as error:
+        return UnreadableValue(f"<{len(data)} bytes: {error}>", "opaque")
 
 
 def _load(

@@ -84,6 +84,10 @@ class JobSource(FileSource, Protocol):
         """Its variables as of its newest commit."""
         ...
 
+    def exit_status_sync(self, id_: str) -> Any:
+        """What it passed to exit(...); None while it did not."""
+        ...
+
     def push_sync(self, id_: str, text: str, request_id: str = "") -> Pushed:
         """Tell it something on behalf of its user; durable on return."""
         ...
@@ -186,7 +190,8 @@ class Job:
     @property
     def py_env(self) -> PyEnv:
         """The Python workspace."""
-        return PyEnv(self._source.job_sync(self.id), self._source.variables_sync(self.id))
+        source = self._source
+        return PyEnv(source.job_sync(self.id), source.variables_sync(self.id), source.exit_status_sync(self.id))
 
     @property
     def files(self) -> JobFiles:

@@ -137,4 +137,4 @@ def test_jobs_are_inspected(application: Application) -> None:
 def test_globals_of_a_function_persist_in_the_one_namespace(application: Application) -> None:
     first = "def make():\n    global made\n    made = 41\nmake()"
     job = application.work(agent(), [f"```python\n{first}\n```", "```python\nexit(made + 1)\n```"])
-    assert (job.py_env.exit_status, job.py_env.local_state["made"], job.py_env.global_state) == ("42", 41, {})
+    assert (job.py_env.exit_status, job.py_env.local_state["made"], job.py_env.global_state) == (42, 41, {})

@@ -65,7 +65,7 @@ def test_the_application_prepares_startup_variables(application: Application) ->
     )
     variables = {name: names[name] for name in ("user", "message", "calendar", "today", "timestamp")}
     job = application.work(worker(), ["```python\nexit(len(calendar.events_for(today)))\n```"], variables)
-    assert job.py_env.exit_status == "2"
+    assert job.py_env.exit_status == 2
 
 
 @covers("core-concepts 10")

@@ -52,6 +52,26 @@ def test_a_job_tells_what_happened(settings: StatekSettings) -> None:
     assert isinstance(env.local_state["square"], UnreadableValue)
 
 
+def test_the_exit_status_is_what_was_passed(settings: StatekSettings) -> None:
+    service, _ = run(settings)
+    passed = {
+        "exit('1')": "1",
+        "exit(1)": 1,
+        "exit({'a': (1, 2.5), 'big': 2**70})": {"a": (1, 2.5), "big": 2**70},
+        "exit()": None,
+        "exit(list(range(1_000)))": list(range(1_000)),
+    }
+    agent = statek.SupervisedAgent("writer", "Write notes.", _metadata={"MODEL": "scripted/test"})
+    for source, value in passed.items():
+        job = statek.StatekClientAPI().submit_new_job(agent)
+        assert job.py_env.exit_status is None
+        statek.start_statek(agent, model=ScriptedModel([f"```python\n{source}\n```"]), until_idle=True)
+        assert (job.status, job.py_env.exit_status) == (JobStatus.DONE, value)
+    job = statek.StatekClientAPI().submit_new_job(agent, {"pad": service.store.commit_sync(make_pad)})
+    statek.start_statek(agent, model=ScriptedModel(["```python\nexit(pad)\n```"]), until_idle=True)
+    assert job.py_env.exit_status.notes is not None
+
+
 def test_durable_objects_in_variables_can_be_read(settings: StatekSettings) -> None:
     _, job = run(settings)
     state = job.py_env.local_state

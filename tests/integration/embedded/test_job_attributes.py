@@ -50,7 +50,7 @@ def test_variables_are_given_before_the_job_begins_and_found_by_type_and_name(se
     job = statek.StatekClientAPI().submit_new_job(clerk, {"n": 1})
     job.add_locals(pad=pad, word="w")
     statek.start_statek(clerk, model=ScriptedModel(["```python\nnote = pad.add(word)\nexit(n)\n```"]), until_idle=True)
-    assert job.py_env.exit_status == "1"
+    assert job.py_env.exit_status == 1
     assert set(job.find_locals()) == {"n", "note", "pad", "word"}
     assert list(job.find_locals(Pad)) == ["pad"]
     assert job.find_locals(Note)["note"].text == "w"
@@ -70,7 +70,7 @@ def test_warmup_of_a_new_job_gets_the_caller_s_variables_that_it_reads(settings:
     clerk, price = agent(), 7
     job = statek.create_new_job(clerk, {"count": 3}, warmup_code="total = price * count")
     statek.start_statek(clerk, model=ScriptedModel(["```python\nexit(total)\n```"]), until_idle=True)
-    assert (job.py_env.exit_status, price) == ("21", 7)
+    assert (job.py_env.exit_status, price) == (21, 7)
     assert job.job_def.shared_var_names == ("count", "price")
 
 

@@ -195,7 +195,7 @@ def test_a_job_at_work_is_not_put_back(settings: StatekSettings) -> None:
     job = statek.StatekClientAPI().submit_new_job(worker, {"x": 1})
     statek.start_statek(worker, model=ScriptedModel([code("x = 2\ntry_it()"), code("exit(x)")]), until_idle=True)
     assert refused == ["job j1 is STARTED: go back when it is done, cancel it first, or fork it"]
-    assert job.py_env.exit_status == "2"
+    assert job.py_env.exit_status == 2
 
 
 def test_a_fork_goes_on_from_its_commit_and_leaves_the_job_alone(ran: tuple[Embedded, Job]) -> None:
@@ -245,7 +245,7 @@ def test_a_fork_survives_the_process(ran: tuple[Embedded, Job], settings: Statek
     service = statek.init(settings=settings)
     again = Job(fork.id, service.access)
     drive(code("exit(items)"))
-    assert (again.status, again.py_env.exit_status) == (JobStatus.DONE, "[1,2,3,4]")
+    assert (again.status, again.py_env.exit_status) == (JobStatus.DONE, [1, 2, 3, 4])
 
 
 def own_entries(service: Embedded, id_: str) -> tuple[int, int, int]:

@@ -46,7 +46,7 @@ def test_batch_is_submitted_with_its_variables(settings: StatekSettings) -> None
     clerk = agent()
     jobs = statek.StatekClientAPI().submit_new_jobs_batch(clerk, [{"n": number} for number in range(5)], message="go")
     run(clerk, ["```python\nexit(n * n)\n```"])
-    assert [job.py_env.exit_status for job in jobs] == ["0", "1", "4", "9", "16"]
+    assert [job.py_env.exit_status for job in jobs] == [0, 1, 4, 9, 16]
 
 
 def test_jobs_pick_their_work_from_the_application_s_queue(settings: StatekSettings) -> None:
@@ -72,7 +72,7 @@ def test_message_by_the_client_makes_a_done_job_go_on(settings: StatekSettings) 
     assert client.push_user_message(job, "again")
     assert job.inbox == ("again",)
     run(clerk, replies)
-    assert (job.py_env.exit_status, job.inbox, job.num_completions) == ("2", (), 1)
+    assert (job.py_env.exit_status, job.inbox, job.num_completions) == (2, (), 1)
     assert job.py_env.push_log == {0: "again"}
 
 
