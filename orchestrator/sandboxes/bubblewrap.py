@@ -28,6 +28,7 @@ from orchestrator.sandboxes.children import ChildRecord, Children, end_process, 
 from orchestrator.sandboxes.confinement import ArgumentList, BubblewrapFacts, confine
 from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier, describe_exit
 from orchestrator.sandboxes.runner_files import cache_folder, flavour_digest, prepare_code, prepare_site
+from orchestrator.sandboxes.stranded import find_stranded, is_stranded
 from statek.exceptions import ConfigurationError, RunnerLost
 
 __all__ = ["BubblewrapDriver"]
@@ -271,7 +272,11 @@ class BubblewrapDriver:
         ]
 
     def _sweep(self) -> list[ChildRecord]:
-        """Remove groups and records whose processes are gone; the records that are left."""
+        """Remove starts that were cut off, groups and records whose processes are gone; the records that are left."""
+        for pid in find_stranded():
+            started = start_time(pid)
+            if is_stranded(pid):  # looked at once more: the pid may have become another's before its start was read
+                end_process(pid, started)
         alive = []
         for record in self._children.all():
             if record.is_alive():
