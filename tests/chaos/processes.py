@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.sandboxes.children import start_time, tree_of
 from orchestrator.sandboxes.runner_files import cache_folder
+from orchestrator.sandboxes.stranded import is_stranded
 from tests.chaos.moments import FlushCount, Moment
 
 __all__ = ["ROOT", "Ended", "left_behind", "run", "wait_gone"]
@@ -121,12 +122,15 @@ def _objects(text: str) -> list[dict[str, Any]]:
 
 
 def wait_gone(orphans: Iterable[tuple[int, int]], data_dir: Path) -> list[str]:
-    """What is still there after a grace time: of the named ones, and of those that name the data directory."""
+    """What is still there after a grace time: of the named ones, and of those that name the data directory.
+
+    A sandbox whose start was cut off is not counted: only the next scan ends it (``test_stranded_start``).
+    """
     deadline = time.monotonic() + _GONE_SECONDS
     named = tuple(orphans)
     while True:
         alive = [pid for pid, started in named if started and start_time(pid) == started and not _is_dead(pid)]
-        alive += _naming(data_dir)
+        alive = [pid for pid in [*alive, *_naming(data_dir)] if not is_stranded(pid)]
         if not alive or time.monotonic() > deadline:
             return [_describe(pid) for pid in alive]
         time.sleep(0.01)
