@@ -181,7 +181,7 @@ async def running_service(
         service = Service(settings, store, pool, answers, agents, task_queue_size_funcs=task_queue_size_funcs)
         if settings.logs_path is not None:
             logs = await _job_logs(settings.logs_path, service, store)
-            service.changes.append(logs.note)
+            service.watch.listeners.append(logs.note)
             stack.push_async_callback(logs.aclose)
         await service.start()
         stack.push_async_callback(service.stop)

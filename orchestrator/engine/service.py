@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -18,12 +17,12 @@ from typing import Any
 from orchestrator.engine.access import JobAccess
 from orchestrator.engine.active_job import ActiveJob, load_active_job
 from orchestrator.engine.broker import SandboxBroker
-from orchestrator.engine.clock import now_us
 from orchestrator.engine.error_handling import ErrorHandling
 from orchestrator.engine.futures import FutureBoard, Settled
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.job_futures import FutureWaits, JobFutures
+from orchestrator.engine.job_watch import JobWatch
 from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
@@ -33,10 +32,10 @@ from orchestrator.engine.queue_pump import QueuePump
 from orchestrator.engine.recovery import recover
 from orchestrator.engine.reminders import attach_reminders
 from orchestrator.engine.scheduler import Scheduler
+from orchestrator.engine.stalled_jobs import StalledJobs
 from orchestrator.engine.step_run import StepRunner
 from orchestrator.engine.submission import DEFAULT_TENANT, JobFactory, job_policy
 from orchestrator.engine.tool_runner import ToolRunner
-from orchestrator.engine.views import job_summary
 from orchestrator.models import request_window
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
@@ -56,15 +55,13 @@ __all__ = ["Service"]
 
 _log = logging.getLogger("statek.service")
 
-_STALLED_RETRY_SECONDS = 15.0
-"""A job that got no sandbox is tried again after this time."""
-
 
 class Service(Inspection):
     """One running service over an open store and a pool of sandboxes.
 
     Attributes:
         access: what the tools of its jobs may do with jobs.
+        watch: who watches its jobs.
     """
 
     def __init__(
@@ -105,11 +102,9 @@ class Service(Inspection):
             interval_seconds=settings.pull_interval_seconds,
         )
         self._drivers: dict[int, JobDriver] = {}
-        self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
-        self._stalled: dict[int, str] = {}
-        self._retries: set[asyncio.TimerHandle] = set()
+        self.watch = JobWatch(store, self._jobs)
+        self._stalled = StalledJobs(self._durability, self._jobs, notice=self.notice, changed=self.watch.changed)
         self._listening = ExitStack()
-        self.changes: list[Callable[[int], None]] = []
 
     # ---------------------------------------------------------------------------------- life cycle
 
@@ -143,8 +138,7 @@ class Service(Inspection):
         self._listening.close()
         await self._queues.stop()
         await self._pulled.stop()
-        for timer in self._retries:
-            timer.cancel()
+        self._stalled.close()
         drivers = list(self._drivers.values())
         await self._scheduler.stop()
         await self._board.stop()
@@ -175,10 +169,10 @@ class Service(Inspection):
                 if job is not None:
                     job.offer_tools()
             except NotFound as error:
-                await self._stall(number, str(error))
+                await self._stalled.stall(number, str(error))
                 return
             except InvalidRequest as error:
-                await self._give_up(number, f"its definition cannot be used any more: {error}")
+                await self._stalled.give_up(number, f"its definition cannot be used any more: {error}")
                 return
             if job is not None:
                 job.conversation.limit(await self._window(job))
@@ -186,16 +180,16 @@ class Service(Inspection):
                     pass
                 await self._run(job)
         except RunnerLost as error:
-            await self._stall(number, f"no sandbox: {error}")
+            await self._stalled.stall(number, f"no sandbox: {error}")
         except RestoreFailed as error:
-            await self._give_up(number, str(error), FailureKind.RESTORE)
+            await self._stalled.give_up(number, str(error), FailureKind.RESTORE)
         except StoreError as error:
-            await self._stall(number, f"the store failed: {error}")
+            await self._stalled.stall(number, f"the store failed: {error}")
         except Exception as error:  # noqa: BLE001 -- one job must not take the service down
             _log.exception("driving job %s failed; please report this", job_id(number))
-            await self._give_up(number, f"{type(error).__name__}: {error}")
+            await self._stalled.give_up(number, f"{type(error).__name__}: {error}")
         finally:
-            self._changed(number)
+            self.watch.changed(number)
 
     async def _window(self, job: ActiveJob) -> int:
         """Tokens that the conversation of a job may have: what the smallest model that it may use takes."""
@@ -221,10 +215,10 @@ class Service(Inspection):
             broker=self._broker,
             model=self._model,
             processor=ReplyProcessor(job.processors, self._tool_runner, self.access.job(job.number)),
-            changed=self._changed,
+            changed=self.watch.changed,
         )
         self._drivers[job.number] = driver
-        self._stalled.pop(job.number, None)
+        self._stalled.discard(job.number)
         if job.view.cancel_requested:
             driver.cancel()
         try:
@@ -263,56 +257,6 @@ class Service(Inspection):
         except (KeyError, TypeError):
             known = ", ".join(sorted(self._agents)) or "none"
             raise NotFound(f"agent {role!r} is not registered with this service; registered: {known}") from None
-
-    async def _stall(self, number: int, reason: str) -> None:
-        """Note that a job cannot go on now, and try it again later; one that was cancelled ends here."""
-        _log.error(
-            "job %s cannot go on now, it is tried again in %gs: %s", job_id(number), _STALLED_RETRY_SECONDS, reason
-        )
-        self._stalled[number] = reason
-
-        def note() -> str:
-            record = self._jobs.get(number)
-            if record.cancel_requested and record.status != JobStatus.DONE.value:
-                self._jobs.abandon(record, now_us(), kind=FailureKind.CANCELLED.value, message=record.cancel_requested)
-            else:
-                self._jobs.put_down(record, crashed=False)
-                record.reason = reason
-            return str(record.tenant)
-
-        tenant = DEFAULT_TENANT
-        try:
-            tenant = await self._durability.commit(note)
-        except (NotFound, StoreError) as error:
-            _log.error("that job %s cannot go on could not be noted: %s", job_id(number), error)
-        self._changed(number)
-        timer: asyncio.TimerHandle
-
-        def again() -> None:
-            self._retries.discard(timer)
-            self.notice(number, tenant)
-
-        timer = asyncio.get_running_loop().call_later(_STALLED_RETRY_SECONDS, again)
-        self._retries.add(timer)
-
-    async def _give_up(self, number: int, message: str, kind: FailureKind = FailureKind.INTERNAL) -> None:
-        """End a job that this service cannot drive; the others go on."""
-
-        def end() -> None:
-            self._jobs.abandon(self._jobs.get(number), now_us(), kind=kind.value, message=message)
-
-        try:
-            await self._durability.commit(end)
-        except Exception as error:  # noqa: BLE001 -- a job that can neither go on nor end is not forgotten
-            _log.exception("job %s could not be ended", job_id(number))
-            await self._stall(number, f"{message}; it could not be ended: {type(error).__name__}: {error}")
-
-    def _changed(self, number: int) -> None:
-        """Wake whoever watches the job."""
-        for hear in self.changes:
-            hear(number)
-        for event in self._watchers.get(number, ()):
-            event.set()
 
     # ------------------------------------------------------------------------------------ submitting
 
@@ -385,7 +329,9 @@ class Service(Inspection):
         number = job_number(id_)
         resting = {JobStatus.DONE.value, JobStatus.SUSPENDED.value}
         # While a driver holds the job it does not rest: to read its record would cost each step the store's time.
-        async for summary in self._watch(number, lambda: number not in self._drivers or number in self._stalled):
+        async for summary in self.watch.summaries(
+            number, lambda: number not in self._drivers or number in self._stalled
+        ):
             if (summary.status in resting and number not in self._drivers) or number in self._stalled:
                 return summary
         raise AssertionError("unreachable")
@@ -401,29 +347,12 @@ class Service(Inspection):
     async def follow(self, id_: str, *, start: int = 0) -> AsyncIterator[ItemView]:
         """Finished chat items in order, from index ``start``, until the job is done."""
         index = start
-        async for summary in self._watch(job_number(id_)):
+        async for summary in self.watch.summaries(job_number(id_)):
             for item in await self.items(id_, start=index):
                 index += 1
                 yield item
             if summary.status == JobStatus.DONE.value:
                 return
-
-    async def _watch(self, number: int, worth: Callable[[], bool] = lambda: True) -> AsyncIterator[JobSummary]:
-        """The job's summary now and after every change that is worth a look."""
-        event = asyncio.Event()
-        self._watchers[number].add(event)
-        try:
-            while True:
-                event.clear()
-                yield await self._store.read(lambda: job_summary(self._jobs.get(number)))
-                await event.wait()
-                while not worth():
-                    event.clear()
-                    await event.wait()
-        finally:
-            self._watchers[number].discard(event)
-            if not self._watchers[number]:
-                del self._watchers[number]
 
     # ------------------------------------------------------------------------------------ controlling
 
@@ -435,13 +364,13 @@ class Service(Inspection):
         """
         number = job_number(id_)
         requested = await super().cancel(id_, reason)
-        self._stalled.pop(number, None)
+        self._stalled.discard(number)
         driver = self._drivers.get(number)
         if driver is not None:
             driver.cancel()
         # Also a job that is driven: its driver may be past its last look, on the way to a suspension.
         self.notice(number, requested.tenant)
-        async for summary in self._watch(number):
+        async for summary in self.watch.summaries(number):
             if summary.status == JobStatus.DONE.value or number in self._stalled:
                 return summary
         raise AssertionError("unreachable")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.app import open_service
-from orchestrator.engine import service as service_module
 from orchestrator.sandboxes.docker import DockerDriver
 from statek import tool
 from statek.agents.agent import SupervisedAgent
@@ -38,7 +37,7 @@ async def own_engine() -> AsyncIterator[PrivateEngine]:
 async def test_engine_killed_in_mid_job(
     own_engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(service_module, "_STALLED_RETRY_SECONDS", 0.5)
+    monkeypatch.setattr("orchestrator.engine.stalled_jobs._RETRY_SECONDS", 0.5)
     sent: list[int] = []
 
     @tool(effect="external")

@@ -60,7 +60,7 @@ async def test_unreadable_record_ends_its_job_with_a_name(open_with: Open, monke
 async def test_store_that_fails_once_stalls_the_job_and_it_goes_on_later(
     open_with: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.engine.service._STALLED_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("orchestrator.engine.stalled_jobs._RETRY_SECONDS", 0.05)
     run = JobDriver.run
     failures = [StoreError("a bad moment"), StoreError("another")]
 
