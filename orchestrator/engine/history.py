@@ -7,7 +7,6 @@ Nothing here changes what was written: going back appends a commit, so that it c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import date, time, timedelta
 from itertools import islice
 from typing import Any
@@ -23,12 +22,9 @@ from statek.packing import pack, unpack
 from statek.records import JobRecord
 
 __all__ = [
-    "MAX_TAGS",
-    "check_restful",
     "commit_view",
     "effects_of",
     "find_commit",
-    "find_hash",
     "past_object",
     "roll_back",
     "tag_commit",
@@ -36,7 +32,7 @@ __all__ = [
     "untag_commit",
 ]
 
-MAX_TAGS = 1000
+_MAX_TAGS = 1000
 """Names that the commits of one job may have."""
 
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
@@ -77,7 +73,7 @@ def find_commit(jobs: JobRepository, record: JobRecord, reference: int | str | N
         reference: a number, ``latest`` (or None), a tag, or the first seven or more digits of a hash.
 
     Returns:
-        The number; None where only the hashes can tell (``find_hash``).
+        The number; None where only the hashes of the commits can tell.
 
     Raises:
         NotFound: there is no such commit.
@@ -104,11 +100,6 @@ def find_commit(jobs: JobRepository, record: JobRecord, reference: int | str | N
     )
 
 
-def find_hash(jobs: JobRepository, record: JobRecord, prefix: str, numbers: Iterable[int]) -> list[int]:
-    """Which of these commits have a hash that begins so."""
-    return [seq for seq in numbers if jobs.commit(record, seq).hash.startswith(prefix)]
-
-
 # --------------------------------------------------------------------------------------------- tags
 
 
@@ -131,8 +122,8 @@ def tag_commit(record: JobRecord, seq: int, name: str) -> None:
             "and nothing that looks like a hash"
         )
     tags = tags_of(record)
-    if name not in tags and len(tags) >= MAX_TAGS:
-        raise LimitExceeded("tags", MAX_TAGS, len(tags) + 1, "take some away: statek tag ID NAME --delete")
+    if name not in tags and len(tags) >= _MAX_TAGS:
+        raise LimitExceeded("tags", _MAX_TAGS, len(tags) + 1, "take some away: statek tag ID NAME --delete")
     tags[name] = seq
     record.tags = pack(tags)
 
@@ -153,7 +144,7 @@ def untag_commit(record: JobRecord, name: str) -> None:
 # --------------------------------------------------------------------------------------- going back
 
 
-def check_restful(record: JobRecord, *, driven: bool) -> None:
+def _check_restful(record: JobRecord, *, driven: bool) -> None:
     """Refuse to change the workspace of a job that is, or is about to be, at work.
 
     Args:
@@ -196,7 +187,7 @@ def roll_back(
     Raises:
         InvalidRequest: the job is at work.
     """
-    check_restful(record, driven=driven)
+    _check_restful(record, driven=driven)
     target, head = jobs.workspace(record, seq), jobs.workspace(record, jobs.commit_count(record) - 1)
     new = NewCommit(
         workspace=target.workspace,

@@ -104,7 +104,8 @@ class TimeTravel:
         """The commits of one visit whose hash begins so, and where the next visit goes on."""
         record, hits = self._jobs.get(number), list[int]()
         for seq in _paged(start, count):
-            hits += history.find_hash(self._jobs, record, prefix, [seq])
+            if self._jobs.commit(record, seq).hash.startswith(prefix):
+                hits.append(seq)
         return hits, seq + 1
 
     def _commits(self, number: int, newest: int) -> _Question[list[CommitView]]:
@@ -223,6 +224,12 @@ class TimeTravel:
         files = await list_files(self._store, self._jobs, number, at=commit.number)
         return focused(CommitState(commit, tuple(variables), tuple(files)), focus)
 
+    def _state_sync(self, number: int, at: Reference) -> CommitState:
+        commit = self._ask_sync(self._view(number, at))
+        variables = read_variables_sync(self._store, self._jobs, number, at=commit.number)
+        files = list_files_sync(self._store, self._jobs, number, at=commit.number)
+        return CommitState(commit, tuple(variables), tuple(files))
+
     def view_sync(self, id_: str, at: Reference = None, *, focus: Focus = "full") -> HistoricalView:
         """A read-only look at a commit for other threads than the event loop's; values are read when asked for.
 
@@ -287,13 +294,7 @@ class TimeTravel:
     def diff_sync(self, id_: str, before: Reference, after: Reference) -> CommitDiff:
         """``diff`` for other threads than the event loop's."""
         number = job_number(id_)
-        states = []
-        for reference in (before, after):
-            commit = self._ask_sync(self._view(number, reference))
-            variables = read_variables_sync(self._store, self._jobs, number, at=commit.number)
-            files = list_files_sync(self._store, self._jobs, number, at=commit.number)
-            states.append(CommitState(commit, tuple(variables), tuple(files)))
-        first, second = states
+        first, second = self._state_sync(number, before), self._state_sync(number, after)
         names = self._store.read_sync(partial(self._changed, number, first.commit.number, second.commit.number))
         return compared(first, second, names)
 
