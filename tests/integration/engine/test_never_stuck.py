@@ -81,7 +81,7 @@ async def test_store_that_fails_once_stalls_the_job_and_it_goes_on_later(
             return await commit(change)
 
         monkeypatch.setattr(service._durability, "commit", refusing)
-        async for _ in service._watch(1):
+        async for _ in service.watch.summaries(1):
             if (await service.jobs())[0].status == "DONE":
                 break
         summary = await service.wait(id_)
