@@ -104,7 +104,7 @@ async def test_a_wait_ends_at_its_time(serve: Serve) -> None:
         assert str(raised.value) == f"the service at {path} gave no answer within 0.2 s"
         release.set()
         assert (await served.ask(served.client.wait, id_)).status == "DONE"
-        assert not served.service._watchers
+        assert not served.service.watch._watchers
 
 
 async def test_errors_arrive_as_what_they_were(serve: Serve) -> None:
