@@ -19,10 +19,13 @@ from types import FrameType
 from benchmarks.bench import Bench
 from benchmarks.calls import measure_calls
 from benchmarks.checkpoints import measure_checkpoints, measure_large_buffer
-from benchmarks.claims import measure_claims, measure_cold_start, measure_deadline, measure_resume
+from benchmarks.claims import measure_claims, measure_cold_start, measure_resume
+from benchmarks.endings import measure_deadline
 from benchmarks.engine import CHOICES, chosen_driver
 from benchmarks.flushes import measure_flushes
+from benchmarks.fsyncs import counted_fsyncs
 from benchmarks.machine import MachineFacts, survey
+from benchmarks.past import measure_past
 from benchmarks.steps import measure_step_overhead, measure_steps_per_second
 from benchmarks.suspended import measure_suspended_jobs
 from statek.exceptions import ConfigurationError
@@ -38,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "resume": measure_resume,
     "checkpoints": measure_checkpoints,
     "large_buffer": measure_large_buffer,
+    "past": measure_past,
     "flushes": measure_flushes,
     "deadline": measure_deadline,
     "suspended": measure_suspended_jobs,
@@ -56,8 +60,10 @@ def main(arguments: Sequence[str]) -> int:
         with (
             chosen_driver(options.driver) as (driver, engine),
             tempfile.TemporaryDirectory(prefix="statek-bench-", dir=options.folder) as folder,
+            counted_fsyncs() as fsyncs,
         ):
-            return _run(options, Bench(driver, engine, options.smoke, options.seed, Path(folder), _write))
+            bench = Bench(driver, engine, options.smoke, options.seed, Path(folder), _write, fsyncs=fsyncs)
+            return _run(options, bench)
     except ConfigurationError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fsyncs import FsyncCounter
 from benchmarks.measurement import Measurement
 from orchestrator.app import running_service
 from orchestrator.engine.service import Service
@@ -39,6 +40,7 @@ class Bench:
         folder: where stores and sockets go; on a real disk.
         write: takes each finished line.
         results: every number so far.
+        fsyncs: counts those of this process, from the start of the run.
     """
 
     driver_name: str
@@ -48,6 +50,7 @@ class Bench:
     folder: Path
     write: Callable[[str], None] = print
     results: list[Measurement] = field(default_factory=list)
+    fsyncs: FsyncCounter = field(default_factory=FsyncCounter)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def times(self, full: int, smoke: int) -> int:

@@ -1,4 +1,4 @@
-"""Runners: warm claim, cold start beside the bare engine, idle memory, restoring 1 MB, ending at a deadline."""
+"""Runners: warm claim, cold start beside the bare engine, idle memory, restoring 1 MB."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from typing import Any
 import docker
 
 from benchmarks.bench import Bench, Console, run_code
+from benchmarks.fsyncs import per_operation
 from benchmarks.measurement import median, percentile
 from orchestrator.sandboxes.runner_files import image_tag
-from orchestrator.sandboxes.step import Death, DeathCause, StepInput
 from orchestrator.store.blocks import BlockStore
 
-__all__ = ["measure_claims", "measure_cold_start", "measure_deadline", "measure_resume"]
+__all__ = ["measure_claims", "measure_cold_start", "measure_resume"]
 
 _CLAIM_SECONDS = 60.0
-_DEADLINE_SECONDS = 0.1
 
 
 def _note(taken: list[float], begun: float) -> None:
@@ -118,6 +117,7 @@ async def measure_resume(bench: Bench) -> None:
             await pool.destroy(sandbox)
             await blocks.put_many(end.new_blocks)
             size = sum(component.size_bytes for component in end.workspace.components)
+            before = bench.fsyncs.count()
             for _ in range(bench.times(30, 4)):
                 await pool.wait_warm(1, timeout=_CLAIM_SECONDS)
                 begun = time.perf_counter()
@@ -129,27 +129,5 @@ async def measure_resume(bench: Bench) -> None:
                 await pool.destroy(sandbox)
     finally:
         blocks.close()
-    notes = {"bytes": str(size)}
+    notes = {"bytes": str(size), **per_operation(bench.fsyncs.count() - before, len(taken))}
     bench.add("resume_1mb", median(taken), "ms", 25, "target-25ms", notes=notes)
-
-
-async def measure_deadline(bench: Bench) -> None:
-    """An endless loop: from its deadline until its death is known, and until the whole runner is gone."""
-    verdict: list[float] = []
-    gone: list[float] = []
-    async with bench.pool(1, max_runners=2) as pool:
-        for _ in range(bench.times(25, 4)):
-            sandbox = await pool.claim(timeout=_CLAIM_SECONDS)
-            await run_code(sandbox, 1, "x = 0")
-            step = StepInput(step=2, code="while True: pass", time_us=0, seed=1, deadline_seconds=_DEADLINE_SECONDS)
-            due = time.perf_counter() + _DEADLINE_SECONDS
-            end = await sandbox.run_step(step, Console())
-            verdict.append((time.perf_counter() - due) * 1000)
-            if not isinstance(end, Death) or end.cause is not DeathCause.DEADLINE:
-                raise RuntimeError(f"the loop ended by {end}")
-            await sandbox.destroy()
-            gone.append((time.perf_counter() - due) * 1000)
-            await pool.destroy(sandbox)
-            await pool.wait_warm(1, timeout=_CLAIM_SECONDS)
-    bench.add("deadline_kill_p95", percentile(verdict, 95), "ms", 50, "target-50ms")
-    bench.add("deadline_runner_gone_p95", percentile(gone, 95), "ms", percentile(verdict, 95), "deadline_kill_p95")

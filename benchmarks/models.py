@@ -24,21 +24,30 @@ class ClockedModel:
 
     Args:
         reply: text by turn.
+        count: gives a count that is noted at each question, such as the fsyncs so far.
 
     Attributes:
         asked: per job id, the times (seconds) of its questions.
+        counts: per job id, the counts at its questions.
     """
 
-    def __init__(self, reply: Callable[[int], str]) -> None:
+    def __init__(self, reply: Callable[[int], str], count: Callable[[], int] = int) -> None:
         self._reply = reply
+        self._count = count
         self.asked: defaultdict[str, list[float]] = defaultdict(list)
+        self.counts: defaultdict[str, list[int]] = defaultdict(list)
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Answer the request's turn."""
         self.asked[request.job_id].append(time.perf_counter())
+        self.counts[request.job_id].append(self._count())
         return ModelReply(self._reply(request.turn))
 
     def turns_ms(self, job_id: str) -> list[float]:
         """Milliseconds of each whole turn of a job."""
         asked = self.asked[job_id]
         return [(later - earlier) * 1000 for earlier, later in itertools.pairwise(asked)]
+
+    def counted(self, job_id: str) -> list[int]:
+        """What was counted in each whole turn of a job."""
+        return [later - earlier for earlier, later in itertools.pairwise(self.counts[job_id])]

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from benchmarks.bench import Bench, make_agent, run_code
+from benchmarks.fsyncs import per_operation
 from benchmarks.measurement import Better, median, percentile
 from benchmarks.models import ClockedModel, python
 from orchestrator.store.store import Store
@@ -24,32 +25,33 @@ class Counter:
         self.count = 0
 
 
-def _counting(turns: int) -> ClockedModel:
-    return ClockedModel(lambda turn: python("x = x + 1" if turn < turns else "exit(x)"))
+def _counting(bench: Bench, turns: int) -> ClockedModel:
+    return ClockedModel(lambda turn: python("x = x + 1" if turn < turns else "exit(x)"), bench.fsyncs.count)
 
 
 async def measure_step_overhead(bench: Bench) -> None:
     """``x = x + 1`` over and over in one job; a turn is question to question of a model that answers at once."""
     turns = bench.times(1050, 150)
-    model = _counting(turns)
+    model = _counting(bench, turns)
     async with bench.service([make_agent()], model) as (service, store):
-        before = store.guard_statistics().flushes
         job = await service.submit("bench", shared_vars={"x": 0}, message="go")
         await service.wait(job)
-        flushes = (store.guard_statistics().flushes - before) / turns
+        before = bench.fsyncs.count()
         flush_ms = await _flush_floor(store, bench.times(300, 50))
+        floor_notes = per_operation(2 * (bench.fsyncs.count() - before), bench.times(300, 50))
     times = model.turns_ms(job)
     measured = times[_WARM_UP_TURNS:]
     p50 = median(measured)
-    # One redo record is one fsync: dbzero's own are answered at once while the guard tracks its writes.
-    notes = {"fsyncs/op": f"{flushes:.2f}"}
+    counted = model.counted(job)
+    notes = per_operation(sum(counted), len(counted))
     bench.add("step_overhead_p50", p50, "ms", 5, "target-5ms", notes=notes)
-    bench.add("step_overhead_p99", percentile(measured, 99), "ms", 15, "target-15ms")
+    bench.add("step_overhead_p99", percentile(measured, 99), "ms", 15, "target-15ms", notes=notes)
     late, early = (1000, 100) if not bench.smoke else (120, 40)
     window = 50 if not bench.smoke else 20
     growth = median(times[late - window : late + window]) / median(times[early - window : early + window])
-    bench.add("step_growth", growth, f"x(step_{late}/step_{early})", 1.2, "target-1.2x")
-    bench.add("step_floor_flushes", 2 * flush_ms, "ms", p50, "step_overhead_p50")
+    notes = per_operation(sum(counted[late - window : late + window]), 2 * window)
+    bench.add("step_growth", growth, f"x(step_{late}/step_{early})", 1.2, "target-1.2x", notes=notes)
+    bench.add("step_floor_flushes", 2 * flush_ms, "ms", p50, "step_overhead_p50", notes=floor_notes)
     bench.add("step_floor_sandbox", await _sandbox_floor(bench), "ms", p50, "step_overhead_p50")
 
 
@@ -88,17 +90,17 @@ async def measure_steps_per_second(bench: Bench) -> None:
     """Many jobs at once, each in a runner of its own, all runners warm before the first submission."""
     jobs = bench.times(100, 8)
     turns = bench.times(30, 20)
-    model = _counting(turns)
+    model = _counting(bench, turns)
     async with bench.service([make_agent()], model, pool_size=jobs, max_runners=jobs + 2, max_concurrency=jobs) as (
         service,
-        store,
+        _,
     ):
-        before = store.guard_statistics().flushes
+        before = bench.fsyncs.count()
         begun = time.perf_counter()
         ids = [await service.submit("bench", shared_vars={"x": 0}, message="go") for _ in range(jobs)]
         await asyncio.gather(*(service.wait(each) for each in ids))
         seconds = time.perf_counter() - begun
-        flushes = store.guard_statistics().flushes - before
+        made = bench.fsyncs.count() - before
     steps = jobs * (turns + 1)
-    notes = {"jobs": str(jobs), "fsyncs/op": f"{flushes / steps:.2f}"}
+    notes = {"jobs": str(jobs), **per_operation(made, steps)}
     bench.add("steps_per_second", steps / seconds, "steps/s", 500, "target-500", better=Better.HIGHER, notes=notes)

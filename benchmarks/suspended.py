@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import Bench, make_agent
+from benchmarks.fsyncs import counted_fsyncs, per_operation
 from benchmarks.models import ClockedModel
 from orchestrator.app import running_service
 from orchestrator.engine.clock import now_us
@@ -41,6 +42,7 @@ async def measure_suspended_jobs(bench: Bench) -> None:
     per_job = (with_jobs["rss_kb"] - without["rss_kb"]) / count
     notes = {"jobs": str(count)}
     bench.add("suspended_jobs_rss", max(per_job, 0.0), "KB/job", 5, "target-5KB", notes=notes)
+    notes |= per_operation(with_jobs["fsyncs"], 1)
     bench.add("suspended_jobs_restart", with_jobs["seconds"], "s", 3, "target-3s", notes=notes)
 
 
@@ -83,17 +85,19 @@ async def _open_and_measure(folder: Path, driver_name: str, engine: str) -> dict
     settings = StatekSettings.load({"data_dir": folder, "driver": driver_name, "pool_size": 0}, environ={})
     driver = make_driver(driver_name, engine=engine or None)
     await driver.prepare("base")
-    begun = time.perf_counter()
-    store = Store.open(folder / "store")
-    try:
-        model = ClockedModel(lambda _turn: "")
-        async with running_service(settings, store, [make_agent()], model=model, driver=driver):
-            seconds = time.perf_counter() - begun
-            rss = _rss_bytes()
-    finally:
-        store.close()
-        await driver.aclose()
-    return {"seconds": seconds, "rss_kb": rss / 1024}
+    with counted_fsyncs() as fsyncs:
+        begun = time.perf_counter()
+        store = Store.open(folder / "store")
+        try:
+            model = ClockedModel(lambda _turn: "")
+            async with running_service(settings, store, [make_agent()], model=model, driver=driver):
+                seconds = time.perf_counter() - begun
+                rss = _rss_bytes()
+                synced = fsyncs.count()
+        finally:
+            store.close()
+            await driver.aclose()
+    return {"seconds": seconds, "rss_kb": rss / 1024, "fsyncs": synced}
 
 
 if __name__ == "__main__":

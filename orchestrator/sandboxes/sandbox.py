@@ -77,7 +77,7 @@ class SandboxTiming:
 
     start_ack_seconds: float = 0.5
     restore_seconds: float = 30.0
-    backstop_seconds: float = 0.25
+    backstop_seconds: float = 0.15
 
 
 @dataclass(slots=True)

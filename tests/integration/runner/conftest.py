@@ -132,7 +132,7 @@ async def runner(folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[
             RunnerRef("process", str(process.pid), "r-1", 1),
             limits=LIMITS,
             image_digest="",
-            timing=SandboxTiming(start_ack_seconds=10),
+            timing=SandboxTiming(start_ack_seconds=10, backstop_seconds=2),
         )
         zygote = psutil.Process(process.pid)
         processes = [zygote, *zygote.children()]
