@@ -32,7 +32,7 @@ PROBE_COMMAND = (
 
 
 class Missing(Exception):
-    """Something that only an administrator can add; the message is the sentence to show."""
+    """Something that only an administrator can add; the message is the sentence to show, empty if it was shown."""
 
 
 def say(text: str) -> None:
@@ -42,6 +42,11 @@ def say(text: str) -> None:
 
 def run(argv: Sequence[str], *, quiet: bool = True, env: dict[str, str] | None = None) -> str:
     """Run a command of the checkout; its output is shown only when it fails.
+
+    Args:
+        argv: the command.
+        quiet: False for one that tells of its progress, and of its failure, by itself.
+        env: its environment; None for this process's own.
 
     Raises:
         Missing: it failed.
@@ -57,6 +62,8 @@ def run(argv: Sequence[str], *, quiet: bool = True, env: dict[str, str] | None =
         text=True,
     )
     if done.returncode != 0:
+        if not quiet:
+            raise Missing
         last = " | ".join((done.stdout or "").strip().splitlines()[-6:])
         raise Missing(f"`{' '.join(argv[:6])}{' ...' if len(argv) > 6 else ''}` failed: {last}")
     return done.stdout
@@ -138,7 +145,9 @@ def _make_venv(python: str) -> None:
 
 def _has_sandbox() -> bool:
     """Whether there is anything that a sandbox could be made with; whether it works is found out later."""
-    return shutil.which("bwrap") is not None or bool(os.environ.get("DOCKER_HOST")) or os.access(DOCKER_SOCKET, os.W_OK)
+    engine = os.environ.get("DOCKER_HOST") or f"unix://{DOCKER_SOCKET}"
+    reachable = not engine.startswith("unix://") or os.access(engine.removeprefix("unix://"), os.W_OK)
+    return reachable or shutil.which("bwrap") is not None
 
 
 def _can_make_venv() -> bool:
@@ -153,28 +162,34 @@ def sandbox(base_image: str) -> None:
         Missing: none works and none can be installed.
     """
     python = str(VENV / "bin" / "python")
-    reports = {
-        name: (ok, reason, remedy) for name, ok, reason, remedy in json.loads(run([python, "-c", PROBE_COMMAND]))
-    }
-    if reports["docker"][0]:
+    reports = _probe(python)
+    answers, docker_reason, docker_remedy = reports["docker"]
+    if answers:
         argv = [python, "-m", "images.build", *(("--base-image", base_image) if base_image else ())]
         run(argv, quiet=False)
         return
+    if base_image:
+        # Not taken without it: what it was asked for would be missing in the sandbox, and nothing would say so.
+        raise Missing(
+            f"BASE_IMAGE={base_image} can only be built upon by a Docker engine, and {docker_reason}; "
+            f"leave it out, or an administrator runs: {docker_remedy}"
+        )
     if not reports["bubblewrap"][0] and shutil.which("bwrap") is None and may_install():
         say("no Docker engine answers; the embedded sandbox needs bubblewrap")
         install_packages("bubblewrap")
-        reports = {
-            name: (ok, reason, remedy) for name, ok, reason, remedy in json.loads(run([python, "-c", PROBE_COMMAND]))
-        }
+        reports = _probe(python)
     ok, reason, remedy = reports["bubblewrap"]
     if not ok:
-        raise Missing(
-            f"no sandbox works here (docker: {reports['docker'][1]}; {reason}); an administrator runs: {remedy}"
-        )
+        raise Missing(f"no sandbox works here (docker: {docker_reason}; {reason}); an administrator runs: {remedy}")
     site = ROOT / ".cache" / "runner-site"
     if not site.is_dir():
         say("installing the runner's libraries for the embedded sandbox")
     run([python, "-c", SITE_COMMAND])
+
+
+def _probe(python: str) -> dict[str, tuple[bool, str, str]]:
+    """Whether each driver works here, why, and what an administrator runs where it does not; by its name."""
+    return {name: (ok, reason, remedy) for name, ok, reason, remedy in json.loads(run([python, "-c", PROBE_COMMAND]))}
 
 
 def main() -> int:
@@ -189,7 +204,8 @@ def main() -> int:
         else:
             sandbox(options.base_image)
     except Missing as error:
-        print(f"setup: {error}", file=sys.stderr)
+        if str(error):
+            print(f"setup: {error}", file=sys.stderr)
         return 2
     return 0
 

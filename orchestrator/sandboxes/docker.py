@@ -12,7 +12,9 @@ import asyncio
 import contextlib
 import logging
 import os
+import pwd
 import select
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -38,7 +40,7 @@ from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, Ru
 from orchestrator.sandboxes.runner_files import build_image, flavour_digest, flavour_folder, image_tag
 from statek.exceptions import ConfigurationError, RunnerLost
 
-__all__ = ["DockerDriver"]
+__all__ = ["DockerDriver", "engine_remedy"]
 
 T = TypeVar("T")
 
@@ -47,7 +49,7 @@ _LOG = logging.getLogger(__name__)
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
 _KILL_WAIT_MS = 5_000
 _EXIT_POLL_SECONDS = 0.1
-_REMEDY = "apt-get install docker.io"
+_DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 
 
 class DockerDriver:
@@ -90,7 +92,9 @@ class DockerDriver:
         try:
             info = await self._ask(lambda client: client.info())
         except RunnerLost as error:
-            return ProbeReport(self.name, self.tier, available=False, reason=str(error), remedy=_REMEDY)
+            return ProbeReport(
+                self.name, self.tier, available=False, reason=str(error), remedy=engine_remedy(self._address)
+            )
         missing = [name for name in ("MemoryLimit", "PidsLimit", "CpuCfsQuota") if not info.get(name)]
         if not any("seccomp" in str(option) for option in info.get("SecurityOptions") or []):
             missing.append("seccomp")
@@ -98,7 +102,7 @@ class DockerDriver:
             missing.append(f"runtime {self._runtime}")
         if missing:
             reason = f"the Docker engine {info.get('ServerVersion')} lacks {', '.join(missing)}"
-            return ProbeReport(self.name, self.tier, available=False, reason=reason, remedy=_REMEDY)
+            return ProbeReport(self.name, self.tier, available=False, reason=reason, remedy="apt-get install docker.io")
         reason = (
             f"Docker engine {info.get('ServerVersion')} answers, runtime {self._runtime or info.get('DefaultRuntime')}"
         )
@@ -255,13 +259,34 @@ class DockerDriver:
 
     def _connect(self) -> Any:
         settings: dict[str, Any] = {"base_url": self._engine} if self._engine else docker.utils.kwargs_from_env()
-        self._address = settings.get("base_url") or "unix:///var/run/docker.sock"
+        self._address = settings.get("base_url") or _DEFAULT_ENGINE
         _knock(self._address)
         return docker.APIClient(version="auto", timeout=self._timeout, **settings)
 
     def _converse(self, question: Callable[[Any], T]) -> T:
         _knock(self._address)
         return question(self._client)
+
+
+def engine_remedy(address: str) -> str:
+    """The command with which an administrator makes an engine answer this user.
+
+    Args:
+        address: of the engine; empty for the default one.
+    """
+    path = Path((address or _DEFAULT_ENGINE).removeprefix("unix://"))
+    if path.is_socket() and not os.access(path, os.W_OK):
+        return f"usermod --append --groups docker {_user()}"
+    if shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin:/sbin"):
+        return "systemctl start docker"
+    return "apt-get install docker.io"
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _knock(address: str) -> None:

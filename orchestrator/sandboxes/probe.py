@@ -76,9 +76,14 @@ async def select_driver(
 
     Raises:
         ConfigurationError: it does not work here; the message gives the reason and the command that
-            an administrator runs.
+            an administrator runs. Or a base image or a runtime is asked for of a driver that has none.
     """
-    names: Sequence[str] = (name,) if name != "auto" else ("docker", "bubblewrap")
+    images_only = ", ".join(
+        f"{what} {value!r}" for what, value in (("base_image", base_image), ("runtime", runtime)) if value
+    )
+    if images_only and name not in ("auto", "docker"):
+        raise ConfigurationError(f"{images_only}: the sandbox driver {name!r} has no such thing, only docker has")
+    names: Sequence[str] = (name,) if name != "auto" else ("docker",) if images_only else ("docker", "bubblewrap")
     refused: list[ProbeReport] = []
     for candidate in names:
         driver = make_driver(candidate, engine=engine, base_image=base_image, runtime=runtime, cache=cache)
@@ -89,4 +94,5 @@ async def select_driver(
         refused.append(report)
     reasons = "; ".join(f"{report.driver}: {report.reason}" for report in refused)
     remedy = refused[-1].remedy
-    raise ConfigurationError(f"no sandbox works here ({reasons}); an administrator runs: {remedy}")
+    wanted = f"{images_only}: no Docker engine works here" if images_only else "no sandbox works here"
+    raise ConfigurationError(f"{wanted} ({reasons}); an administrator runs: {remedy}")

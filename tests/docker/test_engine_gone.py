@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.sandboxes.docker import DockerDriver
+from orchestrator.sandboxes.docker import DockerDriver, engine_remedy
 from orchestrator.sandboxes.driver import RunnerSpec
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.sandboxes.step import Death, DeathCause
@@ -60,7 +60,7 @@ async def test_no_engine_at_all_is_said_in_one_sentence(tmp_path: Path) -> None:
     driver = DockerDriver(address)
     report = await driver.probe()
     reason = f"the Docker engine {address} does not answer ([Errno 2] No such file or directory)"
-    assert (report.available, report.reason, report.remedy) == (False, reason, "apt-get install docker.io")
+    assert (report.available, report.reason, report.remedy) == (False, reason, engine_remedy(address))
     with pytest.raises(ConfigurationError) as caught:
         await driver.prepare("base")
     assert str(caught.value) == reason

@@ -8,6 +8,7 @@ is ``--local`` here and needs bubblewrap only.
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from orchestrator.sandboxes.docker import engine_remedy
 from tests.support.private_engine import EngineUnavailable, PrivateEngine, usual_engine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,14 +77,17 @@ def _install_missing(*, engine: bool) -> None:
         packages += ["docker.io", "iptables"]
     elif engine and os.geteuid() != 0:
         raise EngineUnavailable(
-            "no Docker engine answers, and only root can start one; an administrator runs: systemctl start docker"
+            "no Docker engine answers, and only root can start one; "
+            f"an administrator runs: {engine_remedy(os.environ.get('DOCKER_HOST', ''))}"
         )
     if not packages:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        # Debian's engine is for root and the group docker: asked for at once, so that an administrator is asked once.
+        group = f" && usermod --append --groups docker {getpass.getuser()}" if "docker.io" in packages else ""
         raise EngineUnavailable(
             f"{' and '.join(packages)} cannot be installed by this user; "
-            f"an administrator runs: apt-get install {' '.join(packages)}"
+            f"an administrator runs: apt-get install {' '.join(packages)}{group}"
         )
     print(f"tests: installing the Debian packages {' '.join(packages)}", file=sys.stderr, flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
