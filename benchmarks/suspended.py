@@ -26,6 +26,7 @@ from orchestrator.sandboxes.probe import make_driver
 from orchestrator.store.store import Store
 from statek.job_status import JobStatus
 from statek.settings import StatekSettings
+from statek.task_door import NewJob
 
 __all__ = ["measure_suspended_jobs"]
 
@@ -54,7 +55,7 @@ def _make_jobs(bench: Bench, folder: Path, count: int) -> None:
         jobs = JobRepository()
         factory = JobFactory(store, settings, jobs)
         agent = make_agent()
-        create = factory.prepare(agent, shared_vars={"x": 1, "text": "a" * 200}, message="go")
+        create = factory.prepare(agent, NewJob(shared_vars={"x": 1, "text": "a" * 200}, message="go"))
 
         def batch(amount: int) -> None:
             for _ in range(amount):

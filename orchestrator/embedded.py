@@ -93,15 +93,12 @@ class Embedded:
         """What makes jobs for the application itself."""
         return JobTasks(self.access)
 
-    def submit(self, agent: Agent | str, given: NewJob) -> Job:
-        """Make a job durable, and runnable as soon as the service runs. Blocks for one flush.
-
-        Safe on any thread, the event loop's included (a flush takes about a millisecond).
-        """
-        return self.submit_batch(agent, [given])[0]
-
     def submit_batch(self, agent: Agent | str, given: Sequence[NewJob]) -> list[Job]:
-        """Make several jobs of one agent durable with one flush; a crash before that may leave some of them."""
+        """Make jobs of one agent durable with one flush, and runnable as soon as the service runs.
+
+        A crash before the flush may leave some of them. Safe on any thread, the event loop's included (a flush takes
+        about a millisecond).
+        """
         if isinstance(agent, Agent):
             self._agents.setdefault(agent.role, agent)
         return self.tasks.create_batch(agent, given)

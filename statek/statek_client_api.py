@@ -7,8 +7,10 @@ from typing import Any
 
 from statek import runtime
 from statek.agents.agent import Agent
+from statek.chat_style import ChatStyle
 from statek.executors.job import Job
 from statek.future import FutureState, Settlement
+from statek.job_definition import JobDefinition
 from statek.task_door import NewJob
 
 __all__ = ["StatekClientAPI"]
@@ -22,20 +24,23 @@ class StatekClientAPI:
 
     def submit_new_job(
         self,
-        agent: Agent | str,
+        agent: Agent | JobDefinition | str,
         shared_vars: Mapping[str, Any] | None = None,
         locale: str | None = None,
         *,
         message: str = "",
+        chat_style: ChatStyle | str | None = None,
         **job_params: Any,
     ) -> Job:
         """Submit one job.
 
         Args:
-            agent: who is to do the work, or the role of one that is known in this process.
+            agent: who is to do the work, or the role of one that is known in this process; or a ``JobDef`` that was
+                made with ``create_job_def``, which fixes everything but the variables and the message.
             shared_vars: startup variables by name; durable objects appear as handles in the workspace.
             locale: ``LANG-COUNTRY``.
             message: what the user says first.
+            chat_style: of the conversation; None takes CHAT_STYLE of the agent's metadata, else the setting.
             job_params: values for the prompt's placeholders.
 
         Returns:
@@ -45,28 +50,36 @@ class StatekClientAPI:
             InvalidRequest: an illegal variable name, a value that cannot cross, an agent without MODEL.
             LimitExceeded: the variables are too large.
         """
-        return runtime.embedded().submit(
-            agent, NewJob(shared_vars=shared_vars or {}, message=message, locale=locale, params=job_params)
-        )
+        batch = [shared_vars or {}]
+        return self.submit_new_jobs_batch(agent, batch, locale, message=message, chat_style=chat_style, **job_params)[0]
 
     def submit_new_jobs_batch(
         self,
-        agent: Agent | str,
+        agent: Agent | JobDefinition | str,
         shared_vars_batch: Sequence[Mapping[str, Any]],
         locale: str | None = None,
         *,
         message: str = "",
+        chat_style: ChatStyle | str | None = None,
         **job_params: Any,
     ) -> list[Job]:
         """Submit several jobs of one agent, one for each mapping of variables; durable on return, with one flush.
 
         A crash before that may leave some of them.
         """
+        definition = agent if isinstance(agent, JobDefinition) else None
         given = [
-            NewJob(shared_vars=variables, message=message, locale=locale, params=job_params)
+            NewJob(
+                shared_vars=variables,
+                message=message,
+                locale=locale,
+                chat_style=chat_style,
+                definition=definition,
+                params=job_params,
+            )
             for variables in shared_vars_batch
         ]
-        return runtime.embedded().submit_batch(agent, given)
+        return runtime.embedded().submit_batch(agent.role if isinstance(agent, JobDefinition) else agent, given)
 
     def push_user_message(self, job: Job | str, message: str, *, request_id: str = "") -> bool:
         """Tell a job something on behalf of its user; see ``Job.push_user_message``."""

@@ -20,6 +20,7 @@ from statek.exceptions import InvalidRequest
 from statek.executors.job import Job
 from statek.free_names import find_free_names
 from statek.future import FutureResult, temporal
+from statek.job_definition import JobDefinition
 from statek.statek_client_api import StatekClientAPI
 from statek.sub_task_handler import SubTaskHandler, SubTaskState, TaskError
 from statek.system import tool
@@ -60,6 +61,7 @@ def create_new_job(
     post_processing: str | None = None,
     *,
     message: str = "",
+    chat_style: ChatStyle | str | None = None,
     detached: bool = False,
     **job_params: Any,
 ) -> Job:
@@ -74,6 +76,7 @@ def create_new_job(
         locale: ``LANG-COUNTRY``; the parent's by default.
         post_processing: text of its post-processors; the agent's by default.
         message: what the user says first.
+        chat_style: of the conversation; the agent's by default.
         detached: it goes on when its parent is cancelled.
         job_params: values for the prompt's placeholders.
 
@@ -94,6 +97,7 @@ def create_new_job(
         params=job_params,
         warmup_code=warmup_code,
         locale=locale,
+        chat_style=chat_style,
         post_processing=post_processing,
         parent=parent_job.id if parent_job is not None else "",
         detached=detached,
@@ -184,21 +188,28 @@ def delegate_task(
 
 
 def submit_new_job(
-    agent: Agent | str, shared_vars: Mapping[str, Any] | None = None, locale: str | None = None, **job_params: Any
+    agent: Agent | JobDefinition | str,
+    shared_vars: Mapping[str, Any] | None = None,
+    locale: str | None = None,
+    **job_params: Any,
 ) -> Job:
     """Submit a job for the application, without a parent; durable on return.
 
     Args:
-        agent: who is to do the work, or its role.
+        agent: who is to do the work, its role, or a ``JobDef`` that was made with ``create_job_def``.
         shared_vars: startup variables by name.
         locale: ``LANG-COUNTRY``.
-        job_params: values for the prompt's placeholders; ``message`` is what the user says first.
+        job_params: values for the prompt's placeholders; ``message`` is what the user says first, ``chat_style`` the
+            style of the conversation.
     """
     return submit_new_jobs_batch(agent, [shared_vars or {}], locale, **job_params)[0]
 
 
 def submit_new_jobs_batch(
-    agent: Agent | str, shared_vars_batch: Sequence[Mapping[str, Any]], locale: str | None = None, **job_params: Any
+    agent: Agent | JobDefinition | str,
+    shared_vars_batch: Sequence[Mapping[str, Any]],
+    locale: str | None = None,
+    **job_params: Any,
 ) -> list[Job]:
     """Submit several jobs of one agent, one for each mapping of variables; durable on return, with one flush.
 

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from statek.agents.agent import Agent
+    from statek.chat_style import ChatStyle
     from statek.executors.job import Job
+    from statek.job_definition import JobDefinition
+    from statek.post_processors import PostProcessor
     from statek.sub_task_handler import SubTaskHandler
     from statek.warmup import WarmupSource
 
@@ -32,7 +35,9 @@ class NewJob:
         params: values for the prompt's placeholders.
         warmup_code: run before the agent's own warmup.
         locale: ``LANG-COUNTRY``; None takes that of the parent.
-        post_processing: text of its post-processors; None takes the agent's metadata.
+        chat_style: of the conversation; None takes CHAT_STYLE of the agent's metadata, else the setting.
+        post_processing: its post-processors, or their text; None takes the agent's metadata.
+        definition: a setup that was made before; it fixes everything but variables, message, owner and parent.
         parent: id of the job that gives it its work; empty for the job whose tool makes it, if there is one.
         detached: it goes on when its parent is cancelled.
     """
@@ -44,7 +49,9 @@ class NewJob:
     params: Mapping[str, Any] = field(default_factory=dict)
     warmup_code: WarmupSource = None
     locale: str | None = None
-    post_processing: str | None = None
+    chat_style: ChatStyle | str | None = None
+    post_processing: PostProcessor | Sequence[PostProcessor] | str | None = None
+    definition: JobDefinition | None = None
     parent: str = ""
     detached: bool = False
 

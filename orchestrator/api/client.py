@@ -65,6 +65,8 @@ class StatekClient(HistoryVerbs, FutureVerbs):
         message: str = "",
         principal: str = "",
         params: Mapping[str, Any] | None = None,
+        locale: str = "",
+        chat_style: str = "",
     ) -> str:
         """Make a job durable and runnable; gives its id.
 
@@ -74,6 +76,8 @@ class StatekClient(HistoryVerbs, FutureVerbs):
             message: what the user says first.
             principal: on whose behalf the job acts.
             params: values for the prompt's placeholders.
+            locale: ``LANG-COUNTRY``; empty for none.
+            chat_style: of the conversation; empty for the agent's own.
 
         Raises:
             InvalidRequest: a value has no form that can be sent.
@@ -85,6 +89,8 @@ class StatekClient(HistoryVerbs, FutureVerbs):
             message_text=to_wire(message),
             principal=plain_text("principal", principal),
             params=named_values("params", params or {}),
+            locale=plain_text("locale", locale),
+            chat_style=plain_text("chat_style", chat_style),
         )
         return str(self._unary(self._stub.SubmitJob, request).id)
 

@@ -105,6 +105,8 @@ class Servicer(pb_grpc.StatekServiceServicer):
             shared_vars=variables,
             message=read_text("message_text", request.message_text),
             principal=request.principal,
+            locale=request.locale or None,
+            chat_style=request.chat_style or None,
             **params,
         )
         return pb.SubmitJobResponse(id=id_)

@@ -202,6 +202,13 @@ def _job_options(parser: argparse.ArgumentParser, *, role_required: bool) -> Non
     parser.add_argument("--role", required=role_required, default="", metavar="ROLE", help=f"role of the agent{needed}")
     parser.add_argument("--message", default="", metavar="TEXT", help="what the user says first")
     parser.add_argument("--principal", default="", metavar="NAME", help="on whose behalf the job acts")
+    parser.add_argument("--locale", default="", metavar="LANG-COUNTRY", help="language of the job, for example PL-PL")
+    parser.add_argument(
+        "--chat-style",
+        default="",
+        metavar="STYLE",
+        help="MARKDOWN, DIRECT, MD_DIALOG or CONSOLE",
+    )
     for option, about in (("--var", "a startup variable"), ("--param", "a value for the agent's prompt")):
         parser.add_argument(
             option, type=_named_json, action="append", default=[], metavar="NAME=JSON", help=f"{about}; may be repeated"

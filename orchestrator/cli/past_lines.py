@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.cli.present import table, when
-from orchestrator.cli.terminal import printable
+from orchestrator.printable import printable
 from statek.executors.history import CommitDiff, CommitView
 from statek.executors.views import FileView, VariableView
 

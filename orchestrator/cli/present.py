@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from orchestrator.cli.terminal import printable, split_lines
+from orchestrator.cli.terminal import split_lines
+from orchestrator.printable import printable
 from statek.executors.views import (
     CallView,
     FileView,

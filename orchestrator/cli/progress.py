@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
-from orchestrator.cli.terminal import printable
+from orchestrator.printable import printable
 
 __all__ = ["Progress"]
 

@@ -74,7 +74,7 @@ class JobAccess:
     def create(self, agent: Agent, given: NewJob, *, parent: JobRecord | None = None) -> JobRecord:
         """Make a job (store thread, inside an atomic block) and say that it can be driven."""
         factory = JobFactory(self.store, self.settings, self._jobs)
-        number = factory.prepare_new(agent, given, parent=parent)()
+        number = factory.prepare(agent, given, parent=parent)()
         record = self._jobs.get(number)
         announce(number, record.tenant)
         return record

@@ -1,7 +1,8 @@
 """One log file per job, for people: what was said, what ran, what it printed.
 
 ``<logs_path>/<role>_<id>.log``. The file follows the durable chat log, so that nothing stands in it that did not
-happen; after a start it goes on with what is new.
+happen; after a start it goes on with what is new. A text of a job may hold anything: behind the mark of its line it
+cannot pass for another entry.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.engine.jobs import job_id
+from orchestrator.printable import printable
 from orchestrator.rotating_file import RotatingWriter
 from statek.exceptions import StatekError
 from statek.executors.views import ItemView
@@ -105,11 +107,18 @@ class JobLogs:
 
 
 def _entry(item: ItemView) -> str:
+    """An entry: its head, what was said, what ran and what it printed, each in lines that nothing else looks like."""
     at = dt.datetime.fromtimestamp(item.at_us / 1e6, dt.UTC).isoformat(timespec="milliseconds")
     lines = [f"--- {at} {item.kind}" + (f" step {item.step} {item.state}" if item.step else "")]
     if item.text and item.text != item.code:
-        lines.append(item.text)
+        lines += _marked("  ", item.text)
     if item.code:
-        lines += [f">>> {line}" for line in item.code.split("\n")]
-    lines += [text for _, text in item.console]
+        lines += _marked(">>> ", item.code)
+    for _, text in item.console:
+        lines += _marked("  ", text)
     return "\n".join(lines) + "\n"
+
+
+def _marked(mark: str, text: str) -> list[str]:
+    """The lines of a text of the job behind a mark; what would end a line early or command a terminal is spelt out."""
+    return [mark + printable(line) for line in text.removesuffix("\n").split("\n")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
@@ -40,16 +40,20 @@ from orchestrator.models import request_window
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
+from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
 from statek.exceptions import InvalidRequest, ModelError, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
 from statek.executors.decision import FailureKind
 from statek.executors.views import FutureView, ItemView, JobSummary
 from statek.future import Settlement
+from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
 from statek.model import Model
+from statek.post_processors import PostProcessor
 from statek.pricing import load_model_pricing
 from statek.runnable import QUEUES, listening
 from statek.settings import StatekSettings
+from statek.task_door import NewJob
 
 __all__ = ["Service"]
 
@@ -268,6 +272,10 @@ class Service(Inspection):
         message: str = "",
         tenant: str = DEFAULT_TENANT,
         principal: str = "",
+        locale: str | None = None,
+        chat_style: ChatStyle | str | None = None,
+        post_processing: PostProcessor | Sequence[PostProcessor] | str | None = None,
+        job_def: JobDefinition | None = None,
         **job_params: Any,
     ) -> str:
         """Make a job durable and runnable.
@@ -278,24 +286,32 @@ class Service(Inspection):
             message: what the user says first; empty for nothing.
             tenant: who owns it.
             principal: on whose behalf it acts.
+            locale: ``LANG-COUNTRY``; None for none.
+            chat_style: of the conversation; None takes the agent's, else the setting.
+            post_processing: post-processors or their text; None takes the agent's.
+            job_def: a setup that was made before; it fixes the three above and the parameters.
             job_params: values for the prompt's placeholders.
 
         Returns:
             The job's id; the job survives SIGKILL from here on.
 
         Raises:
-            InvalidRequest: unknown agent, illegal variable name, value that cannot cross.
+            NotFound: no agent of that role is registered.
+            InvalidRequest: illegal variable name, value that cannot cross, a definition that does not fit.
             LimitExceeded: the startup variables are too large.
         """
-        create = self._factory.prepare(
-            self._agent(role),
-            shared_vars=shared_vars,
+        given = NewJob(
+            shared_vars=shared_vars or {},
             message=message,
             tenant=tenant,
             principal=principal,
             params=job_params,
+            locale=locale,
+            chat_style=chat_style,
+            post_processing=post_processing,
+            definition=job_def,
         )
-        number = await self._durability.commit(create)
+        number = await self._durability.commit(self._factory.prepare(self._agent(role), given))
         self.notice(number, tenant)
         return job_id(number)
 

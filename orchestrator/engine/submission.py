@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import keyword
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.digests import content_digest
@@ -25,14 +27,27 @@ from statek.rendering import render_value
 from statek.settings import StatekSettings
 from statek.task_door import NewJob
 
-__all__ = ["DEFAULT_TENANT", "JobFactory", "add_start_commit", "check_variable_names", "job_policy"]
+__all__ = [
+    "DEFAULT_TENANT",
+    "MAX_IDENTITY_CHARS",
+    "JobFactory",
+    "add_start_commit",
+    "check_identity",
+    "check_variable_names",
+    "job_policy",
+]
 
 DEFAULT_TENANT = "default"
 
 MAX_STARTUP_BYTES = 1 << 20
 """Sum of the encoded startup variables; data beyond it belongs into durable objects or files."""
 
+MAX_IDENTITY_CHARS = 200
+"""Length of the name of a tenant or a principal: each job keeps them, and each line about it shows them."""
+
 _MAX_PREVIEW_CHARS = 200
+
+_DEFINITION_ARGUMENTS = frozenset(inspect.signature(Agent.create_job_def).parameters) - {"job_params"}
 
 
 class JobFactory:
@@ -43,53 +58,32 @@ class JobFactory:
         self._settings = settings
         self._jobs = jobs or JobRepository()
 
-    def prepare(
-        self,
-        agent: Agent,
-        *,
-        shared_vars: Mapping[str, Any] | None = None,
-        message: str = "",
-        tenant: str = DEFAULT_TENANT,
-        principal: str = "",
-        params: Mapping[str, Any] | None = None,
-    ) -> Callable[[], int]:
+    def prepare(self, agent: Agent, given: NewJob, *, parent: JobRecord | None = None) -> Callable[[], int]:
         """Check a submission and give the change that makes the job; the change gives its number.
 
         Args:
             agent: the agent that is to do the work.
-            shared_vars: startup variables by name; durable objects become handles.
-            message: what the user says first; empty for nothing.
-            tenant: who owns it.
-            principal: on whose behalf it acts.
-            params: values for the prompt's placeholders.
+            given: what the job is given.
+            parent: the job that gives it its work (store thread only); None for none.
 
         Raises:
-            InvalidRequest: an illegal variable name, or an incomplete agent. The change itself raises
-                LimitExceeded and UnsupportedValue for the values.
-        """
-        given = NewJob(
-            shared_vars=shared_vars or {}, message=message, tenant=tenant, principal=principal, params=params or {}
-        )
-        return self.prepare_new(agent, given)
-
-    def prepare_new(self, agent: Agent, given: NewJob, *, parent: JobRecord | None = None) -> Callable[[], int]:
-        """``prepare`` with everything that a job may be given; with a parent on the store thread only.
-
-        Raises:
-            LimitExceeded: the change itself: too many jobs are above or beside it.
+            InvalidRequest: an illegal variable name, an incomplete agent, or a definition that does not fit. The change
+                itself raises LimitExceeded and UnsupportedValue for the values, and LimitExceeded where too many jobs
+                are above or beside it.
         """
         _check_types(given)
         variables = dict(given.shared_vars)
         check_variable_names(variables)
-        locale = given.locale
-        if locale is None and parent is not None:
-            locale = JobDefinition.from_json(parent.definition).locale
-        own = {"shared_vars": variables, "warmup_code": given.warmup_code, "locale": locale, **_post_processing(given)}
-        setup = agent.create_job_def(**{**own, **given.params})
+        if given.definition is None:
+            setup = self._new_definition(agent, given, variables, parent)
+        else:
+            setup = _adapted(given.definition, agent, given, variables)
         tenant, principal = given.tenant, given.principal
         if parent is not None:
             tenant = parent.tenant if tenant is None else tenant
             principal = parent.principal if principal is None else principal
+        check_identity("tenant", tenant or "")
+        check_identity("principal", principal or "")
         # What would only fail when the job is driven is found here, where the caller hears of it.
         setup.system_prompt(agent)
         setup.provider_tools(agent)
@@ -115,15 +109,73 @@ class JobFactory:
 
         return create
 
+    def _new_definition(
+        self, agent: Agent, given: NewJob, variables: Mapping[str, Any], parent: JobRecord | None
+    ) -> JobDefinition:
+        """The definition of a job that is made for it."""
+        taken = sorted(given.params.keys() & _DEFINITION_ARGUMENTS)
+        if taken:
+            raise InvalidRequest(
+                f"a job parameter cannot be called {taken[0]!r}, which is an argument of create_job_def; "
+                f"make a job definition with it and submit that"
+            )
+        locale = given.locale
+        if locale is None and parent is not None:
+            locale = JobDefinition.from_json(parent.definition).locale
+        return agent.create_job_def(
+            warmup_code=given.warmup_code,
+            shared_vars=variables,
+            locale=locale,
+            chat_style=given.chat_style,
+            post_processing=given.post_processing,
+            **given.params,
+        )
+
 
 def job_policy(agent: Agent, settings: StatekSettings) -> Policy:
     """For whom access is decided, under the settings in force."""
     return Policy(type(agent).__name__, agent.role, settings.default_acl, settings.strict_acl)
 
 
-def _post_processing(given: NewJob) -> dict[str, Any]:
-    """What goes on to the definition only where it was given."""
-    return {} if given.post_processing is None else {"post_processing": given.post_processing}
+def _adapted(definition: JobDefinition, agent: Agent, given: NewJob, variables: Mapping[str, Any]) -> JobDefinition:
+    """A definition that was made before, with the names of the variables that this job is given.
+
+    Raises:
+        InvalidRequest: it is for another agent, something is given that it fixes, or a variable that it names is not
+            given.
+    """
+    if not isinstance(definition, JobDefinition):
+        raise InvalidRequest(f"job_def must be a JobDef, not {type(definition).__name__}")
+    if definition.role != agent.role:
+        raise InvalidRequest(f"the job definition is for agent {definition.role!r}, not for {agent.role!r}")
+    fixed = {
+        "warmup_code": given.warmup_code,
+        "locale": given.locale,
+        "chat_style": given.chat_style,
+        "post_processing": given.post_processing,
+        **given.params,
+    }
+    for name, value in fixed.items():
+        if value is not None:
+            raise InvalidRequest(f"{name} is fixed by the job definition; give it to create_job_def")
+    for name in definition.shared_var_names:
+        if name not in variables:
+            raise InvalidRequest(f"the job definition names the variable {name!r}; give it in shared_vars")
+    names = dict.fromkeys([*definition.shared_var_names, *variables])
+    return replace(definition, shared_var_names=tuple(names))
+
+
+def check_identity(name: str, text: str) -> None:
+    """Refuse a name of a tenant or a principal that is no short printable text; empty is none.
+
+    Raises:
+        InvalidRequest: it has characters that cannot be printed.
+        LimitExceeded: it is too long.
+    """
+    if len(text) > MAX_IDENTITY_CHARS:
+        raise LimitExceeded(f"{name}_chars", MAX_IDENTITY_CHARS, len(text), "give an id, and keep the rest with it")
+    if not text.isprintable():
+        raise InvalidRequest(f"{name} must be a printable text, not {text!r:.80}")
 
 
 def check_variable_names(names: Mapping[str, object]) -> None:

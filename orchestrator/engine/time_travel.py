@@ -22,6 +22,7 @@ from orchestrator.engine.forks import fork_job
 from orchestrator.engine.future_reader import StoredFutures
 from orchestrator.engine.jobs import JobRepository, job_id, job_number
 from orchestrator.engine.manifest import changed_names
+from orchestrator.engine.submission import check_identity
 from orchestrator.engine.variables import FromHandle, read_variables, read_variables_sync
 from orchestrator.store.store import Store
 from sandbox_runner.wire import values
@@ -351,6 +352,7 @@ class TimeTravel:
         return self._store.commit_sync(partial(self._roll_back, number, seq, effects, by))
 
     def _roll_back(self, number: int, seq: int, effects: list[str], by: str) -> CommitView:
+        check_identity("principal", by)
         record = self._jobs.get(number)
         made = history.roll_back(self._jobs, record, seq, effects, by=by, driven=is_heard(), now_us=now_us())
         return history.commit_view(self._jobs, record, made)
@@ -379,6 +381,7 @@ class TimeTravel:
         return self._store.commit_sync(partial(self._fork, number, seq, message, principal))
 
     def _fork(self, number: int, seq: int, message: str, principal: str) -> str:
+        check_identity("principal", principal)
         at = now_us()
         fork = fork_job(self._jobs, self._jobs.get(number), seq, principal=principal, now_us=at)
         if message:

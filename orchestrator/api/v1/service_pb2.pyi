@@ -7,18 +7,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SubmitJobRequest(_message.Message):
-    __slots__ = ("role", "variables", "message_text", "principal", "params")
+    __slots__ = ("role", "variables", "message_text", "principal", "params", "locale", "chat_style")
     ROLE_FIELD_NUMBER: _ClassVar[int]
     VARIABLES_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_TEXT_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
+    LOCALE_FIELD_NUMBER: _ClassVar[int]
+    CHAT_STYLE_FIELD_NUMBER: _ClassVar[int]
     role: str
     variables: _containers.RepeatedCompositeFieldContainer[NamedValue]
     message_text: bytes
     principal: str
     params: _containers.RepeatedCompositeFieldContainer[NamedValue]
-    def __init__(self, role: _Optional[str] = ..., variables: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ..., message_text: _Optional[bytes] = ..., principal: _Optional[str] = ..., params: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ...) -> None: ...
+    locale: str
+    chat_style: str
+    def __init__(self, role: _Optional[str] = ..., variables: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ..., message_text: _Optional[bytes] = ..., principal: _Optional[str] = ..., params: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ..., locale: _Optional[str] = ..., chat_style: _Optional[str] = ...) -> None: ...
 
 class NamedValue(_message.Message):
     __slots__ = ("name", "json", "graph")

@@ -61,6 +61,8 @@ def _submit(options: argparse.Namespace, settings: StatekSettings, terminal: Ter
             message=options.message,
             principal=options.principal,
             params=named("--param", options.param),
+            locale=options.locale,
+            chat_style=options.chat_style,
         )
     progress.clear()
     if terminal.json:

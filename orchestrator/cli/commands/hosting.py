@@ -20,8 +20,9 @@ from orchestrator.cli import as_json, exit_codes, present
 from orchestrator.cli.application import load_agents
 from orchestrator.cli.commands.controlling import named
 from orchestrator.cli.progress import Progress
-from orchestrator.cli.terminal import Terminal, printable
+from orchestrator.cli.terminal import Terminal
 from orchestrator.engine.service import Service
+from orchestrator.printable import printable
 from orchestrator.sandboxes.driver import Driver
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest
@@ -41,6 +42,8 @@ class NewJob:
     message: str = ""
     principal: str = ""
     params: Mapping[str, object] = field(default_factory=dict)
+    locale: str | None = None
+    chat_style: str | None = None
 
 
 class _Escaping(logging.Formatter):
@@ -69,6 +72,8 @@ def run(options: argparse.Namespace, settings: StatekSettings, terminal: Termina
         message=options.message,
         principal=options.principal,
         params=named("--param", options.param),
+        locale=options.locale or None,
+        chat_style=options.chat_style or None,
     )
     always = getattr(options, "progress", False)
     with Progress(terminal.err, "opening the store", always=always) as progress:
@@ -138,7 +143,13 @@ async def run_job(
         ApiServer(service, settings),
     ):
         id_ = await service.submit(
-            job.role, shared_vars=job.shared_vars, message=job.message, principal=job.principal, **params
+            job.role,
+            shared_vars=job.shared_vars,
+            message=job.message,
+            principal=job.principal,
+            locale=job.locale,
+            chat_style=job.chat_style,
+            **params,
         )
         progress.say(f"job {id_} is running")
         printing = asyncio.ensure_future(_print_items(service, id_, terminal, progress))

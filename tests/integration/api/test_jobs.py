@@ -10,7 +10,7 @@ import pytest
 from statek import FutureResult, suspend_for, tool
 from statek.agents.agent import SupervisedAgent
 from statek.client import StatekClient
-from statek.exceptions import ConfigurationError, InvalidRequest, NotFound
+from statek.exceptions import ConfigurationError, InvalidRequest, LimitExceeded, NotFound
 from statek.executors.views import AwaitedView
 from tests.integration.api.conftest import Serve, code
 
@@ -37,6 +37,18 @@ async def test_a_job_from_submission_to_its_end(serve: Serve) -> None:
         found = {variable.name: variable for variable in await served.ask(client.variables, id_)}
         assert {name: variable.value for name, variable in found.items()} == {**variables, "total": 2**70 + 1}
         assert await served.ask(client.variables, id_) == await served.service.variables(id_)
+
+
+async def test_locale_and_style_of_one_job(serve: Serve) -> None:
+    async with serve([code("exit(1)")]) as served:
+        submit = served.client.submit
+        id_ = await served.ask(submit, "helper", message="go", locale="pl-pl", chat_style="console")
+        definition, _ = await asyncio.to_thread(served.service.definition_sync, id_)
+        with pytest.raises(InvalidRequest, match="chat style 'LOUD' is unknown"):
+            await served.ask(submit, "helper", chat_style="LOUD")
+        with pytest.raises(LimitExceeded, match="limit principal_chars is 200, "):
+            await served.ask(submit, "helper", principal="x" * 10_000)
+    assert (definition.locale, definition.chat_style.name) == ("PL-PL", "CONSOLE")
 
 
 async def test_followers_get_entries_while_the_job_runs(serve: Serve) -> None:

@@ -9,6 +9,7 @@ import pytest
 from statek.executors.job import Job
 from statek.model import ModelRequest
 from statek.post_processors import LLM_StepData, PostProcessor
+from statek.task_door import NewJob
 
 from .conftest import Open, code, console, steps
 from .test_dialog import Mailbox, OpenDialog, mailbox, open_dialog
@@ -77,7 +78,7 @@ async def test_what_a_post_processor_raises_ends_its_job_only(open_with: Open) -
 async def test_class_that_is_gone_ends_the_job_with_its_name(open_with: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_with([code("exit('x')")]) as service:
         with monkeypatch.context() as patched:
-            create = service._factory.prepare(service._agents["helper"], params={"post_processing": NoSecrets()})
+            create = service._factory.prepare(service._agents["helper"], NewJob(post_processing=NoSecrets()))
             patched.delitem(PostProcessor.kinds, "NoSecrets")
             number = await service._durability.commit(create)
             service.notice(number, "default")

@@ -5,7 +5,8 @@ import sys
 import unicodedata
 
 from orchestrator.cli.progress import Progress
-from orchestrator.cli.terminal import Terminal, printable, split_lines
+from orchestrator.cli.terminal import Terminal, split_lines
+from orchestrator.printable import printable
 
 
 def test_every_character_that_a_terminal_may_obey_is_spelt_out() -> None:
