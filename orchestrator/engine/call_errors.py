@@ -1,11 +1,15 @@
-"""Errors of calls as answers: data, whatever they were."""
+"""What calls raise, as answers: data, whatever it was."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from orchestrator.engine.objects.failures import ApplicationFailure, failure_answer
 from orchestrator.sandboxes.step import CallAnswer
+from statek.exceptions import JobExit
 
-__all__ = ["error_answer", "timeout_answer"]
+__all__ = ["error_answer", "timeout_answer", "value_or_exit"]
 
 
 def error_answer(error: Exception) -> CallAnswer:
@@ -19,3 +23,11 @@ def error_answer(error: Exception) -> CallAnswer:
 def timeout_answer(error: TimeoutError) -> CallAnswer:
     """A tool's time-out under the name that code knows."""
     return CallAnswer(error_type="TimeoutError", error_message=str(error))
+
+
+def value_or_exit(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """What a tool gives, a JobExit that it raises included: ending the job is no failure of the tool."""
+    try:
+        return function(*args, **kwargs)
+    except JobExit as stop:
+        return stop

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from orchestrator.digests import content_digest
-from orchestrator.engine.call_errors import error_answer, timeout_answer
+from orchestrator.engine.call_errors import error_answer, timeout_answer, value_or_exit
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.future_calls import FutureCalls
@@ -29,7 +30,7 @@ from orchestrator.engine.job_futures import CallFutures, FutureWaits
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import EXIT_TYPE, PIECE_BYTES, CallKey, Journal, RecordedCall
 from orchestrator.engine.objects.failures import run_application
-from orchestrator.engine.shown import Shown
+from orchestrator.engine.shown import Shown, showing_prints
 from orchestrator.engine.step_aborted import StepAborted
 from orchestrator.engine.step_scope import StepScope
 from orchestrator.engine.tool_runner import ToolNotStarted, ToolRunner, ToolTimeout
@@ -37,6 +38,7 @@ from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, Outpu
 from sandbox_runner.wire import values
 from statek.access import AccessRequest, ResourceKind, decide
 from statek.exceptions import AccessDenied, InvalidRequest, JobExit, LimitExceeded, StoreError
+from statek.printing import prints_as_usual, prints_taken
 from statek.tools import NotHappened, ToolContext, ToolDef, bind_arguments, tool_context
 
 __all__ = ["EXIT_TYPE", "CallInDoubt", "Diverged", "StepAborted", "StepGateway", "StepScope"]
@@ -140,7 +142,7 @@ class StepGateway:
         perform = partial(
             self._scope.objects.perform, request.kind, request.handle, request.name, request.args, request.version
         )
-        return await self._on_store(request, key, perform, "none" if reads else "store")
+        return await self._on_store(request, key, partial(showing_prints, perform), "none" if reads else "store")
 
     async def call_by_host(self, name: str, arguments: Mapping[str, Any]) -> CallAnswer:
         """Call one of the step's host tools as the step's code would: decided by nobody, recorded all the same.
@@ -255,10 +257,17 @@ class StepGateway:
         Raises:
             AccessDenied: no.
         """
-        if self._scope.host_tools.get(tool.name) is tool:
+        if self._is_of_host(tool):
             return
         request = AccessRequest(ResourceKind.TOOL, tool.name, hidden=tool.hidden, hidden_block=self._scope.hidden_block)
         decide(request, self._scope.policy).require()
+
+    def _is_of_host(self, tool: ToolDef) -> bool:
+        return self._scope.host_tools.get(tool.name) is tool
+
+    def _prints(self, tool: ToolDef, shown: Shown) -> AbstractContextManager[None]:
+        """Where a call's prints go; what sends messages for the service may print them for people."""
+        return prints_as_usual() if self._is_of_host(tool) else prints_taken(shown.add)
 
     def _idempotency_key(self, number: int) -> str:
         """A key for call ``number`` of this step, unique over all stores."""
@@ -292,8 +301,8 @@ class StepGateway:
         try:
             positional, keywords = self._futures.decoded(tool, args)
             bound = bind_arguments(tool, positional, keywords, named=self._scope.named)
-            with tool_context(self._context("", shown, made)):
-                value = run_application(partial(_value_or_exit, tool.function, bound.args, bound.kwargs))
+            with tool_context(self._context("", shown, made)), self._prints(tool, shown):
+                value = run_application(partial(value_or_exit, tool.function, bound.args, bound.kwargs))
             answer = self._answer(value)
             self._futures.write(made)
         except StoreError:
@@ -372,10 +381,10 @@ class StepGateway:
                 self._took_futures = True
             return answer
 
+        context = self._context(key, shown, made)
         try:
-            answer = await self._plain_answer(
-                tool, call, self._context(key, shown, made), encode, reconciles=reconciles
-            )
+            with self._prints(tool, shown):
+                answer = await self._plain_answer(tool, call, context, encode, reconciles=reconciles)
         finally:
             made.close()
         return replace(answer, shown=shown.texts())
@@ -485,11 +494,3 @@ class StepGateway:
             _log.warning("reconcile of %s failed: %s", recorded.key, answer.error_message)
             raise CallInDoubt(recorded)
         return answer
-
-
-def _value_or_exit(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """What a tool gives, a JobExit that it raises included: ending the job is no failure of the tool."""
-    try:
-        return function(*args, **kwargs)
-    except JobExit as stop:
-        return stop

@@ -1,10 +1,15 @@
-"""What a tool prints through its context (``ToolContext.show``): collected for the answer of its call."""
+"""What a tool prints, by itself or through its context (``ToolContext.show``): collected for the answer of its call."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 
-__all__ = ["MAX_SHOWN_CHARS", "Shown"]
+from orchestrator.sandboxes.step import CallAnswer
+from statek.printing import prints_taken
+
+__all__ = ["MAX_SHOWN_CHARS", "Shown", "showing_prints"]
 
 MAX_SHOWN_CHARS = 128 << 10
 """Characters that one call may show; at most four bytes each, so that they fit in a frame beside a usual answer."""
@@ -39,3 +44,12 @@ class Shown:
         with self._lock:
             note = [f"({self._dropped} more characters are not shown)"] if self._dropped else []
             return (*self._texts, *note)
+
+
+def showing_prints(perform: Callable[[], CallAnswer]) -> CallAnswer:
+    """The answer of a handle operation, with what the object's own code printed."""
+    shown = Shown()
+    with prints_taken(shown.add):
+        answer = perform()
+    texts = shown.texts()
+    return replace(answer, shown=texts) if texts else answer

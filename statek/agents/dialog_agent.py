@@ -21,6 +21,7 @@ from statek.job_definition import JobDefinition
 from statek.locale import StatekLocale
 from statek.model_routing import ProviderConfig
 from statek.post_processors import PostProcessor
+from statek.printing import prints_as_usual
 from statek.reminders import RecurringReminder, RecursiveReminder, Reminder, make_reminder
 from statek.tools import OPTIONS_ATTRIBUTE, ToolContext, ToolDef, ToolOptions
 from statek.warmup import WarmupSource
@@ -200,14 +201,18 @@ def _answer_tool(sender: ToolDef) -> Tool:
     if inspect.iscoroutinefunction(inspect.unwrap(sender.function)):
 
         async def answer_async(body: str, media: str | None = None, *, ctx: ToolContext, **kwargs: Any) -> None:
-            await sender.function(**arguments(body, media, ctx))
+            given = arguments(body, media, ctx)
+            with prints_as_usual():  # a sender may print for the user; the console has the line above
+                await sender.function(**given)
             raise JobExit("Success")
 
         answer = answer_async
     else:
 
         def answer_blocking(body: str, media: str | None = None, *, ctx: ToolContext, **kwargs: Any) -> Any:
-            sent = sender.function(**arguments(body, media, ctx))
+            given = arguments(body, media, ctx)
+            with prints_as_usual():
+                sent = sender.function(**given)
             if inspect.isawaitable(sent):
                 return _then_exit(sent)
             raise JobExit("Success")
@@ -222,7 +227,8 @@ def _answer_tool(sender: ToolDef) -> Tool:
 
 async def _then_exit(sent: Any) -> None:
     """Wait for a message to be sent, then end the job."""
-    await sent
+    with prints_as_usual():
+        await sent
     raise JobExit("Success")
 
 

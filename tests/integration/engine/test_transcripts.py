@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.service import Service
-from statek import tool
+from statek import create_new_job, subtask, tool
+from statek.agents.agent import SupervisedAgent
+from statek.agents.dialog_agent import DialogAgent
+from statek.dialog import DialogItem, dialog_items
 from statek.model import ProviderToolCall
-from statek.testing import scripted_call, scripted_reply
+from statek.testing import ScriptedModel, scripted_call, scripted_reply
 from tests.integration.engine.conftest import Open, code, console, crash, steps
 from tests.integration.engine.test_crash_points import crash_before
 
@@ -20,9 +24,9 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @tool(effect="none")
-def add(a: int, b: int, ctx: Any, **kwargs: object) -> int:
+def add(a: int, b: int, **kwargs: object) -> int:
     """Add two numbers."""
-    ctx.progress(f"adding {a} {b}")
+    print("adding", a, b)
     return a + b
 
 
@@ -80,7 +84,7 @@ async def test_a3_calls_run_before_the_code_and_both_are_shown(open_with: Open) 
         await finish(service)
         assert shown(service) == [
             asked("# pre\nz=1\nprint('z')\n# post", call("c1", "add", {"a": 1, "b": 2})),
-            result("c1", "3"),
+            result("c1", "adding 1 2\n3"),
             {"role": "user", "content": "z"},
         ]
         (spec,) = service._model.requests[0].tools  # type: ignore[attr-defined]
@@ -103,15 +107,35 @@ async def test_a4_console_shows_code_unfenced(open_with: Open) -> None:
 
 BROKEN = "Expecting property name enclosed in double quotes: line 1 column 10 (char 9)"
 DIRECT = {"CHAT_STYLE": "DIRECT", "LLM_TOOLS_SCOPE": "SYSTEM +add"}
+DIRECT_SYSTEM = {"CHAT_STYLE": "DIRECT", "LLM_TOOLS_SCOPE": "SYSTEM"}
 
 
-async def test_a5_direct(open_with: Open) -> None:
+class Listener:
+    """Whom a dialog agent writes to."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def agent(self, prompt: str, *, tools: Sequence[Any] = (), **metadata: str) -> DialogAgent:
+        """A dialog agent of role helper."""
+
+        async def send_message(body: str, **kwargs: object) -> None:
+            print("sending", body)  # for the operator: no code asked for it
+            self.heard.append(body)
+
+        metadata = {"MODEL": "scripted/test", **metadata}
+        return DialogAgent(send_message, tools, "helper", _system_prompt=prompt, _metadata=metadata)
+
+
+async def test_a5_direct(open_agents: Open) -> None:
     replies = [
         scripted_reply("Checking", scripted_call("python_cli", "c1", code="x=5\nprint(x)\nx+1")),
         scripted_reply("", scripted_call("python_cli", "c2", code="print(x)\n1/0")),
         "Done: all",
     ]
-    async with open_with(replies, tools=[add], metadata=DIRECT) as service:
+    listener = Listener()
+    agents = [listener.agent("Work.", tools=[add], **DIRECT)]
+    async with open_agents(agents, ScriptedModel(replies)) as service:
         job = await finish(service, message="hi")
         assert service._model.requests[0].messages[1] == {"role": "user", "content": "hi"}  # type: ignore[attr-defined]
         assert shown(service) == [
@@ -124,6 +148,30 @@ async def test_a5_direct(open_with: Open) -> None:
     summary = job.summary
     assert (summary.status, summary.exit_status, summary.failure, summary.turns) == ("DONE", "", None, 3)
     assert [item.text for item in job.items] == ["hi", "Checking", "", "Done: all"]
+    assert listener.heard == ["Checking", "Done: all"]
+    assert dialog_items(job.items) == [
+        DialogItem("user", "hi"),
+        DialogItem("assistant", "Checking"),
+        DialogItem("assistant", "Done: all"),
+    ]
+
+
+async def test_a6_md_dialog(open_agents: Open) -> None:
+    replies = ["I will check.\n```python\nx=2\nprint(x)\n```", "The answer is 2."]
+    listener = Listener()
+    async with open_agents([listener.agent("Talk.")], ScriptedModel(replies)) as service:
+        job = await finish(service, message="what is x?")
+        assert service._model.requests[0].messages[1]["content"] == "what is x?"  # type: ignore[attr-defined]
+        assert shown(service) == [
+            {"role": "assistant", "content": "```python\n# I will check.\nx=2\nprint(x)\n```"},
+            {"role": "user", "content": "<CONSOLE>\n2\n</CONSOLE>"},
+        ]
+        # "# The answer is 2." as the document has it: what ended the job is shown to it when it goes on.
+        assert (job.summary.status, job.summary.exit_status, listener.heard) == (
+            "DONE",
+            "",
+            ["I will check.", "The answer is 2."],
+        )
 
 
 async def test_a7_direct_warmup(open_with: Open) -> None:
@@ -137,9 +185,38 @@ async def test_a7_direct_warmup(open_with: Open) -> None:
             result("STATEK-WARMUP-000", "w 1"),
             # Arguments by name, where the published implementation shows none.
             asked(None, call("STATEK-001", "add", {"a": 1, "b": 2})),
-            result("STATEK-001", "3"),
+            result("STATEK-001", "adding 1 2\n3"),
         ]
         assert {view.name: view.value for view in await service.variables(job.summary.id)} == {"w": 1, "h": 2}
+
+
+async def test_a8_the_end_of_a_sub_task(open_agents: Open) -> None:
+    @subtask
+    def count(**kwargs: Any) -> Any:
+        """Let somebody count."""
+        return create_new_job("counter")
+
+    replies = [
+        scripted_reply("", scripted_call("python_cli", "c1", code="task = count(id='t1')")),
+        "I wait.",
+        "Three it is.",
+    ]
+    helper = SupervisedAgent("helper", "Work.", [count], _metadata={"MODEL": "scripted/test", **DIRECT_SYSTEM})
+    counter = SupervisedAgent("counter", "Count.", _metadata={"MODEL": "never/asked"}, warmup_def="exit({'n': 3})")
+    async with open_agents([helper, counter], ScriptedModel(replies)) as service:
+        job = await finish(service)
+        await service.wait_idle()
+        lookup = '{"code":"print(find_sub_task_handler(id=\'t1\'))"}'
+        messages = shown(service)
+    told = {"role": "system", "content": "[Notification] sub-task id=t1 completed successfully."}
+    at = messages.index(told)
+    # The number counts what the job was told, so that it stays whatever else is in the log.
+    assert messages[at : at + 3] == [
+        told,
+        asked(None, call("STATEK-SUBTASK-000", "python_cli", lookup)),
+        result("STATEK-SUBTASK-000", '{"n":3}'),
+    ]
+    assert job.summary.id == "j1"
 
 
 async def test_warmup_calls_in_markdown(open_with: Open) -> None:
@@ -148,7 +225,7 @@ async def test_warmup_calls_in_markdown(open_with: Open) -> None:
         await finish(service)
         assert shown(service) == [
             asked("```python\nprint('own')\n```", call("STATEK-001", "add", {"a": 1, "b": 2})),
-            result("STATEK-001", "3"),
+            result("STATEK-001", "adding 1 2\n3"),
             {"role": "user", "content": "own"},
         ]
 
@@ -196,7 +273,7 @@ async def test_six_calls_of_one_reply(open_with: Open) -> None:
         job = await finish(service)
         first, *results = shown(service)
     assert [message["content"] for message in results] == [
-        "3",
+        "adding 1 2\n3",
         "ValueError: kaput",
         "TypeError: add() argument 'b' must be int, not str",
         "NameError: tool 'nope' not found",
@@ -238,7 +315,7 @@ async def test_more_calls_than_one_reply_may_have(open_with: Open) -> None:
     async with open_with([scripted_reply("", *calls), "end"], tools=[add], metadata=DIRECT) as service:
         await finish(service)
         messages = shown(service)
-        assert [message["content"] for message in messages[1:-1]] == [str(n) for n in range(32)]
+        assert [message["content"] for message in messages[1:-1]] == [f"adding {n} 0\n{n}" for n in range(32)]
         assert messages[-1] == {"role": "user", "content": "8 more calls were not made: limit calls_per_reply is 32"}
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import statek
-from orchestrator.app import open_service
 from statek import tool
 from statek.agents.agent import Agent, SupervisedAgent
 from statek.agents.dialog_agent import DialogAgent
 from statek.model import ModelReply
-from statek.settings import StatekSettings
 from statek.testing import scripted_call, scripted_reply
-from tests.integration.models.provider_server import Answer, Provider
-from tests.integration.models.shapes import SHAPES, answer, said
+from tests.integration.models.conftest import Ask
+from tests.integration.models.shapes import SHAPES, said
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -35,33 +31,6 @@ async def send_message(body: str, media: object = None, **kwargs: object) -> Non
 def supervised(style: str, scope: str = "", warmup: str | None = None) -> Agent:
     metadata = {"MODEL": "set later", "CHAT_STYLE": style, **({"LLM_TOOLS_SCOPE": scope} if scope else {})}
     return SupervisedAgent("helper", "Work.", [add], _metadata=metadata, warmup_def=warmup)
-
-
-Ask = Callable[..., Any]
-
-
-@pytest.fixture
-def ask(provider: Callable[..., Provider], gateway: Callable[..., Any], tmp_path: Path) -> Ask:
-    """Runs a job against replies in a provider's form; gives the bodies of the requests and the job."""
-
-    async def run(
-        shape: str, agent: Agent, replies: list[ModelReply], message: str = "hi", others: Sequence[Agent] = ()
-    ) -> tuple[list[Any], Any]:
-        server = provider(*(Answer(body=answer(shape, reply)) for reply in replies))
-        base = f"http://127.0.0.1:{server.server_address[1]}"
-        agent.update_metadata({**agent.metadata, "MODEL": SHAPES[shape], "API_BASE": base})
-        model = gateway(trusted_api_bases=(base,), api_keys=dict.fromkeys(SHAPES, "key"), attempts=1)
-        values = {"data_dir": tmp_path / shape, "driver": "process", "pool_size": 1}
-        async with open_service(StatekSettings.load(values, environ={}), [agent, *others], model=model) as service:
-            id_ = await service.submit(agent.role, message=message)
-            await service.wait(id_)
-            await service.wait_idle()  # the end of a sub-task may make it go on
-            job = await service.job(id_)
-        assert (job.summary.status, job.summary.failure) == ("DONE", None)
-        assert len(server.requests) == len(replies)
-        return [body for _, body in server.requests], job
-
-    return run
 
 
 def reply(text: str) -> ModelReply:
