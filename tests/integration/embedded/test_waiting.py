@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import statek
-from statek.exceptions import AccessDenied, FutureError
+from statek.exceptions import AccessDenied, FutureError, FutureSettled, NotFound
 from statek.future import CombinedFutureResult, FutureElement, FutureResult
 from statek.settings import StatekSettings
 from statek.testing import ScriptedModel
@@ -105,3 +105,51 @@ def test_numbers_of_futures_that_a_sandbox_makes_up_show_nothing(desk: Desk) -> 
         assert str(raised.value) == f"future {number} is not one of this job"
     assert isinstance(found["part"], FutureElement)
     assert desk_job.status.name == "SUSPENDED"
+
+
+def test_client_ends_futures_without_a_value_once(desk: Desk) -> None:
+    api = statek.StatekClientAPI()
+    source = "try:\n    1 + ask('q')\nexcept Exception as error:\n    exit(f'{type(error).__name__}: {error}')"
+    jobs = [api.submit_new_job(desk.agent) for _ in range(3)]
+    desk.run(source)
+    by_job = {job.id: job.awaited_result for job in jobs}
+    api.fail(by_job["j1"].id, "the form is lost")
+    api.cancel_future(by_job["j2"].id, "not needed")
+    api.cancel_future(by_job["j3"].id)
+    with pytest.raises(FutureSettled, match="is failed already; the first answer counts"):
+        api.cancel_future(by_job["j1"].id)
+    with pytest.raises(FutureSettled, match="is cancelled already; the first answer counts"):
+        api.fail(by_job["j2"].id, "too late")
+    for end in (lambda id_: api.fail(id_, "x"), api.cancel_future, api.resolve):
+        with pytest.raises(NotFound, match="there is no future 'f-nothing'"):
+            end("f-nothing")
+    assert [by_job[job.id].state.value for job in jobs] == ["failed", "cancelled", "cancelled"]
+    desk.run(source)
+    assert [job.py_env.exit_status for job in jobs] == [
+        "FutureFailed: the form is lost",
+        "FutureCancelled: not needed",
+        "FutureCancelled: the future was cancelled",
+    ]
+
+
+def test_client_ends_futures_while_the_service_runs(desk: Desk) -> None:
+    api = statek.StatekClientAPI()
+    ended: list[str] = []
+
+    @statek.tool
+    def end(job: str, **kwargs: object) -> None:
+        """End what another job waits for."""
+        awaited = api.job(job).awaited_result
+        while awaited is None:
+            awaited = api.job(job).awaited_result
+        ended.append(awaited.id)
+        api.fail(awaited.id, "ended by a colleague")
+
+    ender = statek.SupervisedAgent("ender", "Work.", [end], _metadata={"MODEL": "scripted/test"})
+    waiting = api.submit_new_job(desk.agent)
+    api.submit_new_job(ender, {"other": waiting.id})
+    source = "exit(end(other)) if 'other' in globals() else exit(ask('q'))"
+    script = ScriptedModel([f"```python\n{source}\n```", "```python\nexit('went on')\n```"])
+    statek.start_statek([desk.agent, ender], model=script, until_idle=True)
+    assert (waiting.py_env.exit_status, ended) == ("went on", desk.ids)
+    assert waiting.py_env.console[0].startswith("FutureFailed: ended by a colleague")
