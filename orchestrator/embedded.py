@@ -8,6 +8,7 @@ when it is first needed, so that an application may name its prefix first (``ope
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +19,12 @@ from orchestrator.engine.access import JobAccess
 from orchestrator.engine.future_reader import StoredFutures
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_tasks import JobTasks
+from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.service import Service
 from orchestrator.store.store import Store
 from statek import durable
 from statek.agents.agent import Agent
+from statek.agents.registry import declared_agents, import_agent, made_agent, missing_agents
 from statek.exceptions import ConfigurationError, InvalidRequest
 from statek.executors.job import Job
 from statek.executors.views import FutureView
@@ -31,6 +34,8 @@ from statek.settings import StatekSettings
 from statek.task_door import NewJob
 
 __all__ = ["Embedded"]
+
+_log = logging.getLogger("statek.agents")
 
 
 class Embedded:
@@ -101,6 +106,8 @@ class Embedded:
         """
         if isinstance(agent, Agent):
             self._agents.setdefault(agent.role, agent)
+        elif agent not in self._agents and (made := made_agent(agent)) is not None:
+            self._agents[agent] = made
         return self.tasks.create_batch(agent, given)
 
     @property
@@ -125,6 +132,29 @@ class Embedded:
         if service is not None:
             service.publish(settled)
         return view
+
+    def find_agents(self) -> list[Agent]:
+        """The agents of this process and, from the modules that hold them, those that the store knows besides.
+
+        Blocks for a read and for imports.
+
+        Raises:
+            InvalidRequest: two agents of this process have one role.
+            ConfigurationError: there is no agent, or one that has work to do cannot be found; names the role.
+        """
+        jobs = JobRepository()
+        found = declared_agents(self._agents)
+        for view in missing_agents(found, self.store.read_sync(jobs.agents)):
+            try:
+                found[view.role] = import_agent(view)
+            except ConfigurationError as error:
+                role = view.role
+                if self.store.read_sync(lambda: any(record.role == role for record in jobs.active())):  # noqa: B023
+                    raise
+                _log.warning("%s; it has no work to do", error)
+        if not found:
+            raise ConfigurationError("this process has made no agent and the store knows none; give start_statek some")
+        return list(found.values())
 
     async def run(
         self,

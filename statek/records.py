@@ -36,16 +36,19 @@ class ServiceRecord:
         jobs: JobRecords in order of creation; number n is at index n - 1.
         application: the application's own named roots (for example its calendar).
         reminders: JSON of the stored forms of reminders by role (statek.reminders); empty before the first.
+        agents: JSON of what is known of each agent by role (statek.agents.registry); empty before the first.
     """
 
     record_format = 1
     reminders = ""
+    agents = ""
 
     def __init__(self) -> None:
         self.record_format = RECORD_FORMAT
         self.jobs: Any = []
         self.application: Any = {}
         self.reminders = ""
+        self.agents = ""
 
 
 @memo(id="statek.JobRecord")

@@ -19,7 +19,7 @@ __all__ = ["start_statek", "start_statek_async"]
 
 
 def start_statek(
-    agents: Sequence[Agent] | Agent,
+    agents: Sequence[Agent] | Agent | None = None,
     *,
     max_concurrency: int | None = None,
     model: Model | None = None,
@@ -31,7 +31,8 @@ def start_statek(
     """Drive jobs until SIGTERM or SIGINT; blocking.
 
     Args:
-        agents: agents whose jobs may be driven; jobs of other roles wait.
+        agents: agents whose jobs may be driven; jobs of other roles wait. None takes every agent that this process has
+            made, and those that services of this store have run before, from the modules that hold them.
         max_concurrency: jobs driven at once; None takes the setting.
         model: answers model requests; None takes litellm with the agents' MODEL metadata.
         settings: settings in force, where ``statek.init`` was not called; None loads them.
@@ -43,7 +44,8 @@ def start_statek(
 
     Raises:
         RuntimeError: called inside a running event loop; await ``start_statek_async`` there.
-        ConfigurationError: no sandbox works here, or other settings are in force.
+        InvalidRequest: two agents have the same role.
+        ConfigurationError: no sandbox works here, other settings are in force, or the agent of a job cannot be found.
     """
     try:
         asyncio.get_running_loop()
@@ -65,7 +67,7 @@ def start_statek(
 
 
 async def start_statek_async(
-    agents: Sequence[Agent] | Agent,
+    agents: Sequence[Agent] | Agent | None = None,
     *,
     max_concurrency: int | None = None,
     model: Model | None = None,
@@ -78,9 +80,12 @@ async def start_statek_async(
 
     Raises:
         InvalidRequest: two agents have the same role.
-        ConfigurationError: no sandbox works here, or other settings are in force.
+        ConfigurationError: no sandbox works here, other settings are in force, or the agent of a job cannot be found.
     """
-    chosen = [agents] if isinstance(agents, Agent) else list(dict.fromkeys(agents))
+    if agents is None:
+        chosen = runtime.embedded(settings).find_agents()
+    else:
+        chosen = [agents] if isinstance(agents, Agent) else list(dict.fromkeys(agents))
     roles = [agent.role for agent in chosen]
     repeated = sorted({role for role in roles if roles.count(role) > 1})
     if repeated:

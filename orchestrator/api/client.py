@@ -12,6 +12,7 @@ from orchestrator.api.future_client import FutureVerbs
 from orchestrator.api.history_client import HistoryVerbs
 from orchestrator.api.joining import (
     ItemJoiner,
+    read_agent,
     read_awaited,
     read_call,
     read_inbox,
@@ -23,6 +24,7 @@ from orchestrator.api.texts import to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from statek.exceptions import InternalError
 from statek.executors.views import (
+    AgentView,
     CallView,
     ItemView,
     JobSummary,
@@ -171,6 +173,11 @@ class StatekClient(HistoryVerbs, FutureVerbs):
             id=plain_text("id", id_), message_text=to_wire(text), request_id=plain_text("request_id", request_id)
         )
         return bool(self._unary(self._stub.PushMessage, request).delivered)
+
+    def agents(self) -> list[AgentView]:
+        """Every agent that services of this store have run, by role."""
+        pages = self._pages(self._stub.ListAgents, pb.ListAgentsRequest())
+        return [read_agent(agent) for page in pages for agent in page.agents]
 
     def queues(self) -> list[QueueView]:
         """Every queue: what waits, and what could not be delivered."""

@@ -11,6 +11,7 @@ from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
 from statek.executors.history import CommitView
 from statek.executors.views import (
+    AgentView,
     AwaitedView,
     CallView,
     FileView,
@@ -26,6 +27,7 @@ from statek.executors.views import (
 __all__ = [
     "ItemJoiner",
     "join_variables",
+    "read_agent",
     "read_awaited",
     "read_call",
     "read_commit",
@@ -83,6 +85,22 @@ def read_awaited(message: pb.Awaited) -> AwaitedView:
 def read_inbox(entry: pb.InboxEntry) -> InboxView:
     """What waits for a job."""
     return InboxView(entry.kind, from_wire(entry.text), entry.at_us)
+
+
+def read_agent(message: pb.Agent) -> AgentView:
+    """One agent."""
+    return AgentView(
+        role=from_wire(message.role_text),
+        agent_class=from_wire(message.class_text),
+        source=from_wire(message.source_text),
+        made_in=from_wire(message.made_in_text),
+        digest=message.digest,
+        description=from_wire(message.description_text),
+        created_us=message.created_us,
+        changed_us=message.changed_us,
+        seen_us=message.seen_us,
+        running=message.running,
+    )
 
 
 def read_queue(message: pb.Queue) -> QueueView:

@@ -14,6 +14,7 @@ from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
 from statek.executors.history import CommitView
 from statek.executors.views import (
+    AgentView,
     AwaitedView,
     CallView,
     FileView,
@@ -26,6 +27,7 @@ from statek.executors.views import (
 )
 
 __all__ = [
+    "agent_to_wire",
     "awaited_to_wire",
     "call_to_wire",
     "commit_to_wire",
@@ -104,6 +106,22 @@ def awaited_to_wire(awaited: AwaitedView | None) -> pb.Awaited | None:
 def inbox_to_wire(entry: InboxView) -> pb.InboxEntry:
     """What waits for a job."""
     return pb.InboxEntry(kind=entry.kind, text=to_wire(entry.text), at_us=entry.at_us)
+
+
+def agent_to_wire(agent: AgentView) -> pb.Agent:
+    """One agent."""
+    return pb.Agent(
+        role_text=to_wire(agent.role),
+        class_text=to_wire(agent.agent_class),
+        source_text=to_wire(agent.source),
+        made_in_text=to_wire(agent.made_in),
+        digest=agent.digest,
+        description_text=to_wire(agent.description),
+        created_us=agent.created_us,
+        changed_us=agent.changed_us,
+        seen_us=agent.seen_us,
+        running=agent.running,
+    )
 
 
 def queue_to_wire(queue: QueueView) -> pb.Queue:

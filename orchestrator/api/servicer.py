@@ -248,6 +248,14 @@ class Servicer(pb_grpc.StatekServiceServicer):
         return pb.PushMessageResponse(delivered=pushed.delivered, repeated=pushed.repeated)
 
     @_stream
+    async def ListAgents(self, request: pb.ListAgentsRequest) -> AsyncIterator[pb.ListAgentsResponse]:  # noqa: N802
+        """Show the agents."""
+        del request
+        found = map(outbound.agent_to_wire, await self._service.agents())
+        for page in outbound.pages(found, lambda agents: pb.ListAgentsResponse(agents=agents)):
+            yield page
+
+    @_stream
     async def ListQueues(self, request: pb.ListQueuesRequest) -> AsyncIterator[pb.ListQueuesResponse]:  # noqa: N802
         """Show the queues."""
         del request

@@ -10,6 +10,7 @@ from typing import Any
 
 from statek.executors.history import CommitDiff, CommitView
 from statek.executors.views import (
+    AgentView,
     CallView,
     FileView,
     FutureView,
@@ -21,6 +22,7 @@ from statek.executors.views import (
 )
 
 __all__ = [
+    "agent_value",
     "call_value",
     "commit_value",
     "diff_value",
@@ -53,6 +55,11 @@ def call_value(call: CallView) -> dict[str, Any]:
 def file_value(file: FileView) -> dict[str, Any]:
     """A file of a job."""
     return asdict(file)
+
+
+def agent_value(agent: AgentView) -> dict[str, Any]:
+    """An agent."""
+    return asdict(agent)
 
 
 def queue_value(queue: QueueView) -> dict[str, Any]:

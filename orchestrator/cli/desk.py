@@ -12,6 +12,7 @@ from orchestrator.api.socket_file import api_socket, is_answering
 from statek.exceptions import NotFound
 from statek.executors.history import CommitDiff, CommitState, CommitView, Focus
 from statek.executors.views import (
+    AgentView,
     CallView,
     FileView,
     FutureView,
@@ -94,6 +95,10 @@ class Desk(Protocol):
 
     def push(self, id_: str, text: str, *, request_id: str = "") -> bool:
         """Tell a job something; gives whether it will hear it."""
+        ...
+
+    def agents(self) -> list[AgentView]:
+        """Every agent that the store knows."""
         ...
 
     def queues(self) -> list[QueueView]:
@@ -208,6 +213,10 @@ class StoreDesk:
     def push(self, id_: str, text: str, *, request_id: str = "") -> bool:
         """Tell a job something; the next service goes on with it."""
         return self._ask(lambda inspection: inspection.push(id_, text, request_id=request_id)).delivered
+
+    def agents(self) -> list[AgentView]:
+        """Every agent that the store knows."""
+        return self._ask(lambda inspection: inspection.agents())
 
     def queues(self) -> list[QueueView]:
         """Every queue."""

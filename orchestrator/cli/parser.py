@@ -34,6 +34,7 @@ COMMANDS = {
     "fork": "make a job that goes on from a commit of another one",
     "calls": "calls whose outcome is not known",
     "futures": "what jobs wait for: approvals, callbacks; and the answers",
+    "agents": "agents that services of this store have run",
     "queues": "messages and events that wait or could not be delivered",
     "prompts": "prompt definition files",
     "doctor": "say which sandboxes work here, and why not the others",
@@ -59,6 +60,7 @@ def command_names() -> list[str]:
         "calls": ("calls list", "calls resolve"),
         "prompts": ("prompts check",),
         "futures": ("futures list", "futures show", "futures resolve", "futures fail", "futures cancel"),
+        "agents": ("agents list",),
         "queues": ("queues list",),
     }
     return [full for name in COMMANDS for full in parents.get(name, (name,))]
@@ -130,6 +132,8 @@ def build_parser() -> argparse.ArgumentParser:
     fail.add_argument("message", metavar="TEXT", help="text of the error")
     cancel = _future_id(add("cancel", futures, "call a future off; the code gets an error"))
     cancel.add_argument("--reason", default="", metavar="TEXT", help="text of the error")
+    agents = add("agents").add_subparsers(dest="agents_command", metavar="COMMAND", required=True)
+    add("list", agents, "list the agents, and where the application holds them")
     queues = add("queues").add_subparsers(dest="queues_command", metavar="COMMAND", required=True)
     add("list", queues, "list the queues and what could not be delivered")
     prompts = add("prompts").add_subparsers(dest="prompts_command", metavar="COMMAND", required=True)

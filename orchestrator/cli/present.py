@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.cli.terminal import split_lines
 from orchestrator.printable import printable
 from statek.executors.views import (
+    AgentView,
     CallView,
     FileView,
     FutureView,
@@ -20,6 +21,7 @@ from statek.executors.views import (
 )
 
 __all__ = [
+    "agent_rows",
     "call_lines",
     "call_rows",
     "closing_line",
@@ -254,6 +256,23 @@ def variable_rows(variables: Sequence[VariableView]) -> list[str]:
 def file_rows(files: Sequence[FileView]) -> list[str]:
     """A table of files."""
     return table(("BYTES", "PATH"), [(str(file.size_bytes), file.path) for file in files])
+
+
+def agent_rows(agents: Sequence[AgentView]) -> Iterator[str]:
+    """The agents."""
+    rows = [
+        (
+            agent.role,
+            "yes" if agent.running else "no",
+            agent.digest[:12],
+            when(agent.changed_us),
+            when(agent.seen_us),
+            agent.source or "-",
+            agent.description or "-",
+        )
+        for agent in agents
+    ]
+    yield from table(("ROLE", "RUNNING", "DIGEST", "CHANGED (UTC)", "SEEN (UTC)", "HELD AT", "DESCRIPTION"), rows)
 
 
 def queue_lines(queues: Sequence[QueueView]) -> Iterator[str]:

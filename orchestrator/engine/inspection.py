@@ -29,6 +29,7 @@ from orchestrator.store.store import Store
 from statek.error_handlers import ErrorHandler, handlers_from_text
 from statek.exceptions import InvalidRequest
 from statek.executors.views import (
+    AgentView,
     CallView,
     FileView,
     FutureView,
@@ -233,6 +234,10 @@ class Inspection:
             return job_summary(record)
 
         return await self._durability.commit(request)
+
+    async def agents(self) -> list[AgentView]:
+        """Every agent that services of this store have run, by role."""
+        return await self._store.read(lambda: [view for _, view in sorted(self._jobs.agents().items())])
 
     async def queues(self) -> list[QueueView]:
         """Every queue: what waits, and what could not be delivered."""

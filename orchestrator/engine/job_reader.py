@@ -26,6 +26,7 @@ from orchestrator.engine.elements import (
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, decode_manifest
 from statek import durable
 from statek.exceptions import InternalError, InvalidRequest, NotFound, StoreDamaged, StoreError
+from statek.executors.views import AgentView
 from statek.job_status import ACTIVE_TAG, JobStatus
 from statek.packing import unpack
 from statek.records import RECORD_FORMAT, JobRecord, ServiceRecord
@@ -102,6 +103,12 @@ class JobReader:
     def has(self, number: int) -> bool:
         """Whether there is a job of that number."""
         return 1 <= number <= len(self._jobs())
+
+    def agents(self) -> dict[str, AgentView]:
+        """What is known of the agents that services have run, by role."""
+        root = self.root()
+        kept = (unpack(root.agents) or {}) if root is not None else {}
+        return {role: AgentView(role=role, **known) for role, known in kept.items()}
 
     def active(self) -> Iterator[JobRecord]:
         """Every job that is not DONE, in no particular order."""

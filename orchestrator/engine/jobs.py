@@ -8,8 +8,8 @@ They never decide what happens next (``statek.executors.decision``) and never wa
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from orchestrator.engine.element_lists import extend, length_of, to_element
@@ -37,6 +37,7 @@ from statek import durable, inbox
 from statek.error_handlers import MAX_HANDLERS, ErrorHandler, handlers_from_text, handlers_text
 from statek.exceptions import InternalError, LLM_HarnessError
 from statek.executors.decision import FailureKind
+from statek.executors.views import AgentView
 from statek.job_status import ACTIVE_TAG, JobStatus, check_transition
 from statek.packing import pack, packed_pieces, split_pieces, unpack
 from statek.records import JobRecord, ServiceRecord
@@ -397,6 +398,14 @@ class JobRepository(JobReader):
         else:
             kept.pop(role, None)
         self._made_root().reminders = pack(kept)
+
+    def keep_agents(self, known: Mapping[str, AgentView]) -> None:
+        """Keep what is known of the agents."""
+        kept = {}
+        for role, view in known.items():
+            fields = asdict(view)
+            kept[role] = {name: value for name, value in fields.items() if name not in {"role", "running"}}
+        self._made_root().agents = pack(kept)
 
     def finish(self, record: JobRecord, now_us: int, *, failure: dict[str, str] | None, reason: str = "") -> None:
         """End the job; its parent is told, and its children end with it where it was cancelled."""

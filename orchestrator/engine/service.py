@@ -16,7 +16,9 @@ from typing import Any
 
 from orchestrator.engine.access import JobAccess
 from orchestrator.engine.active_job import ActiveJob, load_active_job
+from orchestrator.engine.agent_book import AgentBook
 from orchestrator.engine.broker import SandboxBroker
+from orchestrator.engine.clock import now_us
 from orchestrator.engine.error_handling import ErrorHandling
 from orchestrator.engine.futures import FutureBoard, Settled
 from orchestrator.engine.inspection import Inspection
@@ -44,7 +46,7 @@ from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
 from statek.exceptions import InvalidRequest, ModelError, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
 from statek.executors.decision import FailureKind
-from statek.executors.views import FutureView, ItemView, JobSummary
+from statek.executors.views import AgentView, FutureView, ItemView, JobSummary
 from statek.future import Settlement
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
@@ -83,7 +85,7 @@ class Service(Inspection):
         self._settings = settings
         self._pool = pool
         self._model = model
-        self._agents = {agent.role: agent for agent in agents}
+        self._agents = AgentBook(agents, self._jobs)
         self._factory = JobFactory(store, settings, self._jobs)
         self._tool_runner = ToolRunner()
         self._broker = SandboxBroker(
@@ -127,8 +129,7 @@ class Service(Inspection):
                 loop.call_soon_threadsafe(self._heard, number, tenant, cancelled)
 
         self._listening.enter_context(listening(hear))
-        agents = self._agents.values()
-        await self._durability.commit(partial(attach_reminders, self._store, self._jobs, agents))
+        await self._durability.commit(partial(self._register, list(self._agents.values())))
         runnable = await recover(self._durability, self._jobs)
         runnable += await self._durability.commit(self._handling.recover)
         await self._board.start()
@@ -136,6 +137,15 @@ class Service(Inspection):
         await self._pulled.start()
         for number, tenant in runnable:
             self.notice(number, tenant)
+
+    def _register(self, agents: Sequence[Agent]) -> None:
+        """Keep what is durable of agents (store thread)."""
+        attach_reminders(self._store, self._jobs, agents)
+        self._agents.register(agents, now_us())
+
+    async def agents(self) -> list[AgentView]:
+        """Every agent that the store knows; those of this service are marked."""
+        return await self._store.read(self._agents.views)
 
     async def stop(self) -> None:
         """Stop driving; steps in flight are put down and run again at the next start."""
@@ -238,7 +248,7 @@ class Service(Inspection):
         waits = record.status == JobStatus.SUSPENDED.value and not record.cancel_requested
         if record.status == JobStatus.DONE.value or waits:
             return None
-        agent = self._agent(record.role)
+        agent = self._agents.require(record.role)
         policy = job_policy(agent, self._settings)
         return load_active_job(
             self._jobs,
@@ -249,20 +259,6 @@ class Service(Inspection):
             futures=JobFutures(number, self._board),
             settings=self._settings,
         )
-
-    def _agent(self, role: str) -> Agent:
-        """The registered agent of a role.
-
-        Raises:
-            NotFound: none is registered; names those that are.
-        """
-        try:
-            return self._agents[role]
-        except (KeyError, TypeError):
-            known = ", ".join(sorted(self._agents)) or "none"
-            raise NotFound(f"agent {role!r} is not registered with this service; registered: {known}") from None
-
-    # ------------------------------------------------------------------------------------ submitting
 
     async def submit(
         self,
@@ -311,7 +307,7 @@ class Service(Inspection):
             post_processing=post_processing,
             definition=job_def,
         )
-        number = await self._durability.commit(self._factory.prepare(self._agent(role), given))
+        number = await self._durability.commit(self._factory.prepare(self._agents.require(role), given))
         self.notice(number, tenant)
         return job_id(number)
 

@@ -6,9 +6,11 @@ Plain objects of the process; what must outlive it is the role, which a job keep
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from statek.chat_style import ChatStyle
@@ -87,6 +89,7 @@ class Agent:
         if not isinstance(role, str) or not role.strip():
             raise InvalidRequest(f"an agent needs a role, not {role!r}")
         self.role = role
+        self._made_in = _maker()
         self._system_prompt = None if _system_prompt is None else make_system_prompt(_system_prompt)
         self._tools: list[Tool] = []
         self._tools_by_name: list[str] = []
@@ -108,6 +111,11 @@ class Agent:
             path = settings.prompt_files_dir / f"{role}.md"
             if "/" not in role and path.is_file():
                 self.apply_prompt_def(_parse_prompt_file(path))
+
+    @property
+    def made_in(self) -> str:
+        """Name of the module whose code made it; ``__main__`` for a program."""
+        return self._made_in
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(role={self.role!r})"
@@ -211,6 +219,11 @@ class Agent:
     def metadata(self) -> dict[str, str]:
         """A copy of the configuration."""
         return dict(self._metadata)
+
+    @property
+    def prompt_source(self) -> str:
+        """The text of its system prompt; empty for none."""
+        return self._system_prompt.source if self._system_prompt is not None else ""
 
     def update_system_prompt(self, prompt: SystemPrompt | str) -> bool:
         """Replace the prompt where it differs; gives whether it did."""
@@ -316,7 +329,7 @@ class Agent:
             role=self.role,
             agent_class=type(self).__name__,
             metadata=metadata,
-            prompt=self._system_prompt.source if self._system_prompt is not None else "",
+            prompt=self.prompt_source,
             tool_names=self._names_of(tools),
             warmup=parse_warmup(warmup_code, self._own_warmup()),
             chat_style=_choose_style(chat_style, metadata.get("CHAT_STYLE"), settings),
@@ -391,3 +404,11 @@ class SupervisedAgent(Agent):
 def _choose_style(explicit: ChatStyle | str | None, metadata: str | None, settings: StatekSettings) -> ChatStyle:
     chosen = explicit if explicit is not None else metadata
     return ChatStyle.parse(chosen) if chosen is not None else settings.chat_style
+
+
+def _maker() -> str:
+    """The module whose code makes the agent that is being made, past the constructors of its classes."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- who calls is a frame's own knowledge
+    while frame is not None and frame.f_code.co_name == "__init__":
+        frame = frame.f_back
+    return "" if frame is None else str(frame.f_globals.get("__name__", ""))

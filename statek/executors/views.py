@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "AgentView",
     "AwaitedView",
     "CallView",
     "FileView",
@@ -255,6 +256,34 @@ class HeldView:
     target: str
     value: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """An agent that the store knows.
+
+    Attributes:
+        role: its name.
+        agent_class: ``module:class`` of the agent.
+        source: ``module:attribute`` where the application holds it; empty where it does under no name.
+        made_in: module whose code made it.
+        digest: of its class, prompt, metadata, description, tools' declarations and warmup.
+        description: its capability text, cut where it is long.
+        created_us, changed_us, seen_us: when the store first knew it, when its digest last changed, when a service last
+            ran it; microseconds UTC.
+        running: whether the service that was asked runs it.
+    """
+
+    role: str
+    agent_class: str
+    source: str
+    made_in: str
+    digest: str
+    description: str
+    created_us: int
+    changed_us: int
+    seen_us: int
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)

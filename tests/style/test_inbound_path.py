@@ -34,6 +34,10 @@ LOADERS_OF_YAML = frozenset({"load", "load_all"})
 
 ALLOWED = {
     ("statek/__init__.py", "import_module"): "loads a public name at its first use, out of a table in that file",
+    (
+        "statek/agents/registry.py",
+        "import_module",
+    ): "start_statek() without agents imports the module that an earlier process of the application has registered",
     ("orchestrator/cli/application.py", "import_module"): "the operator names his own application on the command line",
     ("orchestrator/cli/application.py", "spec_from_file_location"): "the same, given as a file",
     ("orchestrator/cli/application.py", "exec_module"): "the same, given as a file",

@@ -162,6 +162,10 @@ class PushMessageRequest(_message.Message):
     request_id: str
     def __init__(self, id: _Optional[str] = ..., message_text: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class ListAgentsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ListQueuesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -383,6 +387,36 @@ class PushMessageResponse(_message.Message):
     delivered: bool
     repeated: bool
     def __init__(self, delivered: _Optional[bool] = ..., repeated: _Optional[bool] = ...) -> None: ...
+
+class ListAgentsResponse(_message.Message):
+    __slots__ = ("agents",)
+    AGENTS_FIELD_NUMBER: _ClassVar[int]
+    agents: _containers.RepeatedCompositeFieldContainer[Agent]
+    def __init__(self, agents: _Optional[_Iterable[_Union[Agent, _Mapping]]] = ...) -> None: ...
+
+class Agent(_message.Message):
+    __slots__ = ("role_text", "class_text", "source_text", "made_in_text", "digest", "description_text", "created_us", "changed_us", "seen_us", "running")
+    ROLE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    CLASS_TEXT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    MADE_IN_TEXT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_TEXT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_US_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_US_FIELD_NUMBER: _ClassVar[int]
+    SEEN_US_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    role_text: bytes
+    class_text: bytes
+    source_text: bytes
+    made_in_text: bytes
+    digest: str
+    description_text: bytes
+    created_us: int
+    changed_us: int
+    seen_us: int
+    running: bool
+    def __init__(self, role_text: _Optional[bytes] = ..., class_text: _Optional[bytes] = ..., source_text: _Optional[bytes] = ..., made_in_text: _Optional[bytes] = ..., digest: _Optional[str] = ..., description_text: _Optional[bytes] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., seen_us: _Optional[int] = ..., running: _Optional[bool] = ...) -> None: ...
 
 class ListQueuesResponse(_message.Message):
     __slots__ = ("queues",)

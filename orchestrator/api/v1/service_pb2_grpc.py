@@ -115,6 +115,11 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageResponse.FromString,
                 _registered_method=True)
+        self.ListAgents = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/ListAgents',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListAgentsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListAgentsResponse.FromString,
+                _registered_method=True)
         self.ListQueues = channel.unary_stream(
                 '/orchestrator.api.v1.StatekService/ListQueues',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListQueuesRequest.SerializeToString,
@@ -268,6 +273,13 @@ class StatekServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAgents(self, request, context):
+        """Every agent that services of this store have run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListQueues(self, request, context):
         """Every queue: what waits, and what could not be delivered.
         """
@@ -399,6 +411,11 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.PushMessage,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageResponse.SerializeToString,
+            ),
+            'ListAgents': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListAgents,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListAgentsRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListAgentsResponse.SerializeToString,
             ),
             'ListQueues': grpc.unary_stream_rpc_method_handler(
                     servicer.ListQueues,
@@ -869,6 +886,33 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/PushMessage',
             orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.PushMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAgents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/ListAgents',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListAgentsRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListAgentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,4 +1,4 @@
-"""Commands that only read: jobs, show, locals, logs."""
+"""Commands that only read: jobs, show, locals, logs, agents."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def dispatch(options: argparse.Namespace, settings: StatekSettings, terminal: Te
                 _show(desk, options, terminal, progress)
             case "locals":
                 _locals(desk, options, terminal, progress)
+            case "agents":
+                _agents(desk, terminal, progress)
             case _:
                 _logs(desk, options, settings, terminal, progress)
     return exit_codes.OK
@@ -40,6 +42,18 @@ def _jobs(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress:
         terminal.lines(present.job_rows(found))
     else:
         terminal.note("no jobs yet")
+
+
+def _agents(desk: Desk, terminal: Terminal, progress: Progress) -> None:
+    """``statek agents list``."""
+    found = desk.agents()
+    progress.clear()
+    if terminal.json:
+        terminal.value([as_json.agent_value(agent) for agent in found])
+    elif found:
+        terminal.lines(present.agent_rows(found))
+    else:
+        terminal.note("no service has run an agent yet")
 
 
 def _show(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress: Progress) -> None:

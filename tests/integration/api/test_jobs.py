@@ -3,15 +3,18 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import inspect
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from orchestrator.app import open_inspection
 from statek import FutureResult, suspend_for, tool
 from statek.agents.agent import SupervisedAgent
 from statek.client import StatekClient
 from statek.exceptions import ConfigurationError, InvalidRequest, LimitExceeded, NotFound
 from statek.executors.views import AwaitedView
+from statek.settings import StatekSettings
 from tests.integration.api.conftest import Serve, code
 
 
@@ -189,3 +192,16 @@ async def test_a_waiting_job_tells_a_client_what_it_waits_for(serve: Serve) -> N
         await served.ask(client.resolve_future, futures["milk"], "poured")
         assert (await served.ask(client.wait, id_)).exit_status == "poured"
         assert (await served.ask(client.job, id_)).awaited is None
+
+
+async def test_agents_are_listed_with_what_the_store_keeps(serve: Serve, settings: StatekSettings) -> None:
+    async with serve() as served:
+        [agent] = await served.ask(served.client.agents)
+        assert (agent.role, agent.agent_class, agent.running) == ("helper", "statek.agents.agent:SupervisedAgent", True)
+        assert (len(agent.digest), agent.created_us, agent.changed_us) == (64, agent.seen_us, agent.seen_us)
+        assert [agent] == await served.service.agents()
+    async with open_inspection(settings) as inspection:
+        assert await inspection.agents() == [replace(agent, running=False)]
+    async with serve() as served:
+        [again] = await served.ask(served.client.agents)
+    assert again.created_us == agent.created_us == again.changed_us < again.seen_us

@@ -175,7 +175,7 @@ async def test_job_of_an_agent_that_is_not_registered_waits_with_the_reason(open
         id_ = await service.submit("helper")
         await crash(service)
     async with open_with(REPLIES) as service:
-        service._agents.clear()
+        service._agents._live.clear()
         await crash(service)
         service._scheduler._stopping = False
         service._scheduler.add(1, "default")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.cli import as_json, present
-from statek.executors.views import CallView, ItemView, JobSummary, JobView, VariableView
+from statek.executors.views import AgentView, CallView, ItemView, JobSummary, JobView, VariableView
 
 SUMMARY = JobSummary(
     id="j3",
@@ -179,3 +179,17 @@ def test_a_job_says_how_often_its_model_was_asked_again() -> None:
 def test_a_moment_beyond_the_calendar_is_shown() -> None:
     assert present.when(1_700_000_000_000_000) == "2023-11-14 22:13:20"
     assert present.when(1 << 62) == f"{(1 << 62) // 1_000_000} s"
+
+
+def test_agents_are_one_line_each() -> None:
+    moment = 1_700_000_000_000_000
+    agent = AgentView(
+        "clerk", "shop:Clerk", "shop:clerks", "shop", "0123456789abcdef", "", moment, moment, moment, True
+    )
+    other = replace(agent, role="old\x1b[2J", source="", description="Was here.", running=False)
+    assert list(present.agent_rows([agent, other])) == [
+        "ROLE        RUNNING  DIGEST        CHANGED (UTC)        SEEN (UTC)           HELD AT      DESCRIPTION",
+        "clerk       yes      0123456789ab  2023-11-14 22:13:20  2023-11-14 22:13:20  shop:clerks  -",
+        "old\\x1b[2J  no       0123456789ab  2023-11-14 22:13:20  2023-11-14 22:13:20  -            Was here.",
+    ]
+    assert as_json.agent_value(agent)["source"] == "shop:clerks"

@@ -1,0 +1,104 @@
+"""Agents that a later process finds again: what ``start_statek`` drives when it is given none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(120)
+
+SHOP = """
+import statek
+
+MODEL = {"MODEL": "scripted/test"}
+
+@statek.tool(effect="none")
+def stock(**kwargs):
+    \"\"\"Count what is there.\"\"\"
+    return 7
+
+clerks = [statek.SupervisedAgent("clerk", "Work.", [stock], _metadata=MODEL, _description="Counts.")]
+"""
+
+SUBMIT = """
+import statek
+from shop.agents import clerks
+statek.init(settings=statek.StatekSettings(data_dir="data", driver="process", pool_size=1))
+statek.start_statek(clerks, model=statek.testing.ScriptedModel([]), until_idle=True)
+job = statek.StatekClientAPI().submit_new_job("clerk")
+print(job.id, job.status.name)
+statek.close()
+"""
+
+DRIVE = """
+import statek, statek.testing
+statek.init(settings=statek.StatekSettings(data_dir="data", driver="process", pool_size=1))
+model = statek.testing.ScriptedModel(["```python\\nexit(stock())\\n```"])
+try:
+    statek.start_statek(model=model, until_idle=True)
+    for job in statek.runtime.embedded().access.jobs():
+        print(job.id, job.status.name, job.py_env.exit_status)
+except statek.exceptions.ConfigurationError as error:
+    print(error)
+statek.close()
+"""
+
+
+def run(folder: Path, source: str) -> list[str]:
+    """Run a program in a process of its own; gives what it prints."""
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", "import statek.runtime, statek.testing, statek.exceptions\n" + source],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """The module of an application with an agent."""
+    module = tmp_path / "shop" / "agents.py"
+    module.parent.mkdir()
+    module.write_text(SHOP)
+    return module
+
+
+def test_jobs_find_their_agent_in_a_process_that_never_named_it(tmp_path: Path, shop: Path) -> None:
+    assert run(tmp_path, SUBMIT) == ["j1 READY"]
+    assert run(tmp_path, DRIVE) == ["j1 DONE 7"]
+    shop.unlink()
+    # Nobody needs it any more, but then there is nobody left.
+    assert run(tmp_path, DRIVE) == ["this process has made no agent and the store knows none; give start_statek some"]
+
+
+def test_an_agent_with_work_that_cannot_be_found_is_named(tmp_path: Path, shop: Path) -> None:
+    assert run(tmp_path, SUBMIT) == ["j1 READY"]
+    kept = shop.read_text()
+    shop.write_text("import no_such_thing_at_all\n")
+    [refusal] = run(tmp_path, DRIVE)
+    assert refusal == (
+        "agent 'clerk' of this store, a statek.agents.agent:SupervisedAgent, is to be found at shop.agents:clerks, "
+        "which cannot be imported: ModuleNotFoundError: No module named 'no_such_thing_at_all'"
+    )
+    shop.write_text(kept)
+    assert run(tmp_path, DRIVE) == ["j1 DONE 7"]
+
+
+def test_agents_that_the_process_has_made_are_driven(tmp_path: Path, shop: Path) -> None:
+    assert run(tmp_path, SUBMIT) == ["j1 READY"]
+    own = 'clerk = statek.SupervisedAgent("clerk", "Mine.", [stock], _metadata={"MODEL": "scripted/x"})\n'
+    define = "def stock(**kwargs):\n    return 8\n"
+    assert run(tmp_path, "import statek\n" + define + own + DRIVE) == ["j1 DONE 8"]
+    twice = own + own.replace("clerk =", "other =")
+    assert run(
+        tmp_path, "import statek\n" + define + twice + DRIVE.replace("ConfigurationError", "InvalidRequest")
+    ) == ["two agents of this process have the role 'clerk'; give start_statek the agents that are meant"]
