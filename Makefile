@@ -5,7 +5,8 @@ MODEL ?=
 BASE_IMAGE ?=
 PY := .venv/bin/python
 TESTS ?=
-KILLS ?= 100
+N ?= 100
+SEED ?=
 .DEFAULT_GOAL := help
 .PHONY: help environment sandbox run test test-local test-full chaos check lint format types contracts proto check-proto lock-proto style image bench bench-smoke locks clean
 
@@ -27,12 +28,13 @@ test: environment ## all tests, the Docker ones included (TESTS=path narrows)
 test-local: environment ## the tests that need no Docker engine
 	@$(PY) -m tests.support.run_tests --local -m "not docker and not chaos and not data" $(TESTS)
 
-chaos: environment ## kill processes on purpose, KILLS times (100)
-	@STATEK_TEST_KILLS=$(KILLS) $(PY) -m tests.support.run_tests $(if $(TESTS),$(TESTS),tests/chaos)
+chaos: environment ## kill processes on purpose, N times (100); SEED=number makes a plan again
+	@$(PY) -m tests.chaos --kills $(N) $(if $(SEED),--seed $(SEED))
 
-test-full: environment ## all tests, then the kills (KILLS of the main job) with their report, then all benchmarks
+test-full: environment ## all tests, then kills (N of them, and N of the main job with their report), then all benchmarks
 	@$(PY) -m tests.support.run_tests $(TESTS)
-	@$(PY) -m tests.chaos.report --kills $(KILLS)
+	@$(PY) -m tests.chaos --kills $(N) $(if $(SEED),--seed $(SEED))
+	@$(PY) -m tests.chaos.report --kills $(N)
 	@$(MAKE) --no-print-directory bench
 
 check: environment lint types contracts check-proto style ## all that needs no engine

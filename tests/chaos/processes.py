@@ -18,7 +18,7 @@ from orchestrator.sandboxes.runner_files import cache_folder
 from orchestrator.sandboxes.stranded import is_stranded
 from tests.chaos.moments import FlushCount, Moment
 
-__all__ = ["ROOT", "Ended", "left_behind", "run", "wait_gone"]
+__all__ = ["ROOT", "Ended", "left_behind", "run", "runner_names", "runner_roots", "traces_of", "wait_gone"]
 
 ROOT = Path(__file__).resolve().parents[2]
 _RUN_SECONDS = 90.0
@@ -130,7 +130,7 @@ def wait_gone(orphans: Iterable[tuple[int, int]], data_dir: Path) -> list[str]:
     named = tuple(orphans)
     while True:
         alive = [pid for pid, started in named if started and start_time(pid) == started and not _is_dead(pid)]
-        alive = [pid for pid in [*alive, *_naming(data_dir)] if not is_stranded(pid)]
+        alive = [pid for pid in dict.fromkeys([*alive, *_naming(data_dir)]) if not is_stranded(pid)]
         if not alive or time.monotonic() > deadline:
             return [_describe(pid) for pid in alive]
         time.sleep(0.01)
@@ -155,17 +155,47 @@ def _is_dead(pid: int) -> bool:
 
 
 def _naming(data_dir: Path) -> list[int]:
+    """Processes whose command names a folder, or that have something of it mounted (a runner its socket)."""
     wanted = os.fsencode(data_dir)
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid():
             try:
-                words = (folder / "cmdline").read_bytes()
+                if wanted in (folder / "cmdline").read_bytes() or _mounts(folder, data_dir):
+                    found.append(int(folder.name))
             except OSError:
                 continue
-            if wanted in words:
-                found.append(int(folder.name))
     return found
+
+
+def _mounts(process: Path, data_dir: Path) -> list[str]:
+    """What a process has mounted of a folder; a disk that is the whole folder is none of a service's own."""
+    lines = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
+    parts = [words for words in lines if words[3] != "/"]
+    return [" ".join(words) for words in parts if any(data_dir.parent.name in word for word in words)]
+
+
+def runner_roots(orchestrator: int) -> list[int]:
+    """Every PID 1 of a runner below an orchestrator."""
+    found = []
+    for pid in tree_of(orchestrator):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            above = Path(f"/proc/{parent}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"sandbox_runner" in words and b"bwrap" in above.split(b"\0")[0]:
+            found.append(pid)
+    return found
+
+
+def traces_of(data_dir: Path, runners: Iterable[str]) -> list[str]:
+    """What is left of a service that has ended: mounts and sockets that name its folder, groups and records."""
+    left = [f"socket {path}" for path in (data_dir / "run").glob("*")]
+    left += [f"mount {mount}" for mount in _mounts(Path("/proc/self"), data_dir)]
+    left += [f"socket {line}" for line in Path("/proc/net/unix").read_text().splitlines() if f"{data_dir}/" in line]
+    return left + left_behind(runners)
 
 
 def runner_names(data_dir: Path) -> set[str]:

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import os
-import platform
 import random
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.chaos.effects import EffectCampaign
+from tests.chaos.evidence import commit_of_tree, machine
 from tests.chaos.main_job import Campaign, fast_program, real_program
 from tests.chaos.processes import ROOT
 from tests.chaos.quarantine import QuarantineCampaign
 
-_TEXT = """# Kills
+_TEXT = """# Kills of the main job
 
 Made by `python -m tests.chaos.report`, a part of `make test-full`; it stops, and writes nothing, at the first wrong
 result.
@@ -56,17 +53,6 @@ and its job goes on, the third ends as if nothing had happened (unless both cras
 | kills | rounds | quarantined by their own doing | quarantined as bystanders | steps that lost three runners |
 |---|---|---|---|---|
 {quarantine}
-
-## An effect that nobody deduplicates
-
-A tool that is not idempotent delivers 30 numbers over HTTP to a receiver that takes everything. At most one SIGKILL per
-job; a call in doubt is looked up at the receiver and decided over the API, as an operator does it. Every number arrived
-exactly once: none was repeated, none was lost.
-
-| killed | kills | jobs | deliveries | in doubt, had arrived | in doubt, had not |
-|---|---|---|---|---|---|
-{orchestrators}
-{runners}
 """
 
 
@@ -76,14 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=100, help="of the main job (%(default)s)")
     parser.add_argument("--example-kills", type=int, default=30, help="of the example itself (%(default)s)")
     parser.add_argument("--quarantine-kills", type=int, default=10, help="made by a step (%(default)s)")
-    parser.add_argument("--effect-kills", type=int, default=25, help="of orchestrators with effects (%(default)s)")
-    parser.add_argument("--runner-kills", type=int, default=10, help="of runners with effects (%(default)s)")
     parser.add_argument("--commit", default="", help="of an exported tree, which cannot tell")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "evidence" / "kills.md")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "evidence" / "main-job-kills.md")
     options = parser.parse_args(arguments)
     print("seed", options.seed, flush=True)
-    commit, began = options.commit or _commit(), dt.datetime.now(dt.UTC)
+    commit, began = options.commit or commit_of_tree(), dt.datetime.now(dt.UTC)
     fast = Campaign(fast_program(), options.seed)
     fast.run(options.kills)
     print(_campaign_line(fast), flush=True)
@@ -93,15 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     quarantine = QuarantineCampaign(options.seed)
     quarantine.run(options.quarantine_kills)
     print(quarantine, flush=True)
-    effects = EffectCampaign(options.seed)
-    effects.kill_orchestrators(options.effect_kills)
-    effects.kill_runners(options.runner_kills)
-    print(effects, flush=True)
     seconds = (dt.datetime.now(dt.UTC) - began).total_seconds()
     rows = {
         "commit": commit,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} at the end",
+        "machine": machine(),
         "took": f"{began:%Y-%m-%d %H:%M} UTC, {seconds:.0f} s",
         "seed": options.seed,
         "fast": _campaign_line(fast),
@@ -110,22 +89,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "flushes": real.whole_flushes,
         "quarantine": _row(
             quarantine.kills, quarantine.rounds, quarantine.rounds, quarantine.bystanders, quarantine.runner_deaths
-        ),
-        "orchestrators": _row(
-            "orchestrator",
-            effects.kills,
-            effects.jobs_of_orchestrators,
-            effects.jobs_of_orchestrators * 30,
-            effects.in_doubt[True],
-            effects.in_doubt[False],
-        ),
-        "runners": _row(
-            "runner",
-            effects.runner_kills,
-            effects.jobs - effects.jobs_of_orchestrators,
-            (effects.jobs - effects.jobs_of_orchestrators) * 30,
-            0,
-            0,
         ),
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -141,14 +104,6 @@ def _campaign_line(campaign: Campaign) -> str:
 
 def _row(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
-
-
-def _commit() -> str:
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "orchestrator", "statek", "sandbox_runner")
-    return git("rev-parse", "HEAD") + (" with changes that are not committed" if changed else "")
 
 
 if __name__ == "__main__":

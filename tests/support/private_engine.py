@@ -127,6 +127,11 @@ class PrivateEngine:
         return self._process is not None
 
     @property
+    def died(self) -> bool:
+        """Whether an engine that was started here has ended without having been stopped."""
+        return self._process is not None and self._process.poll() is not None
+
+    @property
     def pid(self) -> int:
         """The pid of the dockerd that was started here.
 
@@ -142,6 +147,23 @@ class PrivateEngine:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def revive(self) -> None:
+        """Start the engine again after it was killed; what it left of its containerd is ended first.
+
+        A containerd dies with its dockerd. Where nobody collects the dead process, its pid file would have the next
+        dockerd wait for it.
+
+        Raises:
+            EngineUnavailable: it does not come up again.
+        """
+        if self._process is not None:
+            self._process.wait()
+        containerd = self._containerd_pid()
+        if containerd:
+            _end(containerd)
+        (self.folder / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
+        self.start()
 
     def stop(self) -> None:
         """Stop what was started here: dockerd, and its containerd where that outlived it. Idempotent."""
