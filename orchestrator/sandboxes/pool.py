@@ -7,6 +7,10 @@ when starting runners fails. A claimed runner is never given back: it is destroy
 The pool counts every runner from before its start until after its end, and never goes above its cap;
 claims beyond it wait in order. What an earlier orchestrator of the same store left behind is ended at
 the start and by a periodic scan.
+
+A start costs about as much of a processor as fifty steps. So where a claim waits, and where nothing works yet, starts
+go on side by side; while jobs hold runners and none waits for one, it is one start at a time and a rest as long as it
+took.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -36,6 +41,7 @@ _HELLO_SECONDS = 20.0
 _READY_SECONDS = 0.5
 _CLAIM_ATTEMPTS = 3
 _PARALLEL_STARTS = 2
+_LONGEST_REST_SECONDS = 2.0
 _REFILL_DELAY_SECONDS = 0.05
 _SCAN_SECONDS = 60.0
 _RETRY_FIRST_SECONDS = 0.2
@@ -146,6 +152,7 @@ class Pool:
         self._destroying: dict[str, asyncio.Task[None]] = {}
         self._started = self._failed = self._replaced = self._orphans = 0
         self._retry_seconds = 0.0
+        self._rest: asyncio.TimerHandle | None = None
         self._digest = ""
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -313,7 +320,23 @@ class Pool:
     def _missing(self) -> int:
         """How many more starts there should be now."""
         wanted = self._size + len(self._waiters) - len(self._warm) - self._starting
-        return min(wanted, self._max_runners - self._total(), _PARALLEL_STARTS - self._starting)
+        return min(wanted, self._max_runners - self._total(), self._parallel_starts() - self._starting)
+
+    def _parallel_starts(self) -> int:
+        """How many starts may be under way now."""
+        if self._waiters or not self._claimed:
+            return _PARALLEL_STARTS
+        return 0 if self._rest is not None else 1
+
+    def _begin_rest(self, seconds: float) -> None:
+        """Leave the processors to the jobs for so long."""
+        if self._rest is not None:
+            self._rest.cancel()
+        self._rest = asyncio.get_running_loop().call_later(min(seconds, _LONGEST_REST_SECONDS), self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._rest = None
+        self._wake.set()
 
     async def _refill_forever(self) -> None:
         while True:
@@ -343,6 +366,7 @@ class Pool:
         return runner
 
     async def _bring_up(self, runner: _Runner) -> None:
+        begun = time.monotonic()
         try:
             await runner.link.listen()
             await self._start(runner)
@@ -365,6 +389,7 @@ class Pool:
             runner.watch = self._spawn(self._watch(runner))
             self._warm.append(runner)
             self._hand_out()
+        self._begin_rest(time.monotonic() - begun)
         self._wake.set()
 
     async def _wait_hello(self, runner: _Runner) -> HelloInfo:

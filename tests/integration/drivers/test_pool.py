@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.sandboxes.driver import RunnerRef, Tier
+from orchestrator.sandboxes.driver import RunnerRef, RunnerSpec, Tier
 from orchestrator.sandboxes.pool import Pool
 from statek.exceptions import InvalidRequest, LimitExceeded, RunnerLost
 from tests.support.scripted_runner import Script, ScriptedDriver
@@ -42,6 +42,56 @@ async def test_pool_fills_to_its_size_and_again_after_a_claim(tmp_path: Path) ->
         await pool.wait_warm(2, timeout=5)
         now = pool.statistics()
         assert (now.warm, now.claimed, now.started, now.failed) == (2, 1, 3, 0)
+
+
+class GatedDriver(ScriptedDriver):
+    """Starts only while the gate is open; knows how many starts are under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.starting = 0
+
+    async def start(self, spec: RunnerSpec) -> RunnerRef:
+        self.starting += 1
+        try:
+            await self.gate.wait()
+            return await super().start(spec)
+        finally:
+            self.starting -= 1
+
+
+async def test_starts_go_side_by_side_until_jobs_work_and_one_at_a_time_then(tmp_path: Path) -> None:
+    driver = GatedDriver()
+    async with running(driver, tmp_path, size=3, max_runners=9) as pool:
+        await until(lambda: driver.starting == 2)
+        driver.gate.set()
+        await pool.wait_warm(3, timeout=5)
+        driver.gate.clear()
+        for _ in range(3):
+            await pool.claim(timeout=5)
+        await until(lambda: driver.starting == 1)
+        # Three are missing and the refill has been asked for three times; it has had its turns to begin a second.
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert (driver.starting, pool.statistics().starting) == (1, 1)
+        driver.gate.set()
+        await pool.wait_warm(3, timeout=5)
+
+
+async def test_a_claim_that_waits_does_not_wait_for_the_rest(tmp_path: Path) -> None:
+    driver = GatedDriver()
+    driver.gate.set()
+    async with running(driver, tmp_path, size=1, max_runners=9) as pool:
+        await pool.wait_warm(1, timeout=5)
+        await pool.claim(timeout=5)
+        driver.gate.clear()
+        await until(lambda: driver.starting == 1)
+        waiting = [asyncio.create_task(pool.claim(timeout=5)) for _ in range(2)]
+        await until(lambda: driver.starting == 2)
+        driver.gate.set()
+        sandboxes = await asyncio.gather(*waiting)
+        assert len({sandbox.runner.runner_id for sandbox in sandboxes}) == 2
 
 
 async def test_claim_of_an_empty_pool_starts_a_runner(tmp_path: Path) -> None:
