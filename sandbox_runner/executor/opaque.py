@@ -5,8 +5,9 @@ The first byte is the kind; integers are little-endian.
 - ``P``: u32 number of buffers, u64 length of the pickle, u64 length of each buffer, the pickle (a dict of name to
   value), then the buffers. Header and pickle are one stream, each buffer is cut on its own.
 - ``T``, ``D``: one list or dict whose elements have no parts: u32 length of the name, the name, then a pickle of the
-  elements as one tuple, without its framing. Elements then have no position-dependent bytes around them (a pickled
-  list is cut into batches, a framed stream into frames), so that an insertion changes only what is near.
+  elements as one tuple, without its framing and usually without a memo. Elements then have no position-dependent bytes
+  around them (a pickled list is cut into batches, a framed stream into frames), so that an insertion changes only what
+  is near.
 - ``B``, ``A``: one bytes or bytearray value: u32 length of the name, the name, then the value as one buffer.
 - ``G``: graph form of a dict of name to value, for what is too deep for a pickle.
 - ``M``: graph form of a dict of name to module name.
@@ -34,6 +35,9 @@ FLAT_TYPES: dict[type, bytes] = {list: b"T", dict: b"D"}
 RAW_TYPES: dict[type, bytes] = {bytes: b"B", bytearray: b"A"}
 _HEAD = struct.Struct("<cIQ")
 _NAME = struct.Struct("<cI")
+_SAMPLE = 256
+_SHORT_TEXT = 8
+_BYTES_PER_ELEMENT = 64
 _FRAME = 0x95
 _FRAMING = struct.Struct("<BQ")
 
@@ -63,10 +67,49 @@ def read_named(data: memoryview) -> tuple[str, memoryview]:
     return str(data[_NAME.size : stop], "utf-8", "surrogatepass"), data[stop:]
 
 
+class _TooMuch(Exception):
+    """More was written than there is room for."""
+
+
+class _Sink:
+    """Keeps what a pickler writes, up to a number of bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.parts: list[bytes] = []
+        self._room = room
+
+    def write(self, data: bytes) -> None:
+        self._room -= len(data)
+        if self._room < 0:
+            raise _TooMuch
+        self.parts.append(data)
+
+
 def flat_stream(value: Any) -> bytes:
-    """Pickle the elements of a list or dict without parts, in the form of kinds ``T`` and ``D``."""
+    """Pickle the elements of a list or dict without parts, in the form of kinds ``T`` and ``D``.
+
+    A pickle's memo, a table of every text in it, takes two thirds of the time, and elements without parts need none:
+    only a text that stands in many places is shorter with it. So it is left out where the first texts are not the same
+    ones again and again, and for no more bytes than elements of a usual size take: a sample can be wrong.
+    """
     elements = tuple(chain.from_iterable(value.items())) if type(value) is dict else tuple(value)
+    if not _repeats(elements):
+        sink = _Sink(len(elements) * _BYTES_PER_ELEMENT)
+        pickler = pickle.Pickler(sink, 5)
+        pickler.fast = True
+        try:
+            pickler.dump(elements)
+        except _TooMuch:
+            pass
+        else:
+            return deframed(b"".join(sink.parts))
     return deframed(pickle.dumps(elements, 5))
+
+
+def _repeats(elements: tuple[Any, ...]) -> bool:
+    """Whether more than half of the first texts that are longer than a reference are objects met before."""
+    texts = [id(item) for item in elements[:_SAMPLE] if type(item) in {str, bytes} and len(item) > _SHORT_TEXT]
+    return 2 * len(set(texts)) < len(texts)
 
 
 def deframed(data: bytes) -> bytes:
