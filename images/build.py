@@ -85,7 +85,7 @@ def _import(client: docker.DockerClient, flavour: str, tag: str) -> None:
         _append_runner(archive, work)
         begun = time.monotonic()
         # No ENV: a runner's whole environment is given at its start.
-        changes = ['ENTRYPOINT ["/usr/bin/python3.11", "-s", "-m", "sandbox_runner"]', "WORKDIR /"]
+        changes = ['ENTRYPOINT ["/usr/bin/python3.11", "-s", "-P", "-m", "sandbox_runner"]', "WORKDIR /"]
         repository, _, version = tag.partition(":")
         client.api.import_image_from_file(str(archive), repository=repository, tag=version, changes=changes)
         say(f"  imported ({time.monotonic() - begun:.1f} s)")

@@ -247,7 +247,7 @@ def _namespaces(spec: RunnerSpec, facts: BubblewrapFacts) -> ArgumentList:
     else:
         argv += ["--unshare-all", "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534"]
     argv += ["--die-with-parent", "--as-pid-1", "--new-session", "--hostname", "runner", "--clearenv"]
-    for name, value in sorted({**ENVIRONMENT, "PYTHONPATH": "/opt/runner:/opt/code"}.items()):
+    for name, value in sorted({**ENVIRONMENT, "PYTHONPATH": "/opt/code:/opt/runner"}.items()):
         argv += ["--setenv", name, value]
     binds = [(facts.interpreter, "/usr/bin/python3"), (facts.stdlib, facts.stdlib_inside)]
     binds += [(library, inside) for inside, library in facts.libraries]
@@ -268,7 +268,7 @@ def _namespaces(spec: RunnerSpec, facts: BubblewrapFacts) -> ArgumentList:
     for folder, size in (("/tmp", limits.tmp_bytes), ("/work", limits.work_bytes)):  # noqa: S108
         argv += ["--perms", "1777", "--size", str(size), "--tmpfs", folder]
     argv += ["--remount-ro", "/", "--chdir", "/"]
-    argv += ["--", "/usr/bin/python3", "-s", "-m", "sandbox_runner"]
+    argv += ["--", "/usr/bin/python3", "-s", "-P", "-m", "sandbox_runner"]
     options = [] if facts.separate_uids else ["--no-uid-switch", "--limit-threads"]
     if facts.group_mount is None:
         options.append("--limit-address-space")
@@ -288,9 +288,9 @@ def _plain(spec: RunnerSpec, facts: ProcessFacts) -> ArgumentList:
         "HOME": facts.work,
         "MPLCONFIGDIR": f"{facts.tmp}/matplotlib",
         "TMPDIR": facts.tmp,
-        "PYTHONPATH": f"{facts.site}:{facts.code_parent}",
+        "PYTHONPATH": f"{facts.code_parent}:{facts.site}",
     }
-    argv = [facts.interpreter, "-s", "-m", "sandbox_runner"]
+    argv = [facts.interpreter, "-s", "-P", "-m", "sandbox_runner"]
     options = ["--no-uid-switch", "--limit-address-space", "--allow-missing-seccomp"]
     options += ["--work-dir", facts.work, "--tmp-dir", facts.tmp]
     argv += _runner_arguments(str(spec.socket), facts.digest, *options)

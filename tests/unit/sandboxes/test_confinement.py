@@ -127,7 +127,7 @@ def test_bubblewrap_as_root_is_confined_by_exactly_these_arguments() -> None:
     actual = confine(SPEC, BUBBLEWRAP)
     assert isinstance(actual, ArgumentList)
     assert dict(actual.environment) == {}
-    inside = [item if not item.startswith("PYTHONPATH") else "PYTHONPATH=/opt/runner:/opt/code" for item in ENVIRONMENT]
+    inside = [item if not item.startswith("PYTHONPATH") else "PYTHONPATH=/opt/code:/opt/runner" for item in ENVIRONMENT]
     assert list(actual.argv) == [
         "/usr/bin/bwrap",
         *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
@@ -149,7 +149,7 @@ def test_bubblewrap_as_root_is_confined_by_exactly_these_arguments() -> None:
         *("--perms", "1777", "--size", "300", "--tmpfs", "/tmp"),
         *("--perms", "1777", "--size", "400", "--tmpfs", "/work"),
         *("--remount-ro", "/", "--chdir", "/"),
-        *("--", "/usr/bin/python3", "-s", "-m", "sandbox_runner"),
+        *("--", "/usr/bin/python3", "-s", "-P", "-m", "sandbox_runner"),
         *("--socket", "/run/host.sock", "--image-digest", "d1"),
     ]
 
@@ -172,10 +172,10 @@ def test_plain_process_gets_a_complete_environment_and_its_own_folders() -> None
         "HOME": "/x/work",
         "MPLCONFIGDIR": "/x/tmp/matplotlib",
         "TMPDIR": "/x/tmp",
-        "PYTHONPATH": "/cache/site:/src",
+        "PYTHONPATH": "/src:/cache/site",
     }
     assert actual.argv == (
-        *("/py", "-s", "-m", "sandbox_runner", "--socket", "/srv/run/7-abc.sock", "--image-digest", "d1"),
+        *("/py", "-s", "-P", "-m", "sandbox_runner", "--socket", "/srv/run/7-abc.sock", "--image-digest", "d1"),
         *("--no-uid-switch", "--limit-address-space", "--allow-missing-seccomp"),
         *("--work-dir", "/x/work", "--tmp-dir", "/x/tmp"),
     )
