@@ -32,8 +32,8 @@ The environment is not inherited: the process replaces itself once with a fixed 
 single-threaded BLAS, plots without a display, HOME and TMPDIR as given, and of the caller's only PATH,
 PYTHONPATH, LANG, LC_ALL, LC_CTYPE and TZ), unless it was started with exactly that one and with ``-s -P``. The
 HOSTNAME that a Docker engine adds and the PWD of bubblewrap, which tell nothing that the code cannot see, are taken
-out without a second start: it would be a sixth of the time until a runner is warm. Standard input is not read; standard error carries start-up
-errors only, one line each; the executor has /dev/null for all three.
+out without a second start: it would be a sixth of the time until a runner is warm. Standard input is not read;
+standard error carries start-up errors only, one line each; the executor has /dev/null for all three.
 
 Exit status: 0 after an orderly end, 2 wrong options, 3 a module to preload is missing or started a
 thread, 4 the machine cannot confine an executor, 5 the host cannot be reached, because nobody listens or because the

@@ -1,4 +1,4 @@
-"""What a runner keeps of the environment that it was started with, and when it starts a second time to get rid of it."""
+"""What a runner keeps of the environment it was started with, and when it starts a second time to get rid of it."""
 
 from __future__ import annotations
 
