@@ -93,6 +93,7 @@ class JobRecord:
         parent: the JobRecord that gave it its work, or None.
         depth: how many jobs are above it.
         detached: it goes on when its parent is cancelled.
+        muted: what it says is kept for whoever gave it its work, and not sent to a user.
         handler: the SubTaskHandler that says what becomes of its work, or None.
         newest_handler: the handler of a sub-task of its own that it was told of last, or None.
         shared_binding: JSON list of the specifiers of its shared context (statek.shared_context); empty for none.
@@ -112,6 +113,7 @@ class JobRecord:
     parent: Any = None
     depth = 0
     detached = False
+    muted = False
     handler: Any = None
     newest_handler: Any = None
     tags = ""
@@ -172,6 +174,7 @@ class JobRecord:
         self.parent = None
         self.depth = 0
         self.detached = False
+        self.muted = False
         self.handler = None
         self.newest_handler = None
         self.tags = ""

@@ -27,6 +27,9 @@ __all__ = ["StoredValue", "SubTaskHandler", "SubTaskState", "TaskError", "find_h
 MAX_RESULT_BYTES = 1 << 20
 """Encoded result of one sub-task; what is larger belongs into durable objects."""
 
+MAX_SAID_BYTES = 480 << 10
+"""What one muted job may say, as it is stored (a character outside ASCII takes 6 bytes): a future's value takes it."""
+
 MAX_ID_CHARS = 200
 
 MAX_SHOWN_CHARS = 20_000
@@ -116,18 +119,26 @@ class SubTaskHandler:
         record: the job that does the work.
         id_: its name for the parent; the job's own id by default.
         silent: the parent is not told of the end: it waits for a future that says so (``statek.task.delegate_task``).
+        collects: what the job says to its user is kept here instead of being sent, and is its result.
 
     Raises:
         InvalidRequest: the id is no usable text.
     """
 
-    def __init__(self, record: JobRecord, id_: str | None = None, *, silent: bool = False) -> None:
+    _said: Any = None
+    _said_bytes = 0
+
+    def __init__(
+        self, record: JobRecord, id_: str | None = None, *, silent: bool = False, collects: bool = False
+    ) -> None:
         self.id = check_task_id(id_) if id_ is not None else f"j{record.number}"
         self._record = record
         self._silent = silent
         self._ending = ""
         self._error = ""
         self._result: Any = None
+        self._said = [] if collects else None
+        self._said_bytes = 0
 
     @property
     def state(self) -> str:
@@ -165,6 +176,26 @@ class SubTaskHandler:
             raise RuntimeError(f"sub-task id={self.id} is {self.state}; it has no result yet")
         result = self.result
         return "" if result is None else render_value(result)
+
+    @property
+    def said(self) -> str:
+        """What the job has said, message by message in lines; empty for nothing."""
+        return "\n".join(str(unpack(text)) for text in self._said or ())
+
+    def keep_message(self, body: str) -> None:
+        """Keep something that the job says; nobody is there for what it says after its end.
+
+        Raises:
+            LimitExceeded: it has said too much.
+        """
+        if self._said is None or self._ending:
+            return
+        text = pack(body)
+        used = self._said_bytes + len(text)
+        if used > MAX_SAID_BYTES:
+            raise LimitExceeded("said_bytes", MAX_SAID_BYTES, used, "say less, or give a durable object as the result")
+        self._said.append(text)
+        self._said_bytes = used
 
     def references(self) -> list[Any]:
         """The durable objects in its result."""

@@ -35,7 +35,10 @@ __all__ = [
     "complete_sub_task",
     "create_new_job",
     "create_sub_task",
+    "delegate_mute_dialog",
+    "delegate_mute_task",
     "delegate_task",
+    "start_dialog",
     "submit_new_job",
     "submit_new_jobs_batch",
     "subtask",
@@ -146,13 +149,23 @@ def _has_ended(handler: SubTaskHandler) -> bool:
     return handler.is_completed
 
 
+def _words(handler: SubTaskHandler) -> Any:
+    """What delegated work gave; a failure as the text that a failed job's exit status has."""
+    return handler.result if handler.error is None else f"Error: {handler.error}"
+
+
 def _outcome(handler: SubTaskHandler) -> tuple[Any, SubTaskHandler]:
-    """What code gets that waited for delegated work; a failure as the text that a failed job's exit status has."""
-    return (handler.result if handler.error is None else f"Error: {handler.error}"), handler
+    """What code gets that waited for delegated work."""
+    return _words(handler), handler
 
 
 @temporal(complement=_outcome, condition=_has_ended)
 def _end_of(handler: SubTaskHandler) -> Any:
+    return handler
+
+
+@temporal(complement=_words, condition=_has_ended)
+def _words_of(handler: SubTaskHandler) -> Any:
     return handler
 
 
@@ -181,10 +194,96 @@ def delegate_task(
         InvalidRequest: an illegal variable name, an incomplete agent, a value that cannot cross.
         LimitExceeded: the variables are too large, or there are too many jobs above or beside it.
     """
-    job = create_new_job(agent, shared_vars, message=message, **job_params)
-    future: FutureResult = _end_of(create_sub_task(job, id=id, silent=True))
-    future.what = f"the work of {job.id}"
+    given = NewJob(shared_vars=shared_vars or {}, message=message, params=job_params)
+    return _awaited(_end_of, task_door().delegate(agent, given, id_=id, muted=False, is_dialog=False))
+
+
+def delegate_mute_task(
+    agent: Agent | str,
+    shared_vars: Mapping[str, Any] | None = None,
+    *,
+    message: str = "",
+    id: str | None = None,  # noqa: A002 -- the documented name
+    **job_params: Any,
+) -> FutureResult:
+    """Give work to another job that speaks to nobody but its giver; otherwise as ``delegate_task``.
+
+    What the job would say to a user, the prose of its replies and what it passes to ``answer``, is not sent but kept.
+
+    Returns:
+        A future of what it said, its messages as lines of one text. Of a job that said nothing its exit status;
+        ``Error: ...`` of one that failed; what its tool passed to ``complete_sub_task`` where one did.
+    """
+    given = NewJob(shared_vars=shared_vars or {}, message=message, params=job_params)
+    return _awaited(_words_of, task_door().delegate(agent, given, id_=id, muted=True, is_dialog=False))
+
+
+def delegate_mute_dialog(
+    agent: Agent | str,
+    message: str,
+    shared_vars: Mapping[str, Any] | None = None,
+    *,
+    id: str | None = None,  # noqa: A002 -- the documented name
+    **job_params: Any,
+) -> FutureResult:
+    """Ask a dialog agent something in the place of its user, who hears nothing of it.
+
+    Args:
+        agent: a ``DialogAgent``, or its role.
+        message: what it is asked.
+        shared_vars: startup variables by name.
+        id: name of the sub-task; the job's own id by default.
+        job_params: values for the prompt's placeholders.
+
+    Returns:
+        A future of what it answers, as ``delegate_mute_task`` gives it.
+
+    Raises:
+        InvalidRequest: the agent is no DialogAgent, there is no message; otherwise as ``delegate_task``.
+    """
+    given = NewJob(shared_vars=shared_vars or {}, message=_first_words(message), params=job_params)
+    return _awaited(_words_of, task_door().delegate(agent, given, id_=id, muted=True, is_dialog=True))
+
+
+def start_dialog(
+    agent: Agent | str,
+    message: str,
+    shared_vars: Mapping[str, Any] | None = None,
+    locale: str | None = None,
+    **job_params: Any,
+) -> Job:
+    """Let a dialog agent take up a conversation with its user, and go on without it.
+
+    The job is a child of the one whose tool calls this, and goes on when that is cancelled: it is its user's. Nobody
+    is told of its end unless a handler is made of it (``create_sub_task``, ``@subtask``).
+
+    Args:
+        agent: a ``DialogAgent``, or its role.
+        message: what the user says first.
+        shared_vars: startup variables by name.
+        locale: ``LANG-COUNTRY``; the parent's by default.
+        job_params: values for the prompt's placeholders.
+
+    Raises:
+        InvalidRequest: the agent is no DialogAgent, there is no message; otherwise as ``create_new_job``.
+    """
+    given = NewJob(
+        shared_vars=shared_vars or {}, message=_first_words(message), locale=locale, params=job_params, detached=True
+    )
+    return task_door().create(agent, given, is_dialog=True)
+
+
+def _awaited(temporal_of: Callable[[SubTaskHandler], Any], handler: SubTaskHandler) -> FutureResult:
+    """The future of a delegated job's end."""
+    future: FutureResult = temporal_of(handler)
+    future.what = f"the work of {handler.id}"
     return future
+
+
+def _first_words(message: object) -> str:
+    if not isinstance(message, str) or not message.strip():
+        raise InvalidRequest(f"a dialog begins with what its user says, a text, not with {message!r:.80}")
+    return message
 
 
 def submit_new_job(

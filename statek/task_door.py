@@ -76,11 +76,17 @@ class TaskDoor(Protocol):
         """
         ...
 
-    def create(self, agent: Agent | str, given: NewJob) -> Job:
+    def create(self, agent: Agent | str, given: NewJob, *, is_dialog: bool = False) -> Job:
         """Make a READY job.
 
+        Args:
+            agent: who is to do the work, or the role.
+            given: what the job is given.
+            is_dialog: only an agent that talks with a user will do.
+
         Raises:
-            InvalidRequest: an illegal variable name, an incomplete agent, a value that cannot cross.
+            InvalidRequest: an illegal variable name, an incomplete agent, a value that cannot cross, an agent that does
+                not talk.
             NotFound: no agent of that role is there.
             LimitExceeded: the variables are too large, or it would have too many jobs above it or beside it.
         """
@@ -97,6 +103,23 @@ class TaskDoor(Protocol):
 
         Raises:
             InvalidRequest: the job has begun, has a handler, or the id is no usable text.
+        """
+        ...
+
+    def delegate(
+        self, agent: Agent | str, given: NewJob, *, id_: str | None, muted: bool, is_dialog: bool
+    ) -> SubTaskHandler:
+        """Make a job and the handler of its work in one atomic block; its giver is not told of the end.
+
+        Args:
+            agent: who is to do the work, or the role.
+            given: what the job is given.
+            id_: name of the sub-task; the job's own id by default.
+            muted: what it says to its user is kept in the handler instead of being sent.
+            is_dialog: only an agent that talks with a user will do.
+
+        Raises:
+            As ``create``; InvalidRequest too for an agent that does not talk, and an id that is no usable text.
         """
         ...
 

@@ -26,6 +26,7 @@ from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.provider_calls import calls_from_data
 from orchestrator.engine.requests import HistoryItem
+from orchestrator.engine.subtasks import muted_agent
 from orchestrator.sandboxes.step import CallKind
 from statek.access import Policy
 from statek.agents.agent import Agent
@@ -316,6 +317,8 @@ def load_active_job(
     settings: StatekSettings,
 ) -> ActiveJob:
     """Build an active job from its records (store thread); its messages are to be read by ``read_page``."""
+    if record.muted:
+        agent = muted_agent(agent, record)
     definition = JobDefinition.from_json(record.definition)
     style = style_for(definition.chat_style, xml_box_console=settings.xml_box_console)
     tools = {tool.name: tool for tool in definition.resolve_tools(agent)}

@@ -54,6 +54,7 @@ def fork_job(jobs: JobRepository, source: JobRecord, seq: int, *, principal: str
     fork.warmup_next = warmups
     fork.difficulty = source.difficulty
     fork.memory = source.memory
+    fork.muted = source.muted
     fork.shared_binding = source.shared_binding
     fork.shared_read_only = source.shared_read_only
     fork.image_digest = commit.image_digest

@@ -212,6 +212,16 @@ class FutureBoard:
         self.loop = None
         await self._store.read(self.watch.close)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no future is being looked at; those that wait for others or for a time are at rest."""
+        return not self._tasks
+
+    async def wait_idle(self) -> None:
+        """Wait until what is under way has come to an end: it may wake jobs."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(self._logged(work))
         self._tasks.add(task)

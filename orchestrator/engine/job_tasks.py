@@ -10,6 +10,7 @@ from orchestrator.engine.access import JobAccess
 from orchestrator.engine.objects.host_proxy import unwrap, wrap
 from statek import durable
 from statek.agents.agent import Agent
+from statek.agents.dialog_agent import DialogAgent
 from statek.exceptions import InvalidRequest
 from statek.executors.job import Job
 from statek.job_status import JobStatus
@@ -53,24 +54,52 @@ class JobTasks:
         result: T = write(lambda: wrap(change(unwrap(value)), store))
         return result
 
-    def create(self, agent: Agent | str, given: NewJob) -> Job:
+    def create(self, agent: Agent | str, given: NewJob, *, is_dialog: bool = False) -> Job:
         """Make a READY job."""
+        chosen = self._chosen(agent, is_dialog=is_dialog)
+        origin = self._origin("made")
+        return self._access.job(self._written(lambda: int(self._made_once(chosen, given, origin).number)))
+
+    def delegate(
+        self, agent: Agent | str, given: NewJob, *, id_: str | None, muted: bool, is_dialog: bool
+    ) -> SubTaskHandler:
+        """Make a job and the handler of its work in one atomic block; its giver is not told of the end."""
+        chosen = self._chosen(agent, is_dialog=is_dialog)
+        origin = self._origin("made")
+        store = self._access.store
+
+        def make() -> SubTaskHandler:
+            record = self._made_once(chosen, given, origin)
+            if record.handler is None:
+                record.muted = muted
+                self._link(record, SubTaskHandler(record, id_, silent=True, collects=muted))
+            made: SubTaskHandler = record.handler
+            return made
+
+        made: SubTaskHandler = self._written(make if store.on_store_thread() else lambda: wrap(make(), store))
+        return made
+
+    def _chosen(self, agent: Agent | str, *, is_dialog: bool) -> Agent:
         chosen = self._access.agent(agent)
-        origin = self._origin()
+        if is_dialog and not isinstance(chosen, DialogAgent):
+            raise InvalidRequest(f"agent {chosen.role!r} is no DialogAgent: it talks with nobody; give it a task")
+        return chosen
 
-        def make() -> int:
-            known = next(iter(durable.find(JobRecord, origin)), None) if origin else None
-            if known is not None:  # an idempotent call that is made again
-                return int(known.number)
-            record = self._access.create(chosen, given, parent=self._parent(given))
-            if origin:
-                durable.tag(record, origin)
-            return int(record.number)
+    def _made_once(self, chosen: Agent, given: NewJob, origin: str) -> JobRecord:
+        """A new job, or the one that this very call made before (store thread)."""
+        known = next(iter(durable.find(JobRecord, origin)), None) if origin else None
+        if known is not None:  # an idempotent call that is made again
+            return known
+        record = self._access.create(chosen, given, parent=self._parent(given))
+        if origin:
+            durable.tag(record, origin)
+        return record
 
-        write = self._access.store.write_sync if self._record is not None else self._access.store.commit_sync
-        if self._access.store.on_store_thread():
-            write = self._access.store.write_sync
-        return self._access.job(write(make))
+    def _written(self, make: Callable[[], T]) -> T:
+        """Write; durable on return for the application, part of the call for a tool."""
+        store = self._access.store
+        inside = self._record is not None or store.on_store_thread()
+        return store.write_sync(make) if inside else store.commit_sync(make)
 
     def create_batch(self, agent: Agent | str, given: Sequence[NewJob]) -> list[Job]:
         """Make several jobs: one atomic block each, one flush for all."""
@@ -93,21 +122,32 @@ class JobTasks:
         if not (isinstance(handler_type, type) and issubclass(handler_type, SubTaskHandler)):
             raise InvalidRequest(f"handler_type must be a SubTaskHandler class, not {handler_type!r:.80}")
 
+        origin = self._origin("linked")
+
         def make() -> SubTaskHandler:
             record = self._access.record(job.id)
+            known = next(iter(durable.find(SubTaskHandler, origin)), None) if origin else None
+            if known is not None and record.handler is known:  # an idempotent call that is made again
+                return known
             if record.handler is not None:
                 raise InvalidRequest(f"job {job.id} is a sub-task already, id={record.handler.id}")
             if record.status != JobStatus.READY.value or record.next_step > 1:
                 raise InvalidRequest(f"job {job.id} has begun; a sub-task is made of a new job")
             handler = handler_type(record, id_, **attributes)
-            record.handler = handler
-            if record.parent is not None:
-                durable.tag(handler, handler_tag(record.parent, handler.id))
-            self._access.add_start_variables(record, {HANDLER_VARIABLE: handler})
+            self._link(record, handler)
+            if origin:
+                durable.tag(handler, origin)
             return handler
 
         made: SubTaskHandler = self._given(make)
         return made
+
+    def _link(self, record: JobRecord, handler: SubTaskHandler) -> None:
+        """Give a job that has not begun its handler, among its variables too (store thread)."""
+        record.handler = handler
+        if record.parent is not None:
+            durable.tag(handler, handler_tag(record.parent, handler.id))
+        self._access.add_start_variables(record, {HANDLER_VARIABLE: handler})
 
     def name(self, handler: SubTaskHandler, id_: str) -> SubTaskHandler:
         """Give a handler the id by which its parent knows it."""
@@ -152,12 +192,17 @@ class JobTasks:
         """Who gives a new job its work (store thread)."""
         return self._access.record(given.parent) if given.parent else self._record
 
-    def _origin(self) -> str:
-        """Tag of what this call makes, for external calls that may be made again; empty for others."""
+    def _origin(self, what: str) -> str:
+        """Tag of what this call makes next, for external calls that may be made again; empty for others.
+
+        Args:
+            what: ``made`` for jobs, ``linked`` for handlers.
+        """
         if self._record is None or self._access.store.on_store_thread():
             return ""
         key = current_tool_context().idempotency_key
         if not key:
             return ""
-        self._made[key] = self._made.get(key, 0) + 1
-        return "statek-made-" + hashlib.sha256(f"{key}/{self._made[key]}".encode()).hexdigest()[:32]
+        counted = f"{what}/{key}"
+        self._made[counted] = self._made.get(counted, 0) + 1
+        return f"statek-{what}-" + hashlib.sha256(f"{key}/{self._made[counted]}".encode()).hexdigest()[:32]

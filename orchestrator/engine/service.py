@@ -349,11 +349,12 @@ class Service(Inspection):
         raise AssertionError("unreachable")
 
     async def wait_idle(self) -> None:
-        """Wait until every job is done, suspended or stalled, and no entry of a queue can become one."""
+        """Wait until every job is done, suspended or stalled, and nothing that is under way can wake or make one."""
         while True:
             await self._queues.wait_idle()
             await self._scheduler.wait_idle()
-            if self._queues.is_idle and self._scheduler.is_idle:
+            await self._board.wait_idle()
+            if self._queues.is_idle and self._scheduler.is_idle and self._board.is_idle:
                 return
 
     async def follow(self, id_: str, *, start: int = 0) -> AsyncIterator[ItemView]:

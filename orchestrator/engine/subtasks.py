@@ -8,12 +8,15 @@ ends (``settle_end``), in the block that ends it: no child ends without its pare
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.objects.grants import find_granted
 from sandbox_runner.wire.values import GraphError, GraphLimits, decode
 from statek import durable
+from statek.agents.agent import Agent
+from statek.agents.dialog_agent import message_tool
 from statek.error_handlers import inherited
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.inbox import entries, open_children_tag
@@ -23,7 +26,7 @@ from statek.runnable import announce
 from statek.settings import StatekSettings
 from statek.sub_task_handler import SubTaskHandler, find_handler
 
-__all__ = ["adopt", "cancel_children", "grant_results", "settle_end"]
+__all__ = ["adopt", "cancel_children", "grant_results", "muted_agent", "settle_end"]
 
 _EXIT_LIMITS = GraphLimits(max_nodes=20_000, max_depth=60)
 """As for the arguments of a call: 800 KB of empty lists would keep the store thread for a second."""
@@ -65,7 +68,7 @@ def settle_end(record: JobRecord, failure: dict[str, str] | None) -> None:
         handler.complete(error=reason)
         return
     try:
-        handler.complete(_exit_value(record))
+        handler.complete(handler.said or _exit_value(record))
     except (InvalidRequest, LimitExceeded) as error:
         handler.complete(error=f"its exit status cannot be handed on: {error}")
 
@@ -85,6 +88,19 @@ def _exit_value(record: JobRecord) -> Any:
         return decode(join_pieces(pieces_of(record.exit_status)), from_handle=granted, limits=_EXIT_LIMITS)
     except GraphError as error:
         raise InvalidRequest(str(error)) from None
+
+
+def muted_agent(agent: Agent, record: JobRecord) -> Agent:
+    """The agent of a job whose messages are kept for whoever gave it its work (store thread).
+
+    Keeping one is a store effect of the step, so that it is kept once, however often the step runs.
+    """
+
+    def keep(body: str) -> None:  # takes no media: a path stays where it stands in the text
+        if record.handler is not None:
+            record.handler.keep_message(body)
+
+    return agent.writing_to(replace(message_tool(keep), effect="store"))
 
 
 def grant_results(record: JobRecord, objects: ObjectGateway) -> None:

@@ -6,12 +6,13 @@ Plain objects of the process; what must outlive it is the role, which a job keep
 
 from __future__ import annotations
 
+import copy
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
@@ -74,6 +75,8 @@ class Agent:
         InvalidRequest: no role, or something among the tools cannot be one, or two tools share a name.
         ConfigurationError: the prompt file is broken.
     """
+
+    _message_tool: ToolDef | None = None
 
     def __init__(
         self,
@@ -171,7 +174,18 @@ class Agent:
     @property
     def message_tool(self) -> ToolDef | None:
         """What sends the prose of replies to a user; None where nobody is written to (``DialogAgent`` has one)."""
-        return None
+        return self._message_tool
+
+    def writing_to(self, sender: ToolDef) -> Self:
+        """This agent with another sender: for a job whose messages are for somebody else than the agent's user.
+
+        Args:
+            sender: ``statek.agents.dialog_agent.message_tool`` of what takes them.
+        """
+        context = self.context  # made once, for both
+        twin = copy.copy(self)
+        twin._context, twin._message_tool = context, sender  # noqa: SLF001 -- of its own kind
+        return twin
 
     @property
     def takes_media(self) -> bool:

@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from statek.agents.agent import SupervisedAgent, Tool
 from statek.chat_style import ChatStyle
@@ -31,6 +31,7 @@ __all__ = [
     "RecurringReminder",
     "RecursiveReminder",
     "Reminder",
+    "message_tool",
 ]
 
 DEFAULT_ROLE = "dialog_agent"
@@ -64,19 +65,25 @@ class DialogAgent(SupervisedAgent):
         _metadata: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._message_tool = _message_tool(send_message)
+        self._message_tool: ToolDef = message_tool(send_message)
+        self._answer: Tool | None = None
         given = [*(tools or ()), *kwargs.pop("_tools", ())]
         if add_answer_tool and ANSWER_TOOL not in {ToolDef.of(tool).name for tool in given}:
-            given.append(_answer_tool(self._message_tool))
+            self._answer = _answer_tool(self._message_tool)
+            given.append(self._answer)
         super().__init__(role, _tools=given, _metadata=_metadata, **kwargs)
         self._reminder: Reminder | None = None
         self._reminder_given = False
         self._keep_reminder: Callable[[Reminder | None], None] | None = None
 
-    @property
-    def message_tool(self) -> ToolDef | None:
-        """What sends prose to the user."""
-        return self._message_tool
+    def writing_to(self, sender: ToolDef) -> Self:
+        """This agent with another sender, which ``answer`` uses too."""
+        twin = super().writing_to(sender)
+        if self._answer is not None:
+            answer = _answer_tool(sender)
+            twin._tools = [answer if tool is self._answer else tool for tool in self._tools]  # noqa: SLF001
+            twin._answer = answer  # noqa: SLF001 -- of its own kind
+        return twin
 
     @property
     def takes_media(self) -> bool:
@@ -163,8 +170,13 @@ class DialogAgent(SupervisedAgent):
         return self._reminder
 
 
-def _message_tool(send_message: Callable[..., Any]) -> ToolDef:
-    """The internal tool over the application's sender."""
+def message_tool(send_message: Callable[..., Any]) -> ToolDef:
+    """The internal tool over a sender.
+
+    Raises:
+        TypeError: it cannot be called.
+        InvalidRequest: it does not accept ``body``, or is temporal.
+    """
     if not callable(send_message):
         raise TypeError(f"send_message must be callable, not {type(send_message).__name__}")
     if getattr(send_message, "__is_temporal__", False):

@@ -39,7 +39,10 @@ NAMES = [
     ("statek.executors.chat_log_item", "ChatLogItem"),
     ("statek.pyenv", "PyEnv"),
     ("statek.task", "SubTaskHandler SubTaskState TaskError create_sub_task complete_sub_task create_new_job"),
-    ("statek.task", "delegate_task submit_new_job submit_new_jobs_batch"),
+    (
+        "statek.task",
+        "delegate_task delegate_mute_task delegate_mute_dialog start_dialog submit_new_job submit_new_jobs_batch",
+    ),
     ("statek.runner", "start_statek start_statek_async"),
     ("statek.statek_push_queue", "StatekPushQueue"),
     ("statek.statek_client_api", "StatekClientAPI"),
