@@ -18,9 +18,11 @@ from typing import Protocol
 from statek.exceptions import InvalidRequest, NotFound
 from statek.executors.views import FileView
 
-__all__ = ["FileSource", "JobFiles", "copy_file", "copy_files"]
+__all__ = ["FileSource", "JobFiles", "copy_file", "copy_files", "open_pieces"]
 
 _MODE = 0o644
+_PRIVATE_MODE = 0o600
+_PIECE_BYTES = 256 << 10
 
 
 class FileSource(Protocol):
@@ -107,8 +109,29 @@ def copy_files(folder: str | Path, paths: Iterable[str], read: _Read, *, overwri
     return copies
 
 
-def copy_file(target: Path, pieces: Iterable[bytes], *, overwrite: bool = False) -> int:
+@contextlib.contextmanager
+def open_pieces(path: Path) -> Iterator[Iterator[bytes]]:
+    """A file that somebody named, as an iterator over its pieces.
+
+    Raises:
+        InvalidRequest: it cannot be opened.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
+    with file:
+        yield iter(lambda: file.read(_PIECE_BYTES), b"")
+
+
+def copy_file(target: Path, pieces: Iterable[bytes], *, overwrite: bool = False, private: bool = False) -> int:
     """Write one file; gives its size in bytes.
+
+    Args:
+        target: the file.
+        pieces: its content.
+        overwrite: whether it may replace a plain file.
+        private: whether nobody but its owner may read it.
 
     Raises:
         InvalidRequest: something of that name is there (with ``overwrite``: something that is no plain file).
@@ -123,7 +146,7 @@ def copy_file(target: Path, pieces: Iterable[bytes], *, overwrite: bool = False)
         with open(number, "wb") as file:  # noqa: PTH123 - a descriptor
             for piece in pieces:
                 written += file.write(piece)
-            os.fchmod(number, _MODE)
+            os.fchmod(number, _PRIVATE_MODE if private else _MODE)
         if overwrite:
             Path(name).replace(target)
         else:

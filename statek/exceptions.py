@@ -8,6 +8,7 @@ Named by whose fault it is::
     │   ├── FutureSettled       ... resolves a future that has come to an end
     │   ├── NotFound            ... names something that does not exist
     │   ├── InvalidFormat       ... a text (example, document, docstring) that breaks its format
+    │   ├── InvalidArchive      ... an archive of a job that is damaged or says what cannot be
     │   └── UnstorableValue     ... a value that the durable store cannot hold unchanged
     ├── FutureError             a future has no value (yet)
     │   ├── FutureCancelled     ... what was waited for was called off
@@ -46,6 +47,7 @@ __all__ = [
     "FutureFailed",
     "FutureSettled",
     "InternalError",
+    "InvalidArchive",
     "InvalidFormat",
     "InvalidRequest",
     "JobExit",
@@ -91,6 +93,12 @@ class InvalidFormat(InvalidRequest):
     """A text of the application breaks the format of what it is to be; the message names the line where it can."""
 
     code = "invalid_format"
+
+
+class InvalidArchive(InvalidRequest):
+    """An archive of a job is damaged, or says what cannot be; nothing of it was taken over."""
+
+    code = "invalid_archive"
 
 
 class NotFound(InvalidRequest):

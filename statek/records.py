@@ -96,6 +96,7 @@ class JobRecord:
         muted: what it says is kept for whoever gave it its work, and not sent to a user.
         handler: the SubTaskHandler that says what becomes of its work, or None.
         newest_handler: the handler of a sub-task of its own that it was told of last, or None.
+        origin: of a job that was imported, JSON of where it came from (orchestrator.engine.porting); else empty.
         shared_binding: JSON list of the specifiers of its shared context (statek.shared_context); empty for none.
         shared_read_only: whether it may not write to it.
         memory: JSON object of what its tools remember (``ToolContext.job.memory_set``); empty while there is nothing.
@@ -125,6 +126,7 @@ class JobRecord:
     shared_read_only = False
     awaited = ""
     waiting_console = ""
+    origin = ""
 
     def __init__(
         self, number: int, tenant: str, role: str, principal: str, definition: str, created_us: int, grants: Any
@@ -182,5 +184,6 @@ class JobRecord:
         self.base_items = 0
         self.base_steps = 0
         self.base_commits = 0
+        self.origin = ""
         self.shared_binding = ""
         self.shared_read_only = False

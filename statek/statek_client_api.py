@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from statek import runtime
@@ -88,6 +89,24 @@ class StatekClientAPI:
     def job(self, job: Job | str) -> Job:
         """The job of that id."""
         return job if isinstance(job, Job) else Job(job, runtime.embedded().access)
+
+    def import_job(self, path: str | Path, *, principal: str = "", request_id: str = "") -> Job:
+        """Make a job of a file that ``Job.export`` wrote; durable on return. Blocks for as long as it takes.
+
+        It rests: its past can be looked at, a message or a fork lets it go on.
+
+        Args:
+            path: the file.
+            principal: on whose behalf the job acts here.
+            request_id: the same for a repeated import, which then gives the job that is there.
+
+        Raises:
+            InvalidArchive: the file is damaged, or says what cannot be; nothing was taken over.
+            LimitExceeded: it is larger than is taken.
+        """
+        access = runtime.embedded().access
+        found = access.porter.import_from_sync(Path(path), principal=principal, request_id=request_id)
+        return Job(found.id, access)
 
     def resolve(self, future_id: str, value: Any = None) -> None:
         """Give a future its value, once; the job that waits for it goes on.

@@ -20,6 +20,7 @@ from orchestrator.api.joining import (
     read_summary,
 )
 from orchestrator.api.limits import DEFAULT_NEWEST
+from orchestrator.api.porting_client import PortingVerbs
 from orchestrator.api.texts import to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from statek.exceptions import InternalError
@@ -52,7 +53,7 @@ class ServiceStatus:
     statistics: dict[str, Any]
 
 
-class StatekClient(HistoryVerbs, FutureVerbs):
+class StatekClient(HistoryVerbs, FutureVerbs, PortingVerbs):
     """Speaks to one service; use it as a context manager, or close it.
 
     Every method raises the ``StatekError`` that the service raised, ``ConfigurationError`` when nobody

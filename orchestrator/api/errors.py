@@ -25,6 +25,7 @@ _STATUS = {
     "configuration": grpc.StatusCode.FAILED_PRECONDITION,
     "invalid_request": grpc.StatusCode.INVALID_ARGUMENT,
     "invalid_format": grpc.StatusCode.INVALID_ARGUMENT,
+    "invalid_archive": grpc.StatusCode.INVALID_ARGUMENT,
     "not_found": grpc.StatusCode.NOT_FOUND,
     "unstorable_value": grpc.StatusCode.INVALID_ARGUMENT,
     "access_denied": grpc.StatusCode.PERMISSION_DENIED,

@@ -72,6 +72,7 @@ def read_summary(message: pb.JobSummary) -> JobSummary:
         num_completions=message.num_completions,
         repeated_replies=message.repeated_replies,
         parent=message.parent,
+        origin=message.origin,
     )
 
 

@@ -89,6 +89,7 @@ def summary_to_wire(summary: JobSummary) -> pb.JobSummary:
         num_completions=summary.num_completions,
         repeated_replies=summary.repeated_replies,
         parent=summary.parent,
+        origin=summary.origin,
     )
 
 

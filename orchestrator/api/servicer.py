@@ -42,6 +42,8 @@ _DETAILS_CHARS = 200
 _NAMES = 500
 """Names in one message of an answer."""
 
+_SHOWN_LOST = 1000
+
 
 async def _refuse(context: Context, error: Exception) -> NoReturn:
     """End a call with an error."""
@@ -213,6 +215,30 @@ class Servicer(pb_grpc.StatekServiceServicer):
         past = self._service.past
         id_ = await past.fork(request.id, request.at or None, message=message, principal=request.principal)
         return pb.ForkJobResponse(id=id_)
+
+    @_stream
+    async def ExportJob(self, request: pb.ExportJobRequest) -> AsyncIterator[pb.ExportJobResponse]:  # noqa: N802
+        """Send a job as an archive."""
+        archive = self._service.porter.export(request.id)
+        async with aclosing(cast("AsyncGenerator[bytes, None]", archive)) as parts:
+            async for part in parts:
+                for piece in pieces(part):
+                    yield pb.ExportJobResponse(data=piece)
+
+    @_unary
+    async def ImportJob(self, request: AsyncIterator[pb.ImportJobRequest]) -> pb.ImportJobResponse:  # noqa: N802
+        """Make a job of an archive."""
+        first = await anext(request, pb.ImportJobRequest())
+
+        async def data() -> AsyncIterator[bytes]:
+            yield first.data
+            async for part in request:
+                yield part.data
+
+        head = first.head
+        found = await self._service.porter.import_job(data(), principal=head.principal, request_id=head.request_id)
+        lost = list(map(to_wire, found.lost[:_SHOWN_LOST]))
+        return pb.ImportJobResponse(id=found.id, repeated=found.repeated, lost_texts=lost)
 
     @_stream
     async def FollowJob(self, request: pb.FollowJobRequest) -> AsyncIterator[pb.FollowJobResponse]:  # noqa: N802

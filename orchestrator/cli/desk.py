@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from orchestrator.api.limits import DEFAULT_COMMITS, DEFAULT_NEWEST
 from orchestrator.api.socket_file import api_socket, is_answering
 from statek.exceptions import NotFound
 from statek.executors.history import CommitDiff, CommitState, CommitView, Focus
+from statek.executors.porting import Imported
 from statek.executors.views import (
     AgentView,
     CallView,
@@ -83,6 +85,14 @@ class Desk(Protocol):
 
     def fork(self, id_: str, at: str = "", *, message: str = "") -> str:
         """Go on from a commit in a new job."""
+        ...
+
+    def export_to(self, id_: str, path: Path) -> int:
+        """Write its archive to a new file; gives its size in bytes."""
+        ...
+
+    def import_from(self, path: Path, *, principal: str = "", request_id: str = "") -> Imported:
+        """Make a job of an archive."""
         ...
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
@@ -201,6 +211,18 @@ class StoreDesk:
     def fork(self, id_: str, at: str = "", *, message: str = "") -> str:
         """Make the new job; the next service drives it."""
         return self._ask(lambda inspection: inspection.past.fork(id_, at or None, message=message))
+
+    def export_to(self, id_: str, path: Path) -> int:
+        """Write its archive to a new file."""
+        return self._ask(lambda inspection: asyncio.to_thread(inspection.porter.export_to_sync, id_, path))
+
+    def import_from(self, path: Path, *, principal: str = "", request_id: str = "") -> Imported:
+        """Make a job of an archive."""
+
+        def read(inspection: Inspection) -> Imported:
+            return inspection.porter.import_from_sync(path, principal=principal, request_id=request_id)
+
+        return self._ask(lambda inspection: asyncio.to_thread(read, inspection))
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
         """Its finished items; no more will come while no service runs."""

@@ -19,7 +19,7 @@ COMMANDS = {
     "run": "run one job to its end in this process",
     "serve": "run the service until SIGTERM or SIGINT",
     "submit": "give the running service a job",
-    "jobs": "list jobs",
+    "jobs": "list jobs, export one to a file, import one",
     "show": "show a job: code, console, calls, what changed",
     "locals": "show the variables of a job",
     "files": "list the files that a job keeps in /work, or copy them",
@@ -62,6 +62,7 @@ def command_names() -> list[str]:
         "futures": ("futures list", "futures show", "futures resolve", "futures fail", "futures cancel"),
         "agents": ("agents list",),
         "queues": ("queues list",),
+        "jobs": ("jobs", "jobs export", "jobs import"),
     }
     return [full for name in COMMANDS for full in parents.get(name, (name,))]
 
@@ -98,6 +99,14 @@ def build_parser() -> argparse.ArgumentParser:
     jobs.add_argument(
         "--newest", type=_count, default=DEFAULT_NEWEST, metavar="N", help=f"how many (default {DEFAULT_NEWEST})"
     )
+    of_jobs = jobs.add_subparsers(dest="jobs_command", metavar="COMMAND")
+    export = add("export", of_jobs, "write a job with its whole past to a file")
+    export.add_argument("id", metavar="ID", help="the job, for example j12")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the new file")
+    import_ = add("import", of_jobs, "make a job of such a file")
+    import_.add_argument("file", type=Path, metavar="FILE", help="what statek jobs export wrote, also elsewhere")
+    import_.add_argument("--principal", default="", metavar="NAME", help="on whose behalf the job acts here")
+    import_.add_argument("--request-id", default="", metavar="NAME", help="the same for a repeated import: made once")
     for name in ("show", "locals", "files", "logs"):
         add(name).add_argument("id", metavar="ID", help="the job, for example j12")
     files = commands.choices["files"]

@@ -131,6 +131,8 @@ def job_lines(view: JobView) -> Iterator[str]:
         yield f"failed: {_failure(job.failure)}"
     if job.parent:
         yield f"parent: {job.parent}"
+    if job.origin:
+        yield f"imported: it was {job.origin}"
     if job.reason:
         yield f"reason: {job.reason}"
     if view.awaited is not None:

@@ -15,6 +15,7 @@ from orchestrator.engine.jobs import JobRepository, job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.objects.grants import find_granted
 from orchestrator.engine.objects.host_proxy import unwrap, wrap
+from orchestrator.engine.porting import Porter
 from orchestrator.engine.submission import JobFactory, add_start_commit, check_variable_names, job_policy
 from orchestrator.engine.time_travel import TimeTravel
 from orchestrator.engine.variables import read_value, read_variables_sync
@@ -197,6 +198,11 @@ class JobAccess:
     def past(self) -> TimeTravel:
         """The commits of the jobs."""
         return TimeTravel(self.store, self._jobs)
+
+    @property
+    def porter(self) -> Porter:
+        """Exports and imports the jobs."""
+        return Porter(self.store, self._jobs, self._agents)
 
     def files_sync(self, id_: str) -> list[FileView]:
         """The files below ``/work`` of a job's newest commit; blocks for one read."""

@@ -22,6 +22,8 @@ from statek.packing import pack, unpack
 from statek.records import JobRecord
 
 __all__ = [
+    "MAX_TAGS",
+    "check_tag",
     "commit_view",
     "effects_of",
     "find_commit",
@@ -32,7 +34,7 @@ __all__ = [
     "untag_commit",
 ]
 
-_MAX_TAGS = 1000
+MAX_TAGS = 1000
 """Names that the commits of one job may have."""
 
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
@@ -109,6 +111,19 @@ def tags_of(record: JobRecord) -> dict[str, int]:
     return found
 
 
+def check_tag(name: str) -> None:
+    """Refuse what cannot be the name of a commit.
+
+    Raises:
+        InvalidRequest: it cannot be a tag.
+    """
+    if not _TAG.fullmatch(name) or name == _LATEST or _HASH.fullmatch(name):
+        raise InvalidRequest(
+            f"{name!r} cannot be a tag: use letters, digits, '_', '.' and '-', a letter first, at most 100, "
+            "and nothing that looks like a hash"
+        )
+
+
 def tag_commit(record: JobRecord, seq: int, name: str) -> None:
     """Give a commit a name; a name that is there already moves.
 
@@ -116,14 +131,10 @@ def tag_commit(record: JobRecord, seq: int, name: str) -> None:
         InvalidRequest: it cannot be a tag.
         LimitExceeded: the job has as many as it may have.
     """
-    if not _TAG.fullmatch(name) or name == _LATEST or _HASH.fullmatch(name):
-        raise InvalidRequest(
-            f"{name!r} cannot be a tag: use letters, digits, '_', '.' and '-', a letter first, at most 100, "
-            "and nothing that looks like a hash"
-        )
+    check_tag(name)
     tags = tags_of(record)
-    if name not in tags and len(tags) >= _MAX_TAGS:
-        raise LimitExceeded("tags", _MAX_TAGS, len(tags) + 1, "take some away: statek tag ID NAME --delete")
+    if name not in tags and len(tags) >= MAX_TAGS:
+        raise LimitExceeded("tags", MAX_TAGS, len(tags) + 1, "take some away: statek tag ID NAME --delete")
     tags[name] = seq
     record.tags = pack(tags)
 

@@ -21,6 +21,7 @@ from orchestrator.engine.future_views import awaited_view, future_view
 from orchestrator.engine.futures import Settled, settle_future
 from orchestrator.engine.jobs import JobRepository, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
+from orchestrator.engine.porting import Porter
 from orchestrator.engine.queue_views import queue_views
 from orchestrator.engine.time_travel import Reference, TimeTravel
 from orchestrator.engine.variables import read_variables, read_variables_sync
@@ -55,6 +56,7 @@ class Inspection:
 
     Attributes:
         past: the commits of its jobs.
+        porter: exports and imports its jobs.
     """
 
     def __init__(self, store: Store) -> None:
@@ -62,6 +64,7 @@ class Inspection:
         self._jobs = JobRepository()
         self._durability = Durability(store)
         self.past = TimeTravel(store, self._jobs)
+        self.porter = Porter(store, self._jobs, {})
         self._future_records = FutureStore()
 
     async def jobs(self, *, newest: int = 50) -> list[JobSummary]:

@@ -28,6 +28,7 @@ from orchestrator.engine.job_watch import JobWatch
 from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
+from orchestrator.engine.porting import Porter
 from orchestrator.engine.processing import ReplyProcessor
 from orchestrator.engine.pull_queues import PullQueues
 from orchestrator.engine.queue_pump import QueuePump
@@ -86,6 +87,7 @@ class Service(Inspection):
         self._pool = pool
         self._model = model
         self._agents = AgentBook(agents, self._jobs)
+        self.porter = Porter(store, self._jobs, self._agents)
         self._factory = JobFactory(store, settings, self._jobs)
         self._tool_runner = ToolRunner()
         self._broker = SandboxBroker(
@@ -130,6 +132,7 @@ class Service(Inspection):
 
         self._listening.enter_context(listening(hear))
         await self._durability.commit(partial(self._register, list(self._agents.values())))
+        await asyncio.to_thread(self.porter.remove_leftovers_sync)
         runnable = await recover(self._durability, self._jobs)
         runnable += await self._durability.commit(self._handling.recover)
         await self._board.start()

@@ -73,6 +73,12 @@ def exit_text(record: JobRecord) -> str:
     return text if len(text) <= MAX_EXIT_CHARS else text[: MAX_EXIT_CHARS - 3] + "..."
 
 
+def _origin(record: JobRecord) -> str:
+    """Where an imported job comes from; empty for others."""
+    found = unpack(record.origin)
+    return f"{found['job']} of store {found['store']}" if found else ""
+
+
 def job_summary(record: JobRecord) -> JobSummary:
     """Summarise a job (store thread)."""
     return JobSummary(
@@ -95,6 +101,7 @@ def job_summary(record: JobRecord) -> JobSummary:
         num_completions=record.num_completions,
         cached_tokens=record.cached_tokens,
         repeated_replies=record.repeated_replies,
+        origin=_origin(record),
         parent=job_id(record.parent.number) if record.parent is not None else "",
     )
 

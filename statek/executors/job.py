@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from statek.artifacts import FileSource, JobFiles
@@ -13,6 +14,7 @@ from statek.difficulty import TaskDifficulty
 from statek.error_handlers import ErrorHandler
 from statek.executors import metrics
 from statek.executors.history import CommitDiff, CommitView, Focus, HistoricalView, parse_focus
+from statek.executors.porting import ExportSource
 from statek.executors.views import ItemView, JobView, VariableView
 from statek.future import CombinedFutureResult, FutureResult
 from statek.inbox import Pushed
@@ -66,6 +68,11 @@ class JobSource(FileSource, Protocol):
     @property
     def past(self) -> PastSource:
         """The commits of the jobs."""
+        ...
+
+    @property
+    def porter(self) -> ExportSource:
+        """What exports the jobs."""
         ...
 
     def job_sync(self, id_: str) -> JobView:
@@ -257,6 +264,21 @@ class Job:
             InvalidRequest: ``at`` names no commit.
         """
         return Job(self._source.past.fork_sync(self.id, at, message=message), self._source)
+
+    def export(self, path: str | Path) -> int:
+        """Write the job with its whole past to a new file, for another store; gives the file's size in bytes.
+
+        A job at work is written as of its newest commit. ``StatekClientAPI.import_job`` reads the file.
+
+        Args:
+            path: the file; it has its name only when it is whole.
+
+        Raises:
+            InvalidRequest: something of that name is there.
+            NotFound: its folder does not exist.
+            LimitExceeded: the job is larger than an archive may be.
+        """
+        return self._source.porter.export_to_sync(self.id, Path(path))
 
     @property
     def chat_log(self) -> tuple[ItemView, ...]:

@@ -199,6 +199,7 @@ class JobSummary:
     cached_tokens: int = 0
     repeated_replies: int = 0
     parent: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

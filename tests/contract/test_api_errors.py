@@ -17,6 +17,7 @@ ERRORS = [
     exceptions.ConfigurationError("c"),
     exceptions.InvalidRequest("i"),
     exceptions.InvalidFormat("line 3: no code"),
+    exceptions.InvalidArchive("the archive is cut off"),
     exceptions.FutureSettled("future f1 is resolved"),
     exceptions.NotFound("job j7 does not exist"),
     exceptions.UnstorableValue("value['a']", "a lone surrogate"),

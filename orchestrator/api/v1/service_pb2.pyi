@@ -122,6 +122,28 @@ class ForkJobRequest(_message.Message):
     principal: str
     def __init__(self, id: _Optional[str] = ..., at: _Optional[str] = ..., message_text: _Optional[bytes] = ..., principal: _Optional[str] = ...) -> None: ...
 
+class ExportJobRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ImportJobRequest(_message.Message):
+    __slots__ = ("head", "data")
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    head: ImportHead
+    data: bytes
+    def __init__(self, head: _Optional[_Union[ImportHead, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ImportHead(_message.Message):
+    __slots__ = ("request_id", "principal")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    principal: str
+    def __init__(self, request_id: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
+
 class ReadFileRequest(_message.Message):
     __slots__ = ("id", "path_text")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -332,6 +354,22 @@ class ForkJobResponse(_message.Message):
     id: str
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
+class ExportJobResponse(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class ImportJobResponse(_message.Message):
+    __slots__ = ("id", "repeated", "lost_texts")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    LOST_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    repeated: bool
+    lost_texts: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, id: _Optional[str] = ..., repeated: _Optional[bool] = ..., lost_texts: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
 class Commit(_message.Message):
     __slots__ = ("number", "hash", "parent", "kind", "step", "at_us", "changed_texts", "image_digest", "tags")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -491,7 +529,7 @@ class GetStatusResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_us: _Optional[int] = ..., statistics_json: _Optional[bytes] = ...) -> None: ...
 
 class JobSummary(_message.Message):
-    __slots__ = ("id", "role_text", "tenant_text", "principal_text", "status", "reason_text", "failure", "steps", "turns", "tier", "created_us", "changed_us", "input_tokens", "output_tokens", "cost_microusd", "exit_text", "num_completions", "parent", "repeated_replies")
+    __slots__ = ("id", "role_text", "tenant_text", "principal_text", "status", "reason_text", "failure", "steps", "turns", "tier", "created_us", "changed_us", "input_tokens", "output_tokens", "cost_microusd", "exit_text", "num_completions", "parent", "repeated_replies", "origin")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_TEXT_FIELD_NUMBER: _ClassVar[int]
     TENANT_TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -511,6 +549,7 @@ class JobSummary(_message.Message):
     NUM_COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
     PARENT_FIELD_NUMBER: _ClassVar[int]
     REPEATED_REPLIES_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
     id: str
     role_text: bytes
     tenant_text: bytes
@@ -530,7 +569,8 @@ class JobSummary(_message.Message):
     num_completions: int
     parent: str
     repeated_replies: int
-    def __init__(self, id: _Optional[str] = ..., role_text: _Optional[bytes] = ..., tenant_text: _Optional[bytes] = ..., principal_text: _Optional[bytes] = ..., status: _Optional[str] = ..., reason_text: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[int] = ..., turns: _Optional[int] = ..., tier: _Optional[str] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., exit_text: _Optional[bytes] = ..., num_completions: _Optional[int] = ..., parent: _Optional[str] = ..., repeated_replies: _Optional[int] = ...) -> None: ...
+    origin: str
+    def __init__(self, id: _Optional[str] = ..., role_text: _Optional[bytes] = ..., tenant_text: _Optional[bytes] = ..., principal_text: _Optional[bytes] = ..., status: _Optional[str] = ..., reason_text: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[int] = ..., turns: _Optional[int] = ..., tier: _Optional[str] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., exit_text: _Optional[bytes] = ..., num_completions: _Optional[int] = ..., parent: _Optional[str] = ..., repeated_replies: _Optional[int] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("kind_text", "type_text", "message_text")

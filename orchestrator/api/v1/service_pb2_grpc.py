@@ -95,6 +95,16 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobResponse.FromString,
                 _registered_method=True)
+        self.ExportJob = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/ExportJob',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ExportJobRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ExportJobResponse.FromString,
+                _registered_method=True)
+        self.ImportJob = channel.stream_unary(
+                '/orchestrator.api.v1.StatekService/ImportJob',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobResponse.FromString,
+                _registered_method=True)
         self.FollowJob = channel.unary_stream(
                 '/orchestrator.api.v1.StatekService/FollowJob',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobRequest.SerializeToString,
@@ -240,6 +250,20 @@ class StatekServiceServicer:
 
     def ForkJob(self, request, context):
         """Makes a job that goes on from a commit of another one. Once answered, it is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportJob(self, request, context):
+        """A job with its whole past as the bytes of an archive (docs/porting.md), as of its newest commit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportJob(self, request_iterator, context):
+        """Makes a job of such an archive, or none where the archive is not in order. Once answered, it is durable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -391,6 +415,16 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.ForkJob,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobResponse.SerializeToString,
+            ),
+            'ExportJob': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportJob,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ExportJobRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ExportJobResponse.SerializeToString,
+            ),
+            'ImportJob': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportJob,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobResponse.SerializeToString,
             ),
             'FollowJob': grpc.unary_stream_rpc_method_handler(
                     servicer.FollowJob,
@@ -778,6 +812,60 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/ForkJob',
             orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.ForkJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/ExportJob',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ExportJobRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ExportJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportJob(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/orchestrator.api.v1.StatekService/ImportJob',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,46 @@
+"""Which variables of a workspace reach durable objects: those cannot leave the store that the objects live in.
+
+Values in graph form are read. A pickle is not opened: it is searched for the name under which the executor writes a
+handle (``sandbox_runner.executor.pickling._handle``), which pickle keeps as two short texts. One that holds these texts
+for another reason counts as one with a handle: it is named as lost, never silently another value.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from orchestrator.sandboxes.step import Form
+from sandbox_runner.wire import values
+
+__all__ = ["reaches_durable_objects"]
+
+_LIMITS = values.GraphLimits(max_bytes=64 << 20, max_nodes=2_000_000, max_depth=100_000, max_text_bytes=64 << 20)
+_MODULE = b"sandbox_runner.executor.pickling"
+_FUNCTION = b"\x8c\x07_handle"  # SHORT_BINUNICODE, its length, the text
+_PICKLE, _DEEP = b"P", b"G"  # kinds of the opaque form that can hold handles (sandbox_runner.executor.opaque)
+
+
+def reaches_durable_objects(form: Form, data: bytes) -> bool:
+    """Whether the values in a component hold a handle.
+
+    Args:
+        form: of the component.
+        data: all of its blocks, one after the other.
+    """
+    if form is Form.GRAPH:
+        return _graph_holds(data)
+    if data[:1] == _DEEP:
+        return _graph_holds(data[1:])
+    return data[:1] == _PICKLE and _MODULE in data and _FUNCTION in data
+
+
+def _graph_holds(data: bytes) -> bool:
+    found: list[values.Handle] = []
+
+    def note(handle: values.Handle) -> values.Handle:
+        found.append(handle)
+        return handle
+
+    with suppress(values.GraphError):  # the sandbox that restores it says so, by name
+        values.decode(data, from_handle=note, limits=_LIMITS)
+    return bool(found)
