@@ -10,24 +10,27 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from statek.chat_style import ChatStyle
+from statek.definition_errors import DefinitionErrors, JobDefError
 from statek.difficulty import TaskDifficulty, parse_model
 from statek.exceptions import InvalidRequest
 from statek.harness import HARNESS_KEYS
 from statek.locale import get_language_hint, get_language_rule, resolve_locale
 from statek.model_routing import ModelRoute, ProviderConfig, route_model
+from statek.post_processors import PostProcessor, post_processors_text
 from statek.prompt_config import check_metadata, format_system_prompt, make_system_prompt, parse_temperature
+from statek.settings import get_statek_settings
 from statek.static_policy import StaticPolicy
 from statek.tools_scope import parse_tools_scope, select_provider_tools
-from statek.warmup import WarmupBlock, WarmupCall
+from statek.warmup import WarmupBlock, WarmupCall, WarmupSource, parse_warmup
 
 if TYPE_CHECKING:
     from statek.agents.agent import Agent
     from statek.tools import ToolDef
 
-__all__ = ["JobDefinition"]
+__all__ = ["DefinitionSource", "JobDefinition", "chosen_style"]
 
 _FRAMEWORK_KEYS = frozenset(
     {
@@ -37,6 +40,36 @@ _FRAMEWORK_KEYS = frozenset(
     }
 )  # fmt: skip
 """Metadata for STATEK itself; every other key is an option of the model request."""
+
+
+class DefinitionSource(Protocol):
+    """Where a definition looks for its agent and for its errors."""
+
+    def agent(self, agent: Agent | str) -> Agent:
+        """The agent of that role that is known in this process."""
+        ...
+
+    def definition_errors_sync(self, definition: str) -> DefinitionErrors:
+        """What is kept of the errors of the definition of that text."""
+        ...
+
+    def note_definition_error_sync(self, definition: str, error: JobDefError) -> None:
+        """Count an error of it; durable on return."""
+        ...
+
+    def clear_definition_errors_sync(self, definition: str) -> None:
+        """Forget its errors; durable on return."""
+        ...
+
+
+def chosen_style(explicit: ChatStyle | str | None, metadata: Mapping[str, str]) -> ChatStyle:
+    """The chat style in force: the given one, else CHAT_STYLE of the metadata, else that of the settings.
+
+    Raises:
+        InvalidRequest: there is no such style.
+    """
+    chosen = explicit if explicit is not None else metadata.get("CHAT_STYLE")
+    return ChatStyle.parse(chosen) if chosen is not None else get_statek_settings().chat_style
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +90,8 @@ class JobDefinition:
         difficulty: that it starts with.
         post_processing: text of its post-processors (``statek.post_processors``).
         provider_config: a copy of the provider configuration (``statek.model_routing``), None without one.
+        source: of the definition of a job, which nothing changes any more: the service that keeps it. None for one
+            that no job has yet; chat style, warmup and post-processors of that may still be set.
     """
 
     role: str
@@ -72,6 +107,7 @@ class JobDefinition:
     difficulty: TaskDifficulty = TaskDifficulty.MEDIUM
     provider_config: Mapping[str, Any] | None = None
     post_processing: str = ""
+    source: DefinitionSource | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check and copy, so that nothing given can change it later.
@@ -102,9 +138,38 @@ class JobDefinition:
         object.__setattr__(self, "job_params", MappingProxyType(params))
 
     @property
+    def agent(self) -> Agent:
+        """The agent of its role, as this process knows it now.
+
+        Raises:
+            NotFound: none of that role is known here.
+        """
+        return self._service().agent(self.role)
+
+    @property
     def model(self) -> str:
-        """The model for its difficulty, with the PROVIDER in front where the model string names none."""
-        return self.model_for(self.difficulty)
+        """The model, with the PROVIDER in front where the model string names none; several as ``L:a,M:b,H:c``."""
+        models = {difficulty: self.model_for(difficulty) for difficulty in TaskDifficulty}
+        if len(set(models.values())) == 1:
+            return models[self.difficulty]
+        return ",".join(f"{difficulty.value}:{model}" for difficulty, model in models.items())
+
+    @property
+    def model_family(self) -> str | None:
+        """The middle of ``provider/family/model`` for its difficulty; None where the model names no family."""
+        parts = self.model_for(self.difficulty).split("/")
+        return "/".join(parts[1:-1]) or None
+
+    @property
+    def provider(self) -> str | None:
+        """The provider for its difficulty, as litellm names it; None where nothing names one."""
+        head, slash, _ = self.model_for(self.difficulty).partition("/")
+        return head if slash else None
+
+    @property
+    def warmup_code(self) -> tuple[WarmupBlock, ...] | None:
+        """Its warmup as ``create_job_def`` takes it; None without one."""
+        return self.warmup or None
 
     def model_for(self, difficulty: TaskDifficulty) -> str:
         """The model for a difficulty."""
@@ -189,6 +254,72 @@ class JobDefinition:
         """Whether metadata leaves something switched on."""
         return self.metadata.get(key, "TRUE").strip().upper() != "FALSE"
 
+    # ------------------------------------------------------------------- setting it up, before a job has it
+
+    def set_chat_style(self, style: ChatStyle | str | None) -> bool:
+        """Set the chat style; None for CHAT_STYLE of the metadata, else that of the settings. Gives whether it changed.
+
+        Raises:
+            InvalidRequest: there is no such style, or a job has this definition.
+        """
+        return self._set("chat_style", chosen_style(style, self.metadata))
+
+    def update_warmup_code(self, warmup_code: WarmupSource) -> bool:
+        """Replace the whole warmup where it differs; gives whether it did.
+
+        Raises:
+            InvalidRequest: it cannot be parsed, or a job has this definition.
+        """
+        return self._set("warmup", parse_warmup(warmup_code))
+
+    def set_post_processing(self, source: PostProcessor | Sequence[PostProcessor] | str | None) -> bool:
+        """Replace the post-processors where they differ; gives whether they did.
+
+        Raises:
+            InvalidRequest: they cannot be kept as text, or a job has this definition.
+        """
+        return self._set("post_processing", post_processors_text(source))
+
+    def _set(self, name: str, value: Any) -> bool:
+        if self.source is not None:
+            raise InvalidRequest(f"the definition of a job is frozen; set {name} of one that no job has yet")
+        if getattr(self, name) == value:
+            return False
+        object.__setattr__(self, name, value)
+        return True
+
+    # ------------------------------------------------------------------------------------------- errors
+
+    @property
+    def error_count(self) -> int:
+        """How often the warmup of a job with an equal definition has failed."""
+        return self._service().definition_errors_sync(self.to_json()).count
+
+    def get_errors(self) -> list[JobDefError]:
+        """The newest of these errors, oldest first."""
+        return list(self._service().definition_errors_sync(self.to_json()).newest)
+
+    def has_errors(self) -> bool:
+        """Whether there were any."""
+        return self.error_count > 0
+
+    def set_error(self, error: BaseException) -> None:
+        """Count an error that the application has found; durable on return."""
+        noted = JobDefError("application", f"{type(error).__name__}: {error}")
+        self._service().note_definition_error_sync(self.to_json(), noted)
+
+    def clear_errors(self) -> None:
+        """Forget them; durable on return. Jobs keep theirs."""
+        self._service().clear_definition_errors_sync(self.to_json())
+
+    def _service(self) -> DefinitionSource:
+        """The service that keeps it, else that of this process."""
+        if self.source is not None:
+            return self.source
+        from statek import runtime  # it reaches the orchestrator, which imports this module
+
+        return runtime.embedded().access
+
     def to_json(self) -> str:
         """Its one text form; equal definitions give equal texts."""
         data = {
@@ -209,8 +340,12 @@ class JobDefinition:
         return json.dumps(data, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> JobDefinition:
+    def from_json(cls, text: str, source: DefinitionSource | None = None) -> JobDefinition:
         """The definition of such a text.
+
+        Args:
+            text: what ``to_json`` gave.
+            source: of a job's definition: the service that keeps it.
 
         Raises:
             InvalidRequest: it is none.
@@ -231,6 +366,7 @@ class JobDefinition:
                 difficulty=TaskDifficulty(data["difficulty"]),
                 provider_config=data.get("provider_config"),
                 post_processing=data.get("post_processing", ""),
+                source=source,
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise InvalidRequest(f"no job definition: {type(error).__name__}: {error}") from error

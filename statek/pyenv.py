@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from statek.executors.chat_log_item import printed
 from statek.executors.views import ItemView, JobView, VariableView
 
 __all__ = ["PyEnv", "UnreadableValue"]
-
-_SHOWN_KINDS = frozenset({"print", "echo", "stream", "error", "note"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +38,35 @@ class PyEnv:
             had by then; a list where there were several.
         exit_status: what was passed to exit(...); None while it was not called. What is too long for the host to read
             is an ``UnreadableValue``.
+        perm_ctx: what the job's tools remember (``statek.perm_ctx_set``), read-only.
     """
 
-    def __init__(self, job: JobView, variables: Iterable[VariableView], exit_status: Any = None) -> None:
+    def __init__(
+        self,
+        job: JobView,
+        variables: Iterable[VariableView],
+        exit_status: Any = None,
+        *,
+        memory: Mapping[str, Any],
+        add_locals: Callable[..., None],
+    ) -> None:
         self.local_state: dict[str, Any] = {
             view.name: view.value if view.form == "graph" else UnreadableValue(view.preview, view.form)
             for view in variables
         }
         self.global_state: dict[str, Any] = {}
-        self.console: list[str] = [text for item in job.items for text in _printed(item)]
+        self.console: list[str] = [text for item in job.items for text in printed(item)]
         self.push_log: dict[int, str | list[str]] = _push_log(job)
         self.exceptions: dict[int, str] = {
             index: error for index, item in enumerate(job.items) if (error := _error_of(item))
         }
         self.exit_status = exit_status
+        self.perm_ctx: Mapping[str, Any] = MappingProxyType(dict(memory))
+        self._add_locals = add_locals
+
+    def update_locals(self, **variables: Any) -> None:
+        """Give the job further variables before it begins; see ``Job.add_locals``. This ``PyEnv`` stays as it is."""
+        self._add_locals(**variables)
 
 
 def _error_of(item: ItemView) -> str:
@@ -67,12 +82,5 @@ def _push_log(job: JobView) -> dict[int, str | list[str]]:
     for item in job.items:
         if item.kind == "user" and item.usage.get("pushed"):
             found.setdefault(length, []).append(item.text)
-        length += len(_printed(item))
+        length += len(printed(item))
     return {position: texts[0] if len(texts) == 1 else texts for position, texts in found.items()}
-
-
-def _printed(item: ItemView) -> list[str]:
-    """What an entry put on the console; the look-up of a notification is for the model only."""
-    if item.kind == "notification":
-        return []
-    return [text for kind, text in item.console if kind in _SHOWN_KINDS]

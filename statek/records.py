@@ -37,11 +37,14 @@ class ServiceRecord:
         application: the application's own named roots (for example its calendar).
         reminders: JSON of the stored forms of reminders by role (statek.reminders); empty before the first.
         agents: JSON of what is known of each agent by role (statek.agents.registry); empty before the first.
+        definition_errors: stored forms of ``statek.definition_errors`` by digest of the definition; None before the
+            first.
     """
 
     record_format = 1
     reminders = ""
     agents = ""
+    definition_errors: Any = None
 
     def __init__(self) -> None:
         self.record_format = RECORD_FORMAT
@@ -49,6 +52,7 @@ class ServiceRecord:
         self.application: Any = {}
         self.reminders = ""
         self.agents = ""
+        self.definition_errors = None
 
 
 @memo(id="statek.JobRecord")

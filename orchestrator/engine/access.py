@@ -7,10 +7,12 @@ without ``_sync`` that say so run on the store thread only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from orchestrator.engine.definition_errors import clear_errors, errors_of, note_error
 from orchestrator.engine.future_reader import StoredFutures
-from orchestrator.engine.inspection import Inspection, push_change
+from orchestrator.engine.inspection import Inspection, push_change, request_cancel
+from orchestrator.engine.job_control import raise_difficulty
 from orchestrator.engine.jobs import JobRepository, job_id, job_number
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.objects.grants import find_granted
@@ -23,6 +25,8 @@ from orchestrator.store.store import Store
 from sandbox_runner.wire.values import Handle
 from statek import durable
 from statek.agents.agent import Agent
+from statek.definition_errors import DefinitionErrors, JobDefError
+from statek.difficulty import TaskDifficulty
 from statek.error_handlers import ErrorHandler
 from statek.exceptions import InvalidRequest, NotFound
 from statek.executors.job import Job
@@ -31,7 +35,7 @@ from statek.future import FutureResult
 from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
-from statek.packing import join_pieces, pieces_of
+from statek.packing import join_pieces, pieces_of, unpack
 from statek.records import JobRecord
 from statek.runnable import announce
 from statek.settings import StatekSettings
@@ -39,6 +43,8 @@ from statek.sub_task_handler import SubTaskHandler, find_handler, notify
 from statek.task_door import NewJob
 
 __all__ = ["JobAccess"]
+
+T = TypeVar("T")
 
 
 class JobAccess:
@@ -105,8 +111,26 @@ class JobAccess:
                 raise InvalidRequest(f"job {id_} has begun; its variables are its own")
             self.add_start_variables(record, unwrap(dict(variables)))
 
-        write = self.store.write_sync if self.store.on_store_thread() else self.store.commit_sync
-        write(add)
+        self._durably(add)
+
+    def cancel_sync(self, id_: str, reason: str) -> None:
+        """Ask for the end of a job; see ``Job.cancel``."""
+
+        def request() -> None:
+            record = self.record(id_)
+            request_cancel(record, reason)
+            announce(record.number, record.tenant, cancelled=True)
+
+        self._durably(request)
+
+    def raise_difficulty_sync(self, id_: str) -> TaskDifficulty:
+        """Raise the difficulty of a job by one level; see ``Job.panic``."""
+        definition = self.definition_sync(id_)[0]
+        return self._durably(lambda: raise_difficulty(self.record(id_), definition))
+
+    def _durably(self, change: Callable[[], T]) -> T:
+        """Make a change: durable on return, or part of the tool call that makes it (store thread)."""
+        return self.store.write_sync(change) if self.store.on_store_thread() else self.store.commit_sync(change)
 
     def jobs(self) -> list[Job]:
         """Every job, in the order they were made; blocks for one read."""
@@ -126,7 +150,7 @@ class JobAccess:
     def push_sync(self, id_: str, text: str, request_id: str = "") -> Pushed:
         """Tell a job something on behalf of its user; blocks for one flush. See ``Inspection.push``."""
         change = push_change(self._jobs, id_, text, request_id)
-        return self.store.write_sync(change) if self.store.on_store_thread() else self.store.commit_sync(change)
+        return self._durably(change)
 
     def push_notification_sync(self, id_: str, handler: SubTaskHandler) -> Pushed:
         """Tell a job of the end of a sub-task; blocks for one flush. See ``Job.push_notification``."""
@@ -136,7 +160,7 @@ class JobAccess:
         def tell() -> Pushed:
             return notify(self.record(id_), unwrap(handler))
 
-        return self.store.write_sync(tell) if self.store.on_store_thread() else self.store.commit_sync(tell)
+        return self._durably(tell)
 
     def find_handler_sync(self, id_: str, task: str | None) -> SubTaskHandler | None:
         """The handler of a job's sub-task; off the store thread a proxy. See ``Job.find_sub_task_handler``."""
@@ -153,11 +177,37 @@ class JobAccess:
 
     def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
         """A job's frozen setup, and the letter of the difficulty that it was raised to; blocks for one read."""
-        return Inspection(self.store).definition_sync(id_)
+
+        def read() -> tuple[str, str]:
+            record = self.record(id_)
+            return record.definition, record.difficulty
+
+        definition, raised = self.store.read_sync(read)
+        return JobDefinition.from_json(definition, self), raised
+
+    def definition_errors_sync(self, definition: str) -> DefinitionErrors:
+        """What is kept of the errors of a definition; blocks for one read."""
+        return self.store.read_sync(lambda: errors_of(self._jobs.root(), definition))
+
+    def note_definition_error_sync(self, definition: str, error: JobDefError) -> None:
+        """Count an error of a definition; blocks for one flush."""
+        self._durably(lambda: note_error(self._jobs.made_root(), definition, error))
+
+    def clear_definition_errors_sync(self, definition: str) -> None:
+        """Forget the errors of a definition; blocks for one flush."""
+        self._durably(lambda: clear_errors(self._jobs.root(), definition))
 
     def job_sync(self, id_: str) -> JobView:
         """A job as of now; blocks for one read."""
         return Inspection(self.store).job_sync(id_)
+
+    def look_sync(self, id_: str) -> JobView:
+        """A job as of now without its chat log; blocks for one read."""
+        return Inspection(self.store).look_sync(id_)
+
+    def memory_sync(self, id_: str) -> dict[str, Any]:
+        """What a job's tools remember; blocks for one read."""
+        return unpack(self.store.read_sync(lambda: str(self.record(id_).memory))) or {}
 
     def variables_sync(self, id_: str) -> list[VariableView]:
         """A job's variables as of its newest commit; durable objects are proxies, what is not there yet is a future.

@@ -19,7 +19,7 @@ from orchestrator.engine.files import list_files, list_files_sync, read_file, re
 from orchestrator.engine.future_store import FutureStore
 from orchestrator.engine.future_views import awaited_view, future_view
 from orchestrator.engine.futures import Settled, settle_future
-from orchestrator.engine.jobs import JobRepository, job_number
+from orchestrator.engine.jobs import JobRepository, job_id, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
 from orchestrator.engine.porting import Porter
 from orchestrator.engine.queue_views import queue_views
@@ -42,10 +42,10 @@ from statek.executors.views import (
 )
 from statek.future import Settlement
 from statek.inbox import USER, InboxEntry, Pushed
-from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
+from statek.records import JobRecord
 
-__all__ = ["Inspection", "push_change"]
+__all__ = ["Inspection", "push_change", "request_cancel"]
 
 _FINISHED = frozenset({"none", "committed", "died"})
 _LONG_JOURNAL_BYTES = 64 << 10
@@ -97,6 +97,21 @@ class Inspection:
             if page.rest is not None:
                 return replace(page.rest, items=tuple(items))
 
+    def look_sync(self, id_: str) -> JobView:
+        """A job as of now without its chat log, on other threads than the event loop's; costs the same for any job.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        number = job_number(id_)
+
+        def read() -> JobView | None:
+            return self._page(number, self._jobs.item_count(self._jobs.get(number))).rest
+
+        found = self._store.read_sync(read)
+        assert found is not None  # a page from the end on is the last one
+        return found
+
     def error_handlers_sync(self, id_: str) -> list[ErrorHandler]:
         """The error handlers that a job keeps, and what became of them.
 
@@ -105,21 +120,6 @@ class Inspection:
         """
         number = job_number(id_)
         return handlers_from_text(self._store.read_sync(lambda: str(self._jobs.get(number).error_handlers)))
-
-    def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
-        """A job's frozen setup, and the letter of the difficulty that it was raised to (empty for none).
-
-        Raises:
-            NotFound: there is no such job.
-        """
-        number = job_number(id_)
-
-        def read() -> tuple[str, str]:
-            record = self._jobs.get(number)
-            return record.definition, record.difficulty
-
-        definition, raised = self._store.read_sync(read)
-        return JobDefinition.from_json(definition), raised
 
     def _page(self, number: int, start: int) -> ChatPage:
         """Some of the chat log (store thread)."""
@@ -231,9 +231,7 @@ class Inspection:
 
         def request() -> JobSummary:
             record = self._jobs.get(number)
-            if record.status == JobStatus.DONE.value:
-                raise InvalidRequest(f"job {id_} is done already")
-            record.cancel_requested = reason or "cancelled"
+            request_cancel(record, reason)
             return job_summary(record)
 
         return await self._durability.commit(request)
@@ -276,6 +274,17 @@ class Inspection:
             return job_summary(record)
 
         return await self._durability.commit(apply)
+
+
+def request_cancel(record: JobRecord, reason: str) -> None:
+    """Ask for the end of a job (store thread).
+
+    Raises:
+        InvalidRequest: it is done already.
+    """
+    if record.status == JobStatus.DONE.value:
+        raise InvalidRequest(f"job {job_id(record.number)} is done already")
+    record.cancel_requested = reason or "cancelled"
 
 
 def push_change(jobs: JobRepository, id_: str, text: str, request_id: str) -> Callable[[], Pushed]:

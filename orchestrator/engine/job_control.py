@@ -22,7 +22,7 @@ from statek.shared_context import SharedContext, specifier_texts
 from statek.task_door import TaskDoor
 from statek.tools import ToolDef
 
-__all__ = ["MAX_MEMORY_CHARS", "EngineJobControl", "current_difficulty", "shared_context_of"]
+__all__ = ["MAX_MEMORY_CHARS", "EngineJobControl", "current_difficulty", "raise_difficulty", "shared_context_of"]
 
 T = TypeVar("T")
 
@@ -33,6 +33,28 @@ MAX_MEMORY_CHARS = 16_000
 def current_difficulty(record: JobRecord, definition: JobDefinition) -> TaskDifficulty:
     """The difficulty in force: that the job was raised to, else the one it started with (store thread)."""
     return TaskDifficulty(record.difficulty) if record.difficulty else definition.difficulty
+
+
+def raise_difficulty(record: JobRecord, definition: JobDefinition, to: TaskDifficulty | None = None) -> TaskDifficulty:
+    """Raise the difficulty for the next request, never lower it; gives the one in force (store thread).
+
+    Args:
+        record: the job.
+        definition: of the job.
+        to: at least this; None for one level more.
+
+    Raises:
+        RuntimeError: one level more was asked for, and it is the highest already.
+    """
+    now = current_difficulty(record, definition)
+    wanted = now.next_level() if to is None else to
+    if wanted is None:
+        # Text of the behaviour reference, section 25.
+        raise RuntimeError(f"Job is already at {now.name.lower()} difficulty: {now.name.lower()}")
+    if wanted.level <= now.level:
+        return now
+    record.difficulty = wanted.value
+    return wanted
 
 
 def shared_context_of(record: JobRecord) -> SharedContext | None:
@@ -97,19 +119,7 @@ class EngineJobControl:
         Raises:
             RuntimeError: one level more was asked for, and it is the highest already.
         """
-
-        def change() -> TaskDifficulty:
-            now = current_difficulty(self._record, self._definition)
-            wanted = now.next_level() if to is None else to
-            if wanted is None:
-                # Text of the behaviour reference, section 25.
-                raise RuntimeError(f"Job is already at {now.name.lower()} difficulty: {now.name.lower()}")
-            if wanted.level <= now.level:
-                return now
-            self._record.difficulty = wanted.value
-            return wanted
-
-        return self._on_store(change)
+        return self._on_store(lambda: raise_difficulty(self._record, self._definition, to))
 
     def variable(self, name: str, default: Any = None) -> Any:
         """A variable of the job as the newest commit keeps it, where that is a plain value."""

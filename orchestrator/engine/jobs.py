@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from orchestrator.engine.definition_errors import note_error
 from orchestrator.engine.element_lists import extend, length_of, to_element
 from orchestrator.engine.elements import (
     ChatItem,
@@ -34,6 +35,7 @@ from orchestrator.engine.subtasks import cancel_children, settle_end
 from orchestrator.sandboxes.step import Workspace
 from sandbox_runner.wire import values
 from statek import durable, inbox
+from statek.definition_errors import JobDefError
 from statek.error_handlers import MAX_HANDLERS, ErrorHandler, handlers_from_text, handlers_text
 from statek.exceptions import InternalError, LLM_HarnessError
 from statek.executors.decision import FailureKind
@@ -116,7 +118,7 @@ class JobRepository(JobReader):
         every method: on the store thread; changing ones inside its atomic block.
     """
 
-    def _made_root(self) -> ServiceRecord:
+    def made_root(self) -> ServiceRecord:
         """The prefix's root, made if there is none."""
         root = self.root()
         if root is None:
@@ -135,7 +137,7 @@ class JobRepository(JobReader):
         now_us: int,
     ) -> JobRecord:
         """Make a READY job without commits; the caller adds the start commit in the same block."""
-        root = self._made_root()
+        root = self.made_root()
         record = JobRecord(len(root.jobs) + 1, tenant, role, principal, definition, now_us, grants)
         root.jobs.append(record)
         durable.tag(record, ACTIVE_TAG)
@@ -392,12 +394,12 @@ class JobRepository(JobReader):
 
     def keep_reminder(self, role: str, reminder: Reminder | None) -> None:
         """Keep the reminder of a role, or forget it."""
-        kept = unpack(self._made_root().reminders) or {}
+        kept = unpack(self.made_root().reminders) or {}
         if reminder is not None:
             kept[role] = reminder.to_text()
         else:
             kept.pop(role, None)
-        self._made_root().reminders = pack(kept)
+        self.made_root().reminders = pack(kept)
 
     def keep_agents(self, known: Mapping[str, AgentView]) -> None:
         """Keep what is known of the agents."""
@@ -412,6 +414,13 @@ class JobRepository(JobReader):
         self.set_status(record, JobStatus.DONE, now_us, reason)
         record.awaited = ""
         record.failure = pack(failure) if failure else ""
+        if failure is not None and failure["kind"] == FailureKind.WARMUP.value:
+            last = self.last_item(record)
+            trace = last.usage.get("traceback") if last is not None else None
+            error = JobDefError(
+                failure["kind"], failure["message"], None if trace is None else tuple(trace), job_id(record.number)
+            )
+            note_error(self.made_root(), record.definition, error)
         durable.untag(record, ACTIVE_TAG)
         if failure is not None:
             FutureStore().cancel_of(record.number, f"job {job_id(record.number)} has ended: {failure['kind']}", now_us)

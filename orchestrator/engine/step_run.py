@@ -36,6 +36,7 @@ from orchestrator.engine.variables import plain_variable
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import Action, Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec, Workspace
 from statek import durable
+from statek.definition_errors import MAX_TRACEBACK_CHARS, MAX_TRACEBACK_LINES
 from statek.executors.decision import Event, FutureAwaited, InDoubt, StepDied, StepEnded, StepLost
 from statek.future import LOCAL_ATTRIBUTE
 from statek.settings import StatekSettings
@@ -336,6 +337,7 @@ class StepRunner:
             usage={
                 "sandbox": usage,
                 "output_dropped_bytes": end.output_dropped_bytes,
+                **_traceback(source, end),
                 **tool_log(console.tool_log(len(source.calls))),
             },
         )
@@ -442,6 +444,13 @@ class StepRunner:
         job.current = None
         item = source.history_item(outcome.console, outcome.usage.get("tool_log", ()))
         job.conversation.add(item, hidden=source.hidden)
+
+
+def _traceback(source: StepSource, end: StepResult) -> dict[str, list[str]]:
+    """What is kept of a warmup block's traceback: it ends the job, and nobody but a person looks into it."""
+    if source.kind != "warmup" or not end.error_traceback:
+        return {}
+    return {"traceback": end.error_traceback[:MAX_TRACEBACK_CHARS].split("\n")[:MAX_TRACEBACK_LINES]}
 
 
 def _tool_spec(tool: ToolDef) -> ToolSpec:

@@ -13,6 +13,7 @@ from orchestrator.engine.journal import Journal, RecordedCall
 from sandbox_runner.wire import values
 from statek import inbox
 from statek.executors.views import CallView, InboxView, ItemView, JobSummary, JobView
+from statek.job_status import JobStatus
 from statek.packing import join_pieces, pieces_of, unpack
 from statek.records import JobRecord
 from statek.rendering import render_value
@@ -172,8 +173,23 @@ def chat_page(jobs: JobRepository, record: JobRecord, start: int) -> ChatPage:
     rest = None
     if position >= count:
         waiting = tuple(InboxView(entry.kind, entry.text, entry.at_us) for entry in inbox.entries(record))
-        rest = JobView(job_summary(record), (), jobs.commit_count(record), record.image_digest, waiting)
+        rest = JobView(
+            job_summary(record),
+            (),
+            jobs.commit_count(record),
+            record.image_digest,
+            waiting,
+            warmup_block=_warmup_block(record),
+        )
     return ChatPage(found, rest)
+
+
+def _warmup_block(record: JobRecord) -> int | None:
+    """Index of the warmup block that runs, waits or comes next; None once there is none."""
+    if record.turns or record.status == JobStatus.DONE.value:
+        return None
+    blocks = len(unpack(record.definition)["warmup"])
+    return record.warmup_next if record.warmup_next < blocks else None
 
 
 def _raw_item(jobs: JobRepository, record: JobRecord, item: ChatItem) -> RawItem:

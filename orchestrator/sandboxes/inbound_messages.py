@@ -188,6 +188,7 @@ class FinishedMessage:
     statement: int
     output_dropped_bytes: int
     usage: StepUsage
+    error_traceback: str = ""
 
 
 RunnerMessage = HelloInfo | RunnerPong | RunnerReady | RunnerDeath | ExecutorFrame

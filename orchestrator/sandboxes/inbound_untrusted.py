@@ -270,6 +270,8 @@ def _finished(done: pb.StepFinished, limits: InboundLimits) -> FinishedMessage:
     # An exception type may be made with an empty name.
     if done.error_type and outcome is not Outcome.ERROR:
         raise violation("text", f"outcome {outcome.name} with error type {done.error_type[:80]!r}")
+    if done.error_traceback and outcome is not Outcome.ERROR:
+        raise violation("text", f"outcome {outcome.name} with a traceback")
     if done.exit_value and outcome is not Outcome.EXIT:
         raise violation("size", f"outcome {outcome.name} with an exit value")
     _count(done.held, limits.held, "held handles")
@@ -299,6 +301,7 @@ def _finished(done: pb.StepFinished, limits: InboundLimits) -> FinishedMessage:
             max_rss_bytes=_number(done.usage.max_rss_bytes, _UINT63, "max_rss_bytes"),
             checkpoint_seconds=_amount(done.usage.checkpoint_seconds, "checkpoint_seconds"),
         ),
+        error_traceback=_text(done.error_traceback, limits.message_bytes, "traceback"),
     )
 
 

@@ -337,6 +337,7 @@ class Sandbox:
             statement=done.statement,
             output_dropped_bytes=done.output_dropped_bytes,
             usage=done.usage,
+            error_traceback=done.error_traceback,
         )
 
     # ------------------------------------------------------------ end

@@ -307,6 +307,7 @@ class StepResult:
         statement: index of the last top-level statement begun.
         output_dropped_bytes: console bytes counted but not kept.
         usage: what it took.
+        error_traceback: for Outcome.ERROR: where the exception came from, as the sandbox tells it.
     """
 
     outcome: Outcome
@@ -319,6 +320,7 @@ class StepResult:
     statement: int
     output_dropped_bytes: int
     usage: StepUsage = field(default_factory=StepUsage)
+    error_traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

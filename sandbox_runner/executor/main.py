@@ -192,6 +192,7 @@ class Executor:
                 resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
                 now - before,
             ),
+            printable(failure.traceback) if failure else "",
         )
         self.link.send(self._bounded(finished))
 

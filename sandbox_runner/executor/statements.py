@@ -5,6 +5,7 @@ import __future__ as future
 
 import ast
 import linecache
+import traceback
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,15 +18,19 @@ __all__ = ["Ending", "Failure", "run_call", "run_code"]
 
 OK, ERROR, EXIT = 1, 2, 3
 
+_MAX_FRAMES = 20  # of one traceback, the innermost ones
+_MAX_TRACEBACK_CHARS = 6000
+
 
 @dataclass(slots=True)
 class Failure:
-    """An exception that ended a step: type name, text, and where (0 and empty when unknown)."""
+    """An exception that ended a step: type name, text, and where (0 and empty when unknown), at length in traceback."""
 
     type_name: str
     message: str
     line: int
     source: str
+    traceback: str = ""
 
     @property
     def text(self) -> str:
@@ -172,4 +177,20 @@ def _failure(error: BaseException, filename: str, lines: list[str]) -> Failure:
                 line = trace.tb_lineno
             trace = trace.tb_next
     source = lines[line - 1].strip() if 0 < line <= len(lines) else ""
-    return Failure(name, message, line, source)
+    return Failure(name, message, line, source, _traceback(error, filename) if filename else "")
+
+
+def _traceback(error: BaseException, filename: str) -> str:
+    """What Python shows of an exception, from the frame of the code itself on; the middle of a long one is left out."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != filename:
+        trace = trace.tb_next
+    try:
+        told = traceback.TracebackException(type(error), error, trace, limit=-_MAX_FRAMES, compact=True)
+        text = "".join(told.format())
+    except BaseException as broken:  # of the code's own classes anything may raise
+        return f"<its traceback raised {type(broken).__name__}>"
+    if len(text) <= _MAX_TRACEBACK_CHARS:
+        return text
+    half = _MAX_TRACEBACK_CHARS // 2
+    return f"{text[:half]}\n[{len(text) - 2 * half} characters are left out here]\n{text[-half:]}"

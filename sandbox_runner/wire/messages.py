@@ -168,6 +168,7 @@ class StepFinished(Message):
     statement: int = _f(10, "uint")
     output_dropped_bytes: int = _f(11, "uint")
     usage: Usage | None = _one(12, Usage)
+    error_traceback: str = _f(13, "string")
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from statek.examples import load_examples
 from statek.exceptions import InvalidRequest
 from statek.free_names import find_free_names
 from statek.harness import LLM_Harness, get_llm_harness
-from statek.job_definition import JobDefinition
+from statek.job_definition import JobDefinition, chosen_style
 from statek.locale import StatekLocale, resolve_locale
 from statek.model_routing import ProviderConfig, resolve_provider_config
 from statek.post_processors import PostProcessor, post_processors_text
@@ -346,7 +346,7 @@ class Agent:
             prompt=self.prompt_source,
             tool_names=self._names_of(tools),
             warmup=parse_warmup(warmup_code, self._own_warmup()),
-            chat_style=_choose_style(chat_style, metadata.get("CHAT_STYLE"), settings),
+            chat_style=chosen_style(chat_style, metadata),
             locale=None if locale is None else str(resolve_locale(locale)),
             job_params=job_params,
             shared_var_names=tuple(shared_vars or ()),
@@ -413,11 +413,6 @@ class SupervisedAgent(Agent):
 
     def _own_warmup(self) -> tuple[WarmupBlock, ...]:
         return self._warmup
-
-
-def _choose_style(explicit: ChatStyle | str | None, metadata: str | None, settings: StatekSettings) -> ChatStyle:
-    chosen = explicit if explicit is not None else metadata
-    return ChatStyle.parse(chosen) if chosen is not None else settings.chat_style
 
 
 def _maker() -> str:

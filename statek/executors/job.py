@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from statek.artifacts import FileSource, JobFiles
+from statek.artifacts import JobFiles
+from statek.definition_errors import JobDefError
 from statek.dialog import ASSISTANT, DialogItem, dialog_items
 from statek.difficulty import TaskDifficulty
 from statek.error_handlers import ErrorHandler
+from statek.exceptions import InvalidRequest
 from statek.executors import metrics
-from statek.executors.history import CommitDiff, CommitView, Focus, HistoricalView, parse_focus
-from statek.executors.porting import ExportSource
-from statek.executors.views import ItemView, JobView, VariableView
+from statek.executors.chat_log_item import ChatLogItem, LLM_LogItem, chat_log_items
+from statek.executors.history import CommitDiff, CommitView, HistoricalView, parse_focus
+from statek.executors.job_source import JobSource
+from statek.executors.views import JobSummary
 from statek.future import CombinedFutureResult, FutureResult
-from statek.inbox import Pushed
 from statek.job_definition import JobDefinition
 from statek.job_status import JobStatus
 from statek.post_processors import LLM_StepData
@@ -28,109 +29,19 @@ if TYPE_CHECKING:
     from statek.agents.agent import Agent
     from statek.sub_task_handler import SubTaskHandler
 
-__all__ = ["DialogItem", "Job", "JobDef", "JobError", "JobSource", "JobStatus", "JobUsage"]
+__all__ = [
+    "DialogItem",
+    "ErrorHandler",
+    "Job",
+    "JobDef",
+    "JobDefError",
+    "JobSource",
+    "JobStatus",
+    "JobUsage",
+]
 
 JobDef = JobDefinition
 """The documents' name of the frozen setup of one task."""
-
-
-class PastSource(Protocol):
-    """Where a ``Job`` asks about its commits."""
-
-    def commits_sync(self, id_: str) -> list[CommitView]:
-        """Its commits, oldest first."""
-        ...
-
-    def view_sync(self, id_: str, at: int | str | None = None, *, focus: Focus = "full") -> HistoricalView:
-        """A read-only look at one of them."""
-        ...
-
-    def diff_sync(self, id_: str, before: int | str | None, after: int | str | None) -> CommitDiff:
-        """What differs between two."""
-        ...
-
-    def tag_sync(self, id_: str, at: int | str | None, name: str) -> CommitView:
-        """Name one; durable on return."""
-        ...
-
-    def roll_back_sync(self, id_: str, at: int | str | None) -> CommitView:
-        """Go back to one; durable on return."""
-        ...
-
-    def fork_sync(self, id_: str, at: int | str | None = None, *, message: str = "") -> str:
-        """Go on from one in a new job; durable on return."""
-        ...
-
-
-class JobSource(FileSource, Protocol):
-    """Where a ``Job`` reads from: the service of this process."""
-
-    @property
-    def past(self) -> PastSource:
-        """The commits of the jobs."""
-        ...
-
-    @property
-    def porter(self) -> ExportSource:
-        """What exports the jobs."""
-        ...
-
-    def job_sync(self, id_: str) -> JobView:
-        """The job as of now."""
-        ...
-
-    def error_handlers_sync(self, id_: str) -> list[ErrorHandler]:
-        """The error handlers that it keeps."""
-        ...
-
-    def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
-        """Its frozen setup, and the letter of the difficulty that it was raised to (empty for none)."""
-        ...
-
-    def variables_sync(self, id_: str) -> list[VariableView]:
-        """Its variables as of its newest commit."""
-        ...
-
-    def exit_status_sync(self, id_: str) -> Any:
-        """What it passed to exit(...); None while it did not."""
-        ...
-
-    def push_sync(self, id_: str, text: str, request_id: str = "") -> Pushed:
-        """Tell it something on behalf of its user; durable on return."""
-        ...
-
-    def push_notification_sync(self, id_: str, handler: SubTaskHandler) -> Pushed:
-        """Tell it of the end of a sub-task; durable on return."""
-        ...
-
-    def find_handler_sync(self, id_: str, task: str | None) -> SubTaskHandler | None:
-        """The handler of one of its sub-tasks."""
-        ...
-
-    def add_locals_sync(self, id_: str, variables: Mapping[str, Any]) -> None:
-        """Give a job that has not begun further variables; durable on return."""
-        ...
-
-    def future(self, id_: str, what: str) -> FutureResult:
-        """A durable future of that id."""
-        ...
-
-    def agent(self, agent: Agent | str) -> Agent:
-        """The agent of that role that is known in this process."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class JobError:
-    """Why a job ended by failure.
-
-    Attributes:
-        kind: ``warmup`` | ``limit`` | ``model`` | ``quarantine`` | ``restore`` | ``cancelled`` | ``internal``.
-        error_message: text for a person.
-    """
-
-    kind: str
-    error_message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +83,57 @@ class Job:
     @property
     def status(self) -> JobStatus:
         """The persisted status."""
-        return JobStatus[self._source.job_sync(self.id).summary.status]
+        return JobStatus[self._summary.status]
+
+    @property
+    def job_status(self) -> JobStatus:
+        """``status`` by its other documented name."""
+        return self.status
+
+    @property
+    def _summary(self) -> JobSummary:
+        return self._source.look_sync(self.id).summary
+
+    def set_status(self, status: JobStatus | str) -> None:
+        """Bring the job to a status, as far as that is for the application to decide: ``DONE`` is ``cancel()``.
+
+        Raises:
+            InvalidRequest: any other status than the one it has; the message says what brings a job there.
+        """
+        wanted = status if isinstance(status, JobStatus) else JobStatus.__members__.get(str(status))
+        if wanted is None:
+            raise InvalidRequest(f"{status!r} is no status; there are {', '.join(JobStatus.__members__)}")
+        now = self.status
+        if wanted is JobStatus.DONE and now is not wanted:
+            self.cancel("the application set its status to DONE")
+        elif wanted is not now:
+            raise InvalidRequest(
+                f"job {self.id} is {now.value} and cannot be set to {wanted.value}, a status follows from events: "
+                "push_user_message lets a job that is done go on, and resolving its future one that is suspended"
+            )
+
+    def cancel(self, reason: str = "") -> None:
+        """Ask for the end of the job: durable on return, carried out by the service that drives it.
+
+        What it did stays done; its children end too, except detached ones.
+
+        Args:
+            reason: shown with the job.
+
+        Raises:
+            InvalidRequest: it is done already.
+        """
+        self._source.cancel_sync(self.id, reason)
 
     @property
     def reason(self) -> str:
         """Why it waits or how it ended; empty while all is well."""
-        return self._source.job_sync(self.id).summary.reason
+        return self._summary.reason
 
     @property
     def awaited_result(self) -> FutureResult | None:
         """The future that its code waits for, several as one; None while it waits for none."""
-        awaited = self._source.job_sync(self.id).awaited
+        awaited = self._source.look_sync(self.id).awaited
         if awaited is None:
             return None
         parts = [self._source.future(id_, what) for id_, what in zip(awaited.futures, awaited.what, strict=True)]
@@ -191,14 +142,25 @@ class Job:
     @property
     def next_instr_num(self) -> int | None:
         """Index of the top-level statement that waits; None while none does. Informational."""
-        awaited = self._source.job_sync(self.id).awaited
+        awaited = self._source.look_sync(self.id).awaited
         return None if awaited is None else awaited.statement
+
+    @property
+    def warmup_block_num(self) -> int | None:
+        """Index of the warmup block that runs, waits or comes next; None once the warmup is over, or without one."""
+        return self._source.look_sync(self.id).warmup_block
 
     @property
     def py_env(self) -> PyEnv:
         """The Python workspace."""
         source = self._source
-        return PyEnv(source.job_sync(self.id), source.variables_sync(self.id), source.exit_status_sync(self.id))
+        return PyEnv(
+            source.job_sync(self.id),
+            source.variables_sync(self.id),
+            source.exit_status_sync(self.id),
+            memory=source.memory_sync(self.id),
+            add_locals=self.add_locals,
+        )
 
     @property
     def files(self) -> JobFiles:
@@ -281,9 +243,24 @@ class Job:
         return self._source.porter.export_to_sync(self.id, Path(path))
 
     @property
-    def chat_log(self) -> tuple[ItemView, ...]:
+    def chat_log(self) -> tuple[ChatLogItem, ...]:
         """User messages, replies and warmup blocks with their code, console and calls."""
-        return self._source.job_sync(self.id).items
+        return chat_log_items(self._source.job_sync(self.id).items)
+
+    @property
+    def last_response(self) -> str | None:
+        """Text of the model's newest reply; None before the first."""
+        return next((item.text for item in reversed(self.chat_log) if isinstance(item, LLM_LogItem)), None)
+
+    def get_next_code_block(self) -> str | None:
+        """Code that is to be run, or is running: of the newest reply, or a warmup block; None while there is none."""
+        view = self._source.job_sync(self.id)
+        if view.summary.status == JobStatus.DONE.value:
+            return None
+        last = view.items[-1] if view.items else None
+        if last is not None and last.step and last.state in {"waiting", "begun"}:
+            return last.code
+        return None if view.warmup_block is None else self.job_def.warmup[view.warmup_block].code
 
     def push_user_message(self, message: str, *, request_id: str = "") -> bool:
         """Tell the job something on behalf of its user; it hears it before its next model request.
@@ -341,7 +318,7 @@ class Job:
     @property
     def agent_role(self) -> str:
         """The role that it runs as."""
-        return self._source.job_sync(self.id).summary.role
+        return self._summary.role
 
     @property
     def agent(self) -> Agent:
@@ -355,13 +332,13 @@ class Job:
     @property
     def parent_job(self) -> Job | None:
         """The job that gave it its work; None where nobody did."""
-        parent = self._source.job_sync(self.id).summary.parent
+        parent = self._summary.parent
         return Job(parent, self._source) if parent else None
 
     @property
     def created_at(self) -> datetime:
         """When it was made, UTC."""
-        return datetime.fromtimestamp(self._source.job_sync(self.id).summary.created_us / 1e6, UTC)
+        return datetime.fromtimestamp(self._summary.created_us / 1e6, UTC)
 
     def find_locals(self, var_type: type | None = None, var_name: str | None = None) -> dict[str, Any]:
         """Its variables of a type, of a name, or of both; everything without either.
@@ -389,23 +366,28 @@ class Job:
     @property
     def inbox(self) -> tuple[str, ...]:
         """What waits to be told to the job."""
-        return tuple(entry.text for entry in self._source.job_sync(self.id).inbox)
+        return tuple(entry.text for entry in self._source.look_sync(self.id).inbox)
 
     @property
     def num_completions(self) -> int:
         """How often a user's message made it go on after it was done."""
-        return self._source.job_sync(self.id).summary.num_completions
+        return self._summary.num_completions
 
     @property
-    def error(self) -> JobError | None:
+    def error(self) -> JobDefError | None:
         """Why it ended by failure; None otherwise."""
-        failure = self._source.job_sync(self.id).summary.failure
-        return JobError(failure["kind"], failure["message"]) if failure else None
+        view = self._source.job_sync(self.id)
+        failure = view.summary.failure
+        if not failure:
+            return None
+        # The last entry of a job whose warmup failed is the block that did.
+        trace = view.items[-1].traceback if failure["kind"] == "warmup" and view.items else None
+        return JobDefError(failure["kind"], failure["message"], trace, self.id)
 
     @property
     def usage(self) -> JobUsage:
         """Tokens and cost so far."""
-        summary = self._source.job_sync(self.id).summary
+        summary = self._summary
         return JobUsage(summary.input_tokens, summary.output_tokens, summary.cost_microusd / 1e6, summary.cached_tokens)
 
     # ------------------------------------------------------------------------------ model and metrics
@@ -420,6 +402,36 @@ class Job:
         definition, raised = self._source.definition_sync(self.id)
         return TaskDifficulty(raised) if raised else definition.difficulty
 
+    def panic(self) -> TaskDifficulty:
+        """Raise the difficulty by one level, for its next request; gives the one in force from now on.
+
+        Raises:
+            RuntimeError: it is the highest already.
+        """
+        return self._source.raise_difficulty_sync(self.id)
+
+    @property
+    def model(self) -> str:
+        """The model of its definition; several as ``L:a,M:b,H:c``."""
+        return self.job_def.model
+
+    @property
+    def model_family(self) -> str | None:
+        """The family of the model that it started with, where the model names one."""
+        return self.job_def.model_family
+
+    def system_prompt(self, difficulty: TaskDifficulty | str | None = None) -> str:
+        """The system prompt as the model gets it.
+
+        Args:
+            difficulty: chooses the sections; None for the one in force.
+
+        Raises:
+            NotFound: its agent, whose tools the prompt shows, is not known in this process.
+        """
+        chosen = self.get_current_difficulty() if difficulty is None else TaskDifficulty.parse(difficulty)
+        return self.job_def.system_prompt(self.agent, chosen)
+
     def get_current_model(self) -> str:
         """The model of its next request, as litellm names it."""
         return self._source.definition_sync(self.id)[0].model_for(self.get_current_difficulty())
@@ -432,7 +444,7 @@ class Job:
     @property
     def num_turns(self) -> int:
         """Replies of the model."""
-        return self._source.job_sync(self.id).summary.turns
+        return self._summary.turns
 
     @property
     def exception_count(self) -> int:

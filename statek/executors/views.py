@@ -164,6 +164,12 @@ class ItemView:
     usage: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def traceback(self) -> tuple[str, ...] | None:
+        """Of a warmup block whose code failed: where, line by line, as the sandbox tells it; None otherwise."""
+        lines = self.usage.get("traceback")
+        return None if lines is None else tuple(lines)
+
+    @property
     def tool_log(self) -> tuple[ToolCallView, ...]:
         """The formal tool calls of the entry, in order, with what each showed."""
         calls: list[list[str]] = self.usage.get("calls") or []
@@ -213,7 +219,11 @@ class InboxView:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job with its whole chat log, and what waits in its inbox."""
+    """A job with its whole chat log, and what waits in its inbox.
+
+    Attributes:
+        warmup_block: index of the warmup block that runs, waits or comes next; None for none.
+    """
 
     summary: JobSummary
     items: tuple[ItemView, ...]
@@ -221,6 +231,7 @@ class JobView:
     image_digest: str
     inbox: tuple[InboxView, ...] = ()
     awaited: AwaitedView | None = None
+    warmup_block: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,7 +320,7 @@ class Lost(_message.Message):
     def __init__(self, name: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class StepFinished(_message.Message):
-    __slots__ = ("step", "outcome", "error_type", "error_message", "exit_value", "components", "files", "lost", "held", "statement", "output_dropped_bytes", "usage")
+    __slots__ = ("step", "outcome", "error_type", "error_message", "exit_value", "components", "files", "lost", "held", "statement", "output_dropped_bytes", "usage", "error_traceback")
     STEP_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     ERROR_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -333,6 +333,7 @@ class StepFinished(_message.Message):
     STATEMENT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_DROPPED_BYTES_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_TRACEBACK_FIELD_NUMBER: _ClassVar[int]
     step: int
     outcome: Outcome
     error_type: str
@@ -345,7 +346,8 @@ class StepFinished(_message.Message):
     statement: int
     output_dropped_bytes: int
     usage: Usage
-    def __init__(self, step: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., exit_value: _Optional[bytes] = ..., components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., held: _Optional[_Iterable[int]] = ..., statement: _Optional[int] = ..., output_dropped_bytes: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ...) -> None: ...
+    error_traceback: str
+    def __init__(self, step: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., exit_value: _Optional[bytes] = ..., components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., held: _Optional[_Iterable[int]] = ..., statement: _Optional[int] = ..., output_dropped_bytes: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., error_traceback: _Optional[str] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("wall_seconds", "cpu_seconds", "max_rss_bytes", "checkpoint_seconds")

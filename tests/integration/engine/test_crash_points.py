@@ -52,7 +52,9 @@ async def test_failed_warmup_fails_its_job_after_a_crash_too(open_with: Open, wa
     async with open_with([], warmup=warmup) as service:
         summary = await service.wait(id_)
         ran = steps(await service.job(id_))
+        errors = await asyncio.to_thread(lambda: service.access.definition_sync(id_)[0].get_errors())
     assert summary.failure is not None
+    assert [(error.job, error.error_message) for error in errors] == [(id_, summary.failure["message"])]
     assert summary.failure["kind"] == "warmup"
     assert summary.failure["message"].startswith(message)
     assert [step.attempts for step in ran] == [1]

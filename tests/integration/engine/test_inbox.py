@@ -112,7 +112,7 @@ async def test_done_job_goes_on_with_its_variables_and_handles(open_with: Open) 
         second = await end(service, id_)
     assert (first.summary.status, first.summary.exit_status) == ("DONE", "first")
     assert (second.summary.exit_status, second.summary.num_completions) == ('[1,"milk",2,2]', 1)
-    assert PyEnv(second, []).push_log == {0: "again"}
+    assert PyEnv(second, [], memory={}, add_locals=print).push_log == {0: "again"}
 
 
 async def test_message_to_a_done_job_makes_it_go_on_after_a_restart(open_with: Open) -> None:

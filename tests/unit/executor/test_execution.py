@@ -212,3 +212,32 @@ def test_empty_lines_are_bounded_like_bytes(start):
     step = host.run("for i in range(20_000): print()")
     assert [kind for kind, _ in step.output].count("PRINT") == 8192 + 2048
     assert ("NOTE", f"({20_000 - 8192 - 2048} bytes of output left out)") in step.output
+
+
+def test_a_traceback_begins_with_the_code_and_is_bounded(host):
+    step = host.run("def f():\n    return 1 / 0\nf()")
+    lines = step.finished.error_traceback.split("\n")
+    assert [line.strip() for line in lines if not set(line) <= set(" ~^")] == [
+        "Traceback (most recent call last):",
+        'File "<step 1>", line 3, in <module>',
+        "f()",
+        'File "<step 1>", line 2, in f',
+        "return 1 / 0",
+        "ZeroDivisionError: division by zero",
+    ]
+    long = host.run("raise ValueError('x' * 100_000)").finished.error_traceback
+    assert (len(long) < 6100, "characters are left out here]" in long, long[-1]) == (True, True, "\n")
+    assert host.run("x = 1").finished.error_traceback == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("class E(Exception):\n    def __str__(self): raise KeyboardInterrupt\nraise E", "<exception str() failed>\n"),
+        ("class E(Exception):\n    __notes__ = property(lambda self: 1 / 0)\nraise E", "raised ZeroDivisionError>"),
+        ("e = ValueError()\ne.__cause__ = e\nraise e", "ValueError\n"),
+    ],
+)
+def test_a_traceback_of_hostile_exceptions_is_a_text_all_the_same(host, code, shown):
+    step = host.run(code)
+    assert (step.finished.outcome, step.finished.error_traceback.endswith(shown)) == (2, True)

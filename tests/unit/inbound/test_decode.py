@@ -184,6 +184,7 @@ def component(**changes: object) -> pb.Component:
     [
         ({"outcome": 0}, "enum: outcome is 0"),
         ({"error_type": "E"}, "text: outcome OK with error type 'E'"),
+        ({"error_traceback": "T"}, "text: outcome OK with a traceback"),
         ({"exit_value": b"x"}, "size: outcome OK with an exit value"),
         ({"components": [component(names=["a\0"])]}, "name: a variable is not printable text: 'a\\x00'"),
         ({"components": [component(names=[""])]}, "name: a variable is not printable text: ''"),

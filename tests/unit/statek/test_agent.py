@@ -131,7 +131,7 @@ def test_a_job_definition_is_a_copy() -> None:
     models = [definition.model_for(difficulty) for difficulty in TaskDifficulty]
     assert models == ["openrouter/a/b", "openrouter/c", "openrouter/c"]
     assert (definition.model, definition.temperature, definition.model_options) == (
-        "openrouter/c",
+        "L:openrouter/a/b,M:openrouter/c,H:openrouter/c",
         0.5,
         {"api_base": "http://x"},
     )
