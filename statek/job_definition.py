@@ -7,7 +7,7 @@ by name, because functions are not data.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from statek.chat_style import ChatStyle
 from statek.definition_errors import DefinitionErrors, JobDefError
 from statek.difficulty import TaskDifficulty, parse_model
-from statek.exceptions import InvalidRequest
+from statek.exceptions import ConfigurationError, InvalidRequest
 from statek.harness import HARNESS_KEYS
 from statek.locale import get_language_hint, get_language_rule, resolve_locale
 from statek.model_routing import ModelRoute, ProviderConfig, route_model
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from statek.agents.agent import Agent
     from statek.tools import ToolDef
 
-__all__ = ["DefinitionSource", "JobDefinition", "chosen_style"]
+__all__ = ["DefinitionSource", "JobDefinition", "chosen_style", "keep_definitions"]
 
 _FRAMEWORK_KEYS = frozenset(
     {
@@ -60,6 +60,15 @@ class DefinitionSource(Protocol):
     def clear_definition_errors_sync(self, definition: str) -> None:
         """Forget its errors; durable on return."""
         ...
+
+
+_of_process: Callable[[], DefinitionSource] | None = None
+
+
+def keep_definitions(source: Callable[[], DefinitionSource] | None) -> None:
+    """Say who keeps the definitions that no job has yet: the service of this process; None when there is none."""
+    global _of_process
+    _of_process = source
 
 
 def chosen_style(explicit: ChatStyle | str | None, metadata: Mapping[str, str]) -> ChatStyle:
@@ -316,9 +325,9 @@ class JobDefinition:
         """The service that keeps it, else that of this process."""
         if self.source is not None:
             return self.source
-        from statek import runtime  # it reaches the orchestrator, which imports this module
-
-        return runtime.embedded().access
+        if _of_process is None:
+            raise ConfigurationError("no service keeps the job definitions of this process; call statek.init first")
+        return _of_process()
 
     def to_json(self) -> str:
         """Its one text form; equal definitions give equal texts."""

@@ -48,6 +48,7 @@ def init(data_dir: str | Path | None = None, *, settings: StatekSettings | None 
     global _embedded
     try:
         from orchestrator.embedded import Embedded
+        from statek.job_definition import keep_definitions
     except ModuleNotFoundError as error:
         raise without_service(error) or error from error
 
@@ -61,7 +62,8 @@ def init(data_dir: str | Path | None = None, *, settings: StatekSettings | None 
         if folder is not None:
             chosen = replace(chosen, data_dir=folder)
         set_statek_settings(chosen)
-        _embedded = Embedded(chosen)
+        made = _embedded = Embedded(chosen)
+        keep_definitions(lambda: made.access)
         atexit.register(close)
         return _embedded
 
@@ -140,5 +142,8 @@ def close() -> None:
     with _lock:
         current, _embedded = _embedded, None
     if current is not None:
+        from statek.job_definition import keep_definitions
+
+        keep_definitions(None)
         atexit.unregister(close)
         current.close()

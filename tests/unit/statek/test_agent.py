@@ -244,3 +244,8 @@ def test_a_prompt_file_replaces_prompt_and_metadata(tmp_path: Path) -> None:
     (tmp_path / "calendar_assistant.md").write_text("nothing")
     with pytest.raises(ConfigurationError):
         make()
+
+
+def test_errors_of_a_definition_are_asked_of_the_service() -> None:
+    with pytest.raises(ConfigurationError, match=r"call statek\.init first"):
+        make().create_job_def().get_errors()
