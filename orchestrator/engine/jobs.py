@@ -407,7 +407,7 @@ class JobRepository(JobReader):
         for role, view in known.items():
             fields = asdict(view)
             kept[role] = {name: value for name, value in fields.items() if name not in {"role", "running"}}
-        self._made_root().agents = pack(kept)
+        self.made_root().agents = pack(kept)
 
     def finish(self, record: JobRecord, now_us: int, *, failure: dict[str, str] | None, reason: str = "") -> None:
         """End the job; its parent is told, and its children end with it where it was cancelled."""
