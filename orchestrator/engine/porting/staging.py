@@ -76,7 +76,7 @@ class StagedJobs(JobRepository):
 
     def publish(self, record: JobRecord, request_id: str) -> int:
         """Make it a job of the store; gives its number."""
-        root = self._made_root()
+        root = self.made_root()
         number = len(root.jobs) + 1
         record.number = number
         root.jobs.append(record)
