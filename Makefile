@@ -7,6 +7,7 @@ PY := .venv/bin/python
 TESTS ?=
 N ?= 100
 SEED ?=
+PROGRAMS ?= 2000
 .DEFAULT_GOAL := help
 .PHONY: help environment sandbox run test test-local test-full chaos check lint format types contracts proto check-proto lock-proto style image bench bench-smoke locks clean
 
@@ -32,7 +33,7 @@ chaos: environment ## kill processes on purpose, N times (100); SEED=number make
 	@$(PY) -m tests.chaos --kills $(N) $(if $(SEED),--seed $(SEED))
 
 test-full: environment ## all tests, then kills (N of them, and N of the main job with their report), then all benchmarks
-	@$(PY) -m tests.support.run_tests $(TESTS)
+	@STATEK_TEST_PROGRAMS=$(PROGRAMS) $(PY) -m tests.support.run_tests $(TESTS)
 	@$(PY) -m tests.chaos --kills $(N) $(if $(SEED),--seed $(SEED))
 	@$(PY) -m tests.chaos.report --kills $(N)
 	@$(MAKE) --no-print-directory bench

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox_runner.executor.arrays import ArrayMemory
 from sandbox_runner.executor.blocks import BlockTable
 from sandbox_runner.executor.checkpoint import GRAPH
 from sandbox_runner.executor.handles import HOST_LIMITS, Handles
@@ -102,10 +103,10 @@ class Restorer:
         if kind == b"P":
             start, stream_bytes, sizes = read_pickle_head(view)
             stop = start + stream_bytes
-            buffers: list[bytearray] = []
+            buffers: list[ArrayMemory] = []
             at = stop
             for size in sizes:
-                buffers.append(bytearray(view[at : at + size]))  # an array is writable when its buffer is
+                buffers.append(ArrayMemory(view[at : at + size]))  # an array is writable when its buffer is
                 at += size
             found: dict[str, Any] = self._pickles.load(view[start:stop], buffers)
             return found

@@ -74,17 +74,17 @@ class Host:
         child.close()
 
     def close(self):
+        if not self.pid:
+            return 0
         self.sock.shutdown(socket.SHUT_RDWR)  # a later child has a copy of this socket
         self.sock.close()
-        if self.pid:
-            handle = os.pidfd_open(self.pid)
-            if not select.select([handle], [], [], 10)[0]:
-                os.kill(self.pid, signal.SIGKILL)  # it does not look at its socket
-            os.close(handle)
-            _, status = os.waitpid(self.pid, 0)
-            self.pid = 0
-            return os.waitstatus_to_exitcode(status)
-        return 0
+        handle = os.pidfd_open(self.pid)
+        if not select.select([handle], [], [], 10)[0]:
+            os.kill(self.pid, signal.SIGKILL)  # it does not look at its socket
+        os.close(handle)
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
+        return os.waitstatus_to_exitcode(status)
 
     def send(self, message):
         self.sock.sendall(frames.frame_of(message, to_executor=True))

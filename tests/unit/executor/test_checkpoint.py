@@ -319,3 +319,31 @@ def test_a_fold_of_names_of_the_executor_stays_theirs(host, moved):
 def test_nan_is_still_the_same_object(host):
     step = host.run("n = float('nan')\nl = [n, n]")
     assert math.isnan(host.values(step)["n"])
+
+
+def test_views_of_any_memory_stay_views(host, moved):
+    made = host.run(
+        "import array\nimport numpy as np\n"
+        "things = np.array([[1], 'b', None, {'k': 4}], dtype=object)\nevery_other = things[1:][::-2]\n"
+        "memory = bytearray(16)\nnumbers = np.frombuffer(memory, '<i8')\ntyped = array.array('d', [1.0, 2.0])\n"
+        "floats = np.frombuffer(typed)\nfixed = np.array([[], 2], dtype=object)\nfixed.flags.writeable = False\n"
+        "ring = np.empty(1, dtype=object)\nring[0] = ring",
+        echo=False,
+    )
+    assert made.lost == {}
+    other = moved(host, made)
+    step = other.run(
+        "every_other[0] = 'changed'\nmemory[8] = 7\ntyped[1] = 9.0\nprint(things[3], every_other.shape, things[0])\n"
+        "print(numbers.tolist(), floats.tolist(), fixed.flags.writeable, ring[0] is ring)\n"
+        "try:\n    memory.clear()\nexcept BufferError:\n    print('held')",
+        echo=False,
+    )
+    assert [text for _, text in step.output] == ["changed (2) [1]", "[0,7] [1.0,9.0] False True", "held"]
+
+
+def test_an_array_that_was_restored_is_saved_as_before(host, moved):
+    code = (
+        "import numpy as np\nlarge, small = np.arange(200_000), np.arange(9)\nthings = np.array([1, 'x'], dtype=object)"
+    )
+    made = host.run(code, echo=False)
+    assert moved(host, made).run("pass").sent == {}
