@@ -37,7 +37,8 @@ class JobDefError:
     """Why a job ended by failure, or what failed in a definition.
 
     Attributes:
-        kind: ``warmup`` | ``limit`` | ``model`` | ``post_processor`` | ``quarantine`` | ``restore`` | ``cancelled`` |
+        kind: ``warmup`` | ``limit`` | ``model`` | ``post_processor`` | ``quarantine`` | ``restore`` | ``lost`` |
+            ``cancelled`` |
             ``internal``; ``application`` for one that ``JobDef.set_error`` noted.
         error_message: text for a person.
         traceback: of the code in the sandbox, line by line; None where no code of the job raised it.

@@ -17,6 +17,7 @@ from statek.definition_errors import DefinitionErrors, JobDefError
 from statek.difficulty import TaskDifficulty, parse_model
 from statek.exceptions import ConfigurationError, InvalidRequest
 from statek.harness import HARNESS_KEYS
+from statek.job_mode import JobMode
 from statek.locale import get_language_hint, get_language_rule, resolve_locale
 from statek.model_routing import ModelRoute, ProviderConfig, route_model
 from statek.post_processors import PostProcessor, post_processors_text
@@ -36,7 +37,7 @@ _FRAMEWORK_KEYS = frozenset(
     {
         "MODEL", "PROVIDER", "TEMPERATURE", "CHAT_STYLE", "DESCRIPTION", "LLM_TOOLS_SCOPE", "DEFAULT_DIFFICULTY",
         "POST_PROCESSORS", "AUTO_LANG_RULE", "AUTO_LANG_HINT", "EXTRA_RESOURCES", "REASONING",
-        "STATIC_POLICY", *HARNESS_KEYS,
+        "STATIC_POLICY", "MODE", *HARNESS_KEYS,
     }
 )  # fmt: skip
 """Metadata for STATEK itself; every other key is an option of the model request."""
@@ -101,6 +102,7 @@ class JobDefinition:
         provider_config: a copy of the provider configuration (``statek.model_routing``), None without one.
         source: of the definition of a job, which nothing changes any more: the service that keeps it. None for one
             that no job has yet; chat style, warmup and post-processors of that may still be set.
+        mode: what becomes of its variables between steps.
     """
 
     role: str
@@ -117,6 +119,7 @@ class JobDefinition:
     provider_config: Mapping[str, Any] | None = None
     post_processing: str = ""
     source: DefinitionSource | None = field(default=None, repr=False, compare=False)
+    mode: JobMode = JobMode.DURABLE
 
     def __post_init__(self) -> None:
         """Check and copy, so that nothing given can change it later.
@@ -345,6 +348,7 @@ class JobDefinition:
             "difficulty": self.difficulty.value,
             "provider_config": self.provider_config,
             "post_processing": self.post_processing,
+            "mode": self.mode.value,
         }
         return json.dumps(data, sort_keys=True)
 
@@ -376,6 +380,7 @@ class JobDefinition:
                 provider_config=data.get("provider_config"),
                 post_processing=data.get("post_processing", ""),
                 source=source,
+                mode=JobMode.parse(data.get("mode", JobMode.DURABLE)),
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise InvalidRequest(f"no job definition: {type(error).__name__}: {error}") from error

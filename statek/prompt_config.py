@@ -19,6 +19,7 @@ from statek.difficulty import TaskDifficulty, parse_difficulties, parse_model
 from statek.doc_format import format_brief, format_detailed
 from statek.exceptions import ConfigurationError, InvalidRequest
 from statek.harness import HARNESS_KEYS, parse_harness_value
+from statek.job_mode import JobMode
 from statek.model_routing import route_model
 from statek.post_processors import parse_post_processors
 from statek.static_policy import StaticPolicy
@@ -241,6 +242,8 @@ def check_metadata(key: str, value: str) -> None:
         parse_temperature(value)
     elif key == "CHAT_STYLE":
         ChatStyle.parse(value)
+    elif key == "MODE":
+        JobMode.parse(value)
     elif key == "DEFAULT_DIFFICULTY":
         TaskDifficulty.parse(value)
     elif key == "STATIC_POLICY":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 from statek.executors.chat_log_item import printed
 from statek.executors.views import ItemView, JobView, VariableView
+from statek.job_mode import JobMode, require_durable_variables
 
 __all__ = ["PyEnv", "UnreadableValue"]
 
@@ -26,11 +27,35 @@ class UnreadableValue:
     form: str
 
 
+class _LiveVariables(Mapping[str, Any]):
+    """Variables that the host does not have: neither an empty mapping nor what the job once began with."""
+
+    def __init__(self, id_: str) -> None:
+        self._id = id_
+
+    def _refuse(self) -> NoReturn:
+        require_durable_variables(self._id, JobMode.LIVE)
+        raise AssertionError("unreachable")
+
+    def __getitem__(self, name: str) -> Any:
+        self._refuse()
+
+    def __iter__(self) -> Iterator[str]:
+        self._refuse()
+
+    def __len__(self) -> int:
+        self._refuse()
+
+    def __repr__(self) -> str:
+        return f"<variables of job {self._id}: {JobMode.LIVE.remark}>"
+
+
 class PyEnv:
     """Variables, console and exit status of a job at one moment.
 
     Attributes:
-        local_state: the variables by name; what the host cannot read is an ``UnreadableValue``.
+        local_state: the variables by name; what the host cannot read is an ``UnreadableValue``. Those of a live job
+            are in its runner only: any look at them raises ``InvalidRequest``.
         global_state: empty: globals and locals of a job's code are one namespace, which ``local_state`` shows.
         console: captured output, one element per print, echo or error.
         exceptions: errors by index of the chat-log entry whose code raised them.
@@ -50,10 +75,12 @@ class PyEnv:
         memory: Mapping[str, Any],
         add_locals: Callable[..., None],
     ) -> None:
-        self.local_state: dict[str, Any] = {
+        self.local_state: Mapping[str, Any] = {
             view.name: view.value if view.form == "graph" else UnreadableValue(view.preview, view.form)
             for view in variables
         }
+        if job.summary.mode == JobMode.LIVE.value:
+            self.local_state = _LiveVariables(job.summary.id)
         self.global_state: dict[str, Any] = {}
         self.console: list[str] = [text for item in job.items for text in printed(item)]
         self.push_log: dict[int, str | list[str]] = _push_log(job)

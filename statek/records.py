@@ -103,6 +103,8 @@ class JobRecord:
         origin: of a job that was imported, JSON of where it came from (orchestrator.engine.porting); else empty.
         shared_binding: JSON list of the specifiers of its shared context (statek.shared_context); empty for none.
         shared_read_only: whether it may not write to it.
+        mode: value of its JobMode, as in its definition; empty for durable.
+        runner_held: a runner has, or had, the variables of this live job.
         memory: JSON object of what its tools remember (``ToolContext.job.memory_set``); empty while there is nothing.
         tags: JSON object of the names that people gave to commits: number by name; empty while there are none.
         base: the job that this one was forked from, or None. What came before the fork is read there.
@@ -128,6 +130,8 @@ class JobRecord:
     base_commits = 0
     shared_binding = ""
     shared_read_only = False
+    mode = ""
+    runner_held = False
     awaited = ""
     waiting_console = ""
     origin = ""
@@ -191,3 +195,5 @@ class JobRecord:
         self.origin = ""
         self.shared_binding = ""
         self.shared_read_only = False
+        self.mode = ""
+        self.runner_held = False

@@ -213,6 +213,12 @@ class StatekSettings:
     idle_hold_seconds: float = field(
         default=30.0, metadata=_about(seconds(0.0), "How long a waiting job keeps its runner.")
     )
+    live_hold_seconds: float = field(
+        default=300.0,
+        metadata=_about(
+            seconds(0.0), "How long a live job keeps its runner in one wait, and after its end; then its variables go."
+        ),
+    )
 
     # What one runner and one step may use.
     step_deadline_seconds: float = field(

@@ -12,6 +12,7 @@ from statek.chat_style import ChatStyle
 from statek.executors.job import Job
 from statek.future import FutureState, Settlement
 from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode
 from statek.task_door import NewJob
 
 __all__ = ["StatekClientAPI"]
@@ -31,6 +32,7 @@ class StatekClientAPI:
         *,
         message: str = "",
         chat_style: ChatStyle | str | None = None,
+        mode: JobMode | str | None = None,
         **job_params: Any,
     ) -> Job:
         """Submit one job.
@@ -42,6 +44,7 @@ class StatekClientAPI:
             locale: ``LANG-COUNTRY``.
             message: what the user says first.
             chat_style: of the conversation; None takes CHAT_STYLE of the agent's metadata, else the setting.
+            mode: ``stateless``, ``live`` or ``durable``; None for the agent's default.
             job_params: values for the prompt's placeholders.
 
         Returns:
@@ -52,7 +55,9 @@ class StatekClientAPI:
             LimitExceeded: the variables are too large.
         """
         batch = [shared_vars or {}]
-        return self.submit_new_jobs_batch(agent, batch, locale, message=message, chat_style=chat_style, **job_params)[0]
+        return self.submit_new_jobs_batch(
+            agent, batch, locale, message=message, chat_style=chat_style, mode=mode, **job_params
+        )[0]
 
     def submit_new_jobs_batch(
         self,
@@ -62,6 +67,7 @@ class StatekClientAPI:
         *,
         message: str = "",
         chat_style: ChatStyle | str | None = None,
+        mode: JobMode | str | None = None,
         **job_params: Any,
     ) -> list[Job]:
         """Submit several jobs of one agent, one for each mapping of variables; durable on return, with one flush.
@@ -75,6 +81,7 @@ class StatekClientAPI:
                 message=message,
                 locale=locale,
                 chat_style=chat_style,
+                mode=mode,
                 definition=definition,
                 params=job_params,
             )

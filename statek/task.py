@@ -21,6 +21,7 @@ from statek.executors.job import Job
 from statek.free_names import find_free_names
 from statek.future import FutureResult, temporal
 from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode
 from statek.statek_client_api import StatekClientAPI
 from statek.sub_task_handler import SubTaskHandler, SubTaskState, TaskError
 from statek.system import tool
@@ -66,6 +67,7 @@ def create_new_job(
     message: str = "",
     chat_style: ChatStyle | str | None = None,
     detached: bool = False,
+    mode: JobMode | str | None = None,
     **job_params: Any,
 ) -> Job:
     """Make a READY job.
@@ -81,6 +83,7 @@ def create_new_job(
         message: what the user says first.
         chat_style: of the conversation; the agent's by default.
         detached: it goes on when its parent is cancelled.
+        mode: ``stateless``, ``live`` or ``durable``; the agent's default by default.
         job_params: values for the prompt's placeholders.
 
     Raises:
@@ -104,6 +107,7 @@ def create_new_job(
         post_processing=post_processing,
         parent=parent_job.id if parent_job is not None else "",
         detached=detached,
+        mode=mode,
     )
     return task_door().create(agent, new)
 
@@ -299,7 +303,7 @@ def submit_new_job(
         shared_vars: startup variables by name.
         locale: ``LANG-COUNTRY``.
         job_params: values for the prompt's placeholders; ``message`` is what the user says first, ``chat_style`` the
-            style of the conversation.
+            style of the conversation, ``mode`` how the job keeps its variables.
     """
     return submit_new_jobs_batch(agent, [shared_vars or {}], locale, **job_params)[0]
 

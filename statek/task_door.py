@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from statek.chat_style import ChatStyle
     from statek.executors.job import Job
     from statek.job_definition import JobDefinition
+    from statek.job_mode import JobMode
     from statek.post_processors import PostProcessor
     from statek.sub_task_handler import SubTaskHandler
     from statek.warmup import WarmupSource
@@ -37,6 +38,7 @@ class NewJob:
         locale: ``LANG-COUNTRY``; None takes that of the parent.
         chat_style: of the conversation; None takes CHAT_STYLE of the agent's metadata, else the setting.
         post_processing: its post-processors, or their text; None takes the agent's metadata.
+        mode: what becomes of its variables between steps (``statek.job_mode``); None takes the agent's metadata.
         definition: a setup that was made before; it fixes everything but variables, message, owner and parent.
         parent: id of the job that gives it its work; empty for the job whose tool makes it, if there is one.
         detached: it goes on when its parent is cancelled.
@@ -51,6 +53,7 @@ class NewJob:
     locale: str | None = None
     chat_style: ChatStyle | str | None = None
     post_processing: PostProcessor | Sequence[PostProcessor] | str | None = None
+    mode: JobMode | str | None = None
     definition: JobDefinition | None = None
     parent: str = ""
     detached: bool = False

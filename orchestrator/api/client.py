@@ -67,6 +67,7 @@ class StatekClient(HistoryVerbs, FutureVerbs, PortingVerbs):
         shared_vars: Mapping[str, Any] | None = None,
         message: str = "",
         principal: str = "",
+        mode: str = "",
         params: Mapping[str, Any] | None = None,
         locale: str = "",
         chat_style: str = "",
@@ -78,6 +79,7 @@ class StatekClient(HistoryVerbs, FutureVerbs, PortingVerbs):
             shared_vars: startup variables by name (values of the graph form, no durable objects).
             message: what the user says first.
             principal: on whose behalf the job acts.
+            mode: ``stateless``, ``live`` or ``durable``; empty for the agent's default.
             params: values for the prompt's placeholders.
             locale: ``LANG-COUNTRY``; empty for none.
             chat_style: of the conversation; empty for the agent's own.
@@ -91,6 +93,7 @@ class StatekClient(HistoryVerbs, FutureVerbs, PortingVerbs):
             variables=named_values("variables", shared_vars or {}),
             message_text=to_wire(message),
             principal=plain_text("principal", principal),
+            mode=plain_text("mode", mode),
             params=named_values("params", params or {}),
             locale=plain_text("locale", locale),
             chat_style=plain_text("chat_style", chat_style),

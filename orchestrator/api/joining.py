@@ -73,6 +73,7 @@ def read_summary(message: pb.JobSummary) -> JobSummary:
         repeated_replies=message.repeated_replies,
         parent=message.parent,
         origin=message.origin,
+        mode=message.mode,
     )
 
 
@@ -148,6 +149,7 @@ def read_commit(message: pb.Commit) -> CommitView:
         changed=tuple(map(from_wire, message.changed_texts)),
         image_digest=message.image_digest,
         tags=tuple(message.tags),
+        mode=message.mode,
     )
 
 

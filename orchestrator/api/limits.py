@@ -47,7 +47,7 @@ MAX_ERROR_TEXT_BYTES = 2 << 10
 """Each text of an error; gRPC allows 8 KiB of metadata in all."""
 
 RESERVED_PARAMETERS = frozenset(
-    {"self", "role", "shared_vars", "message", "tenant", "principal"}
+    {"self", "role", "shared_vars", "message", "tenant", "principal", "mode"}
     | {"tools", "warmup_code", "locale", "chat_style", "provider_config", "post_processing"}
 )
 """Names that a prompt parameter cannot have, because submitting gives them a meaning of its own.

@@ -90,6 +90,7 @@ def summary_to_wire(summary: JobSummary) -> pb.JobSummary:
         repeated_replies=summary.repeated_replies,
         parent=summary.parent,
         origin=summary.origin,
+        mode=summary.mode,
     )
 
 
@@ -171,6 +172,7 @@ def commit_to_wire(commit: CommitView) -> pb.Commit:
         changed_texts=map(to_wire, commit.changed),
         image_digest=commit.image_digest,
         tags=commit.tags,
+        mode=commit.mode,
     )
 
 

@@ -109,6 +109,7 @@ class Servicer(pb_grpc.StatekServiceServicer):
             principal=request.principal,
             locale=request.locale or None,
             chat_style=request.chat_style or None,
+            mode=request.mode or None,
             **params,
         )
         return pb.SubmitJobResponse(id=id_)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from orchestrator.api.json_values import read_json
 from orchestrator.api.limits import DEFAULT_COMMITS, DEFAULT_NEWEST
+from statek.job_mode import JobMode
 
 __all__ = ["COMMANDS", "UsageError", "build_parser", "command_names", "explicit_settings"]
 
@@ -221,6 +222,12 @@ def _job_options(parser: argparse.ArgumentParser, *, role_required: bool) -> Non
         default="",
         metavar="STYLE",
         help="MARKDOWN, DIRECT, MD_DIALOG or CONSOLE",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=[mode.value for mode in JobMode],
+        default="",
+        help="what becomes of its variables between steps (default: the agent's, else durable)",
     )
     for option, about in (("--var", "a startup variable"), ("--param", "a value for the agent's prompt")):
         parser.add_argument(

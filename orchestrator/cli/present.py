@@ -69,12 +69,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def job_rows(jobs: Sequence[JobSummary]) -> list[str]:
     """A table of jobs."""
-    header = ("ID", "STATUS", "ROLE", "STEPS", "TIER", "TOKENS", "COST", "CHANGED (UTC)", "REMARK")
+    header = ("ID", "STATUS", "ROLE", "MODE", "STEPS", "TIER", "TOKENS", "COST", "CHANGED (UTC)", "REMARK")
     rows = [
         (
             job.id,
             job.status,
             job.role,
+            job.mode,
             str(job.steps),
             job.tier or "-",
             str(job.input_tokens + job.output_tokens),
@@ -115,7 +116,7 @@ _MAX_CELL_CHARS = 60
 def job_lines(view: JobView) -> Iterator[str]:
     """A whole job."""
     job = view.summary
-    yield f"job {job.id}  {job.status}  role {job.role}  tier {job.tier or '-'}"
+    yield f"job {job.id}  {job.status}  role {job.role}  mode {job.mode}  tier {job.tier or '-'}"
     yield f"tenant {job.tenant}  principal {job.principal or '-'}"
     yield f"created {when(job.created_us)} UTC  changed {when(job.changed_us)} UTC"
     yield (

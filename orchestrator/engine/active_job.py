@@ -27,6 +27,7 @@ from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.provider_calls import calls_from_data
 from orchestrator.engine.requests import HistoryItem
 from orchestrator.engine.subtasks import muted_agent
+from orchestrator.engine.variables import plain_variable
 from orchestrator.sandboxes.step import CallKind
 from statek.access import Policy
 from statek.agents.agent import Agent
@@ -34,6 +35,7 @@ from statek.difficulty import TaskDifficulty
 from statek.executors.decision import JobView
 from statek.harness import LLM_Harness, harness_from_metadata
 from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 from statek.model import ProviderToolCall
 from statek.post_processors import PostProcessor, parse_post_processors
@@ -165,6 +167,8 @@ class ActiveJob:
             completions=record.num_completions,
             inbox=len(record.inbox or ()),
             limits=self.limits,
+            mode=self.mode,
+            runner_held=record.runner_held,
         )
         self.turn = record.turns
         self._bound_to_shared = bool(record.shared_binding)
@@ -186,6 +190,11 @@ class ActiveJob:
         if self.prompted is not self.difficulty:
             self.conversation.set_system_prompt(self.definition.system_prompt(self.agent, self.difficulty))
             self.prompted = self.difficulty
+
+    @property
+    def mode(self) -> JobMode:
+        """What becomes of its variables between steps."""
+        return self.definition.mode
 
     @property
     def uses_shared_context(self) -> bool:
@@ -275,6 +284,15 @@ class ActiveJob:
             and call.answer.error_type in {"", EXIT_TYPE}
         ]
         return HandledCalls(tuple(made), tuple(read_futures(journal, self.tools)))
+
+    def plain_variable(self, name: str, default: Any) -> Any:
+        """A small variable as the newest commit keeps it (store thread); the default for any other.
+
+        No commit keeps those of a live job.
+        """
+        if self.mode is JobMode.LIVE:
+            return default
+        return plain_variable(self.jobs, self.record, self.head, name, default)
 
     def visible_tools(self, source: StepSource) -> dict[str, ToolDef]:
         """The tools that are names of the workspace while this step runs.

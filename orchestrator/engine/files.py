@@ -77,14 +77,14 @@ def read_file_sync(store: Store, jobs: JobRepository, number: int, path: str) ->
 def _list(jobs: JobRepository, number: int, at: int | None) -> list[FileView]:
     """The files (store thread)."""
     record = jobs.get(number)
-    files = jobs.workspace(record, jobs.commit_count(record) - 1 if at is None else at).workspace.files
+    files = jobs.kept_workspace(record, jobs.commit_count(record) - 1 if at is None else at).workspace.files
     return sorted((FileView(file.path, file.size_bytes, file.mode) for file in files), key=lambda file: file.path)
 
 
 def _find(jobs: JobRepository, number: int, path: str) -> _Content:
     """The blocks of a file (store thread)."""
     record = jobs.get(number)
-    placed = jobs.workspace(record, jobs.commit_count(record) - 1)
+    placed = jobs.kept_workspace(record, jobs.commit_count(record) - 1)
     wanted = path.removeprefix(_WORK)
     file = next((file for file in placed.workspace.files if file.path == wanted), None)
     if file is None:

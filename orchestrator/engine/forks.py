@@ -36,7 +36,7 @@ def fork_job(jobs: JobRepository, source: JobRecord, seq: int, *, principal: str
         NotFound: the job has no such commit.
     """
     commit = jobs.commit(source, seq)
-    held = jobs.workspace(source, seq).held
+    held = jobs.kept_workspace(source, seq).held
     grants = GrantTable()
     copied_grants(source.grants, grants, frozenset(held))
     fork = jobs.create(
@@ -53,6 +53,7 @@ def fork_job(jobs: JobRepository, source: JobRecord, seq: int, *, principal: str
     fork.next_step = steps + 1
     fork.warmup_next = warmups
     fork.difficulty = source.difficulty
+    fork.mode = source.mode
     fork.memory = source.memory
     fork.muted = source.muted
     fork.shared_binding = source.shared_binding

@@ -17,6 +17,7 @@ from orchestrator.engine.manifest import changed_names
 from statek import durable
 from statek.exceptions import InvalidRequest, LimitExceeded, NotFound
 from statek.executors.history import CommitView, PastObject
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 from statek.packing import pack, unpack
 from statek.records import JobRecord
@@ -63,6 +64,7 @@ def commit_view(jobs: JobRepository, record: JobRecord, seq: int) -> CommitView:
         changed=tuple(commit.changed),
         image_digest=commit.image_digest,
         tags=tuple(sorted(name for name, at in tags_of(record).items() if at == seq)),
+        mode=record.mode or JobMode.DURABLE.value,
     )
 
 
@@ -198,8 +200,10 @@ def roll_back(
     Raises:
         InvalidRequest: the job is at work.
     """
+    if record.mode == JobMode.STATELESS.value:
+        raise InvalidRequest(f"job {job_id(record.number)} cannot go back: {JobMode.STATELESS.remark}")
     _check_restful(record, driven=driven)
-    target, head = jobs.workspace(record, seq), jobs.workspace(record, jobs.commit_count(record) - 1)
+    target, head = jobs.kept_workspace(record, seq), jobs.kept_workspace(record, jobs.commit_count(record) - 1)
     new = NewCommit(
         workspace=target.workspace,
         places=dict(target.places),

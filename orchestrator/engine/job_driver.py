@@ -41,9 +41,12 @@ from statek.executors.decision import (
     Resumed,
     StepLost,
     Think,
+    VariablesGone,
     Wait,
     decide,
 )
+from statek.inbox import REVIVABLE_FAILURES
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 from statek.model import Model, ModelReply, ModelRequest
 from statek.pricing import price_of
@@ -94,7 +97,9 @@ class JobDriver:
         Raises:
             RunnerLost: no sandbox could be had; the job is put down as it was, with the reason.
         """
-        event: Event = Resumed()
+        if self.job.mode is JobMode.LIVE:
+            self._take_parked()
+        event: Event = self._resumed()
         try:
             while True:
                 self._changed(self.job.number)
@@ -115,18 +120,28 @@ class JobDriver:
                     case Wait(reason):
                         if await self._suspend(reason):
                             return
-                        event = Resumed()
+                        event = self._resumed()
                     case Deliver():
                         event = await self._deliver()
                     case Finish() as finish:
                         if await self._finish(finish):
                             return
-                        event = Resumed()
+                        event = self._resumed()
         finally:
             if self._asked is not None:
                 self._asked.cancel()
             await self._release()
             self._changed(self.job.number)
+
+    def _resumed(self) -> Resumed:
+        """The job is in the hands of this worker, with or without a runner."""
+        return Resumed(runner=self._sandbox is not None)
+
+    def _take_parked(self) -> None:
+        """Go on with the runner in which a live job that was done has its variables, if it is still there."""
+        self._sandbox = self._broker.unpark(self.job.number)
+        if self._sandbox is not None:
+            self.job.head = replace(self.job.head, held=self._sandbox.held)
 
     def cancel(self) -> None:
         """Make the driver notice a durable cancellation now, whatever it is doing."""
@@ -174,6 +189,8 @@ class JobDriver:
             reply = priced(request.model, await self._complete(request))
         except ModelError as error:
             return ModelFailed(str(error))
+        except _HoldOver as over:
+            return VariablesGone(str(over))
         seconds = round(time.monotonic() - asked, 3)
         try:
             processed = await self._processor.process(reply)
@@ -234,13 +251,21 @@ class JobDriver:
         ]
 
     async def _complete(self, request: ModelRequest) -> ModelReply:
-        """The model's reply; the sandbox is held meanwhile as long as nobody needs it more."""
+        """The model's reply; the sandbox is held meanwhile as long as nobody needs it more.
+
+        Raises:
+            _HoldOver: the sandbox of a live job could be held no longer.
+        """
         if self._sandbox is None:
             return await self._model.complete(request)
+        live = self.job.mode is JobMode.LIVE
         task = asyncio.ensure_future(self._model.complete(request))
         try:
-            if not await self._broker.wait_idle(self.job.number, task):
+            held = self._broker.wait_live(task) if live else self._broker.wait_idle(self.job.number, task)
+            if not await held:
                 await self._release()
+                if live:
+                    raise _HoldOver("its runner was held for its time while the model had not answered")
             return await task
         finally:
             task.cancel()
@@ -357,7 +382,7 @@ class JobDriver:
     async def _run_step(self, sandbox: Sandbox) -> Event:
         """Run the step; a sandbox that did not end it cleanly is not used again."""
         event = await self._steps.run(self.job, sandbox)
-        if not self._steps.is_reusable(event):
+        if self.job.mode is JobMode.STATELESS or not self._steps.is_reusable(event):
             await self._release()
         if isinstance(event, StepLost):
             _log.warning("job %s lost its runner: %s", job_id(self.job.number), event.reason)
@@ -421,10 +446,17 @@ class JobDriver:
 
         if not await self._durability.commit(write):
             return False
+        if self.job.mode is JobMode.LIVE and self._sandbox is not None and reason in REVIVABLE_FAILURES:
+            self._broker.park(self.job.number, self._sandbox)
+            self._sandbox = None
         await self._release()
         if finish.failure not in {None, FailureKind.CANCELLED}:
             _log.warning("job %s ended by %s: %s", job_id(self.job.number), reason, finish.message)
         return True
+
+
+class _HoldOver(Exception):
+    """The sandbox of a live job could be held no longer."""
 
 
 def priced(model: str, reply: ModelReply) -> ModelReply:

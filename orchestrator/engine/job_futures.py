@@ -26,6 +26,7 @@ from statek.future import (
     check_timeout,
 )
 from statek.future_records import FutureRecord
+from statek.job_mode import JobMode
 from statek.packing import unpack
 from statek.records import JobRecord
 
@@ -248,7 +249,11 @@ class FutureWaits:
         """
         records, store = self.board.records, self._durability.store
 
+        live = False
+
         def begin() -> str | None:
+            nonlocal live
+            live = record.mode == JobMode.LIVE.value
             if awaited.is_over(records):
                 return None
             text = awaited.text(records)
@@ -268,7 +273,8 @@ class FutureWaits:
                 return None
             waiting = asyncio.ensure_future(over())
             try:
-                if not await self._broker.wait_idle(job, waiting):
+                held = self._broker.wait_live(waiting) if live else self._broker.wait_idle(job, waiting)
+                if not await held:
                     return text
                 await waiting
             finally:

@@ -27,6 +27,7 @@ from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, decode_man
 from statek import durable
 from statek.exceptions import InternalError, InvalidRequest, NotFound, StoreDamaged, StoreError
 from statek.executors.views import AgentView
+from statek.job_mode import JobMode, require_durable_variables
 from statek.job_status import ACTIVE_TAG, JobStatus
 from statek.packing import unpack
 from statek.records import RECORD_FORMAT, JobRecord, ServiceRecord
@@ -212,6 +213,15 @@ class JobReader:
     def workspace(self, record: JobRecord, seq: int) -> PlacedWorkspace:
         """The workspace of a commit."""
         return decode_manifest(self.commit(record, seq).manifest)
+
+    def kept_workspace(self, record: JobRecord, seq: int) -> PlacedWorkspace:
+        """``workspace`` for whoever wants to know what the job had then.
+
+        Raises:
+            InvalidRequest: the job is live; no commit says what it had.
+        """
+        require_durable_variables(job_id(record.number), JobMode(record.mode or JobMode.DURABLE.value))
+        return self.workspace(record, seq)
 
     def inline_blocks(self, record: JobRecord, places: Mapping[str, BlockPlace]) -> dict[str, bytes]:
         """The data by digest of blocks that travel in commits; each commit is read once."""

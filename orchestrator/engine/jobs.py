@@ -269,6 +269,10 @@ class JobRepository(JobReader):
         """Keep what a step that waits has printed so far, for people; the end of the step writes it anew."""
         record.waiting_console = pack([list(element) for element in console])
 
+    def note_runner(self, record: JobRecord) -> None:
+        """Note that a runner has the variables of a live job from now on."""
+        _set_changed(record, "runner_held", True)
+
     def note_loss(self, record: JobRecord) -> None:
         """Note that the runner of the step in flight was lost: it counts as a run, but nothing runs now."""
         flight = self.in_flight(record)

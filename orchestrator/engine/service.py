@@ -50,6 +50,7 @@ from statek.executors.decision import FailureKind
 from statek.executors.views import AgentView, FutureView, ItemView, JobSummary
 from statek.future import Settlement
 from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 from statek.model import Model
 from statek.post_processors import PostProcessor
@@ -91,7 +92,10 @@ class Service(Inspection):
         self._factory = JobFactory(store, settings, self._jobs)
         self._tool_runner = ToolRunner()
         self._broker = SandboxBroker(
-            pool, max_runners=settings.max_runners, idle_hold_seconds=settings.idle_hold_seconds
+            pool,
+            max_runners=settings.max_runners,
+            idle_hold_seconds=settings.idle_hold_seconds,
+            live_hold_seconds=settings.live_hold_seconds,
         )
         self.access = JobAccess(settings, store, self._agents)
         self._handling = ErrorHandling(self._durability, self._jobs, self._tool_runner, self.access, self._agents)
@@ -158,6 +162,7 @@ class Service(Inspection):
         self._stalled.close()
         drivers = list(self._drivers.values())
         await self._scheduler.stop()
+        await self._broker.aclose()
         await self._board.stop()
         self._tool_runner.close()
 
@@ -275,6 +280,7 @@ class Service(Inspection):
         chat_style: ChatStyle | str | None = None,
         post_processing: PostProcessor | Sequence[PostProcessor] | str | None = None,
         job_def: JobDefinition | None = None,
+        mode: JobMode | str | None = None,
         **job_params: Any,
     ) -> str:
         """Make a job durable and runnable.
@@ -289,6 +295,7 @@ class Service(Inspection):
             chat_style: of the conversation; None takes the agent's, else the setting.
             post_processing: post-processors or their text; None takes the agent's.
             job_def: a setup that was made before; it fixes the three above and the parameters.
+            mode: what becomes of its variables between steps; None for the agent's default.
             job_params: values for the prompt's placeholders.
 
         Returns:
@@ -309,6 +316,7 @@ class Service(Inspection):
             chat_style=chat_style,
             post_processing=post_processing,
             definition=job_def,
+            mode=mode,
         )
         number = await self._durability.commit(self._factory.prepare(self._agents.require(role), given))
         self.notice(number, tenant)
@@ -430,5 +438,6 @@ class Service(Inspection):
             "scheduler": self._scheduler.statistics(),
             "futures": self._board.statistics(),
             "pool": asdict(self._pool.statistics()),
+            "parked": self._broker.parked,
             "full": self._durability.full_since,
         }

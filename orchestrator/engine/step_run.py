@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +24,29 @@ from orchestrator.engine.job_futures import FutureWaits
 from orchestrator.engine.job_tasks import JobTasks
 from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
-from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
 from orchestrator.engine.provider_calls import MAX_CALLS
 from orchestrator.engine.requests import HistoryItem
 from orchestrator.engine.saying import say
 from orchestrator.engine.static_advice import examine
 from orchestrator.engine.step_aborted import StepSuspended
 from orchestrator.engine.step_actions import ACTION_CONSOLE_BYTES, actions_of, advise, tool_log
+from orchestrator.engine.step_commit import moved_head, new_commit, restore_options, same_workspace
 from orchestrator.engine.tool_runner import ToolRunner
-from orchestrator.engine.variables import plain_variable
 from orchestrator.sandboxes.sandbox import Sandbox
-from orchestrator.sandboxes.step import Action, Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec, Workspace
+from orchestrator.sandboxes.step import (
+    Action,
+    Death,
+    DeathCause,
+    Outcome,
+    StepInput,
+    StepResult,
+    ToolSpec,
+)
 from statek import durable
 from statek.definition_errors import MAX_TRACEBACK_CHARS, MAX_TRACEBACK_LINES
 from statek.executors.decision import Event, FutureAwaited, InDoubt, StepDied, StepEnded, StepLost
 from statek.future import LOCAL_ATTRIBUTE
+from statek.job_mode import JobMode
 from statek.settings import StatekSettings
 from statek.static_policy import VIOLATION, StaticPolicy
 from statek.styles import EMPTY_REPLY_MESSAGE, NO_CODE_MESSAGE, ParsedReply
@@ -51,6 +59,13 @@ __all__ = ["StepRunner", "refuse_code"]
 
 MAX_CODE_BYTES = 200_000
 """Longest source of one step (behaviour reference, section 12)."""
+
+
+_AFTER_DEATH = {
+    JobMode.STATELESS: "The next step begins with the startup variables, as every step of this job.",
+    JobMode.LIVE: "The variables are gone with the runner.",
+    JobMode.DURABLE: "The variables are as they were before this step.",
+}
 
 
 def refuse_code(parsed: ParsedReply, *, finishes_on_text: bool) -> str | None:
@@ -99,7 +114,7 @@ class StepRunner:
             found = {digest: inline[digest] for digest in digests if digest in inline}
             return {**found, **await self._store.blocks.get_many(stored)} if stored else found
 
-        await sandbox.restore(job.head.workspace, fetch, shared_context=job.uses_shared_context)
+        await sandbox.restore(job.head.workspace, fetch, restore_options(job))
 
     # ------------------------------------------------------------------------------------ running
 
@@ -167,7 +182,7 @@ class StepRunner:
         )
 
         def write() -> ChatItem | None:
-            self._write_end(job, _same_workspace(job), outcome)
+            self._write_end(job, same_workspace(job), outcome)
             reminder = None if unsaid else self._jobs.end_with_text(job.record, job.agent.reminder, now_us())
             job.refresh()
             return reminder
@@ -203,6 +218,8 @@ class StepRunner:
             journal.record_start(StartEntry(now_us(), secrets.randbits(63), states, names))
         else:
             job.objects.note_sent(journal.start.handles)
+        if job.mode is JobMode.LIVE and not source.text_only:
+            self._jobs.note_runner(job.record)
         job.journal = journal
 
     def _console_bytes(self, actions: int = 0) -> int:
@@ -220,7 +237,7 @@ class StepRunner:
             tools=tools,
             objects=job.objects,
             settings=self._settings,
-            variable=partial(plain_variable, self._jobs, job.record, job.head),
+            variable=job.plain_variable,
             store=self._store,
             tasks=JobTasks(self._access, job.record),
         )
@@ -305,20 +322,9 @@ class StepRunner:
         A message that could not be sent counts as an error of the step where its code made none.
         """
         usage = {key: round(value, 6) for key, value in asdict(end.usage).items()}
-        new_blocks = dict(end.new_blocks)
-        inline = sum(map(len, new_blocks.values())) <= MAX_INLINE_BYTES
-        if new_blocks and not inline:
-            await self._durability.put_blocks(new_blocks)
-        new = NewCommit(
-            workspace=end.workspace,
-            places=_kept_places(job.places, end, new_blocks),
-            new_blocks=new_blocks,
-            inline=inline,
-            changed=changed_names(job.head.workspace, end.workspace),
-            held=end.held,
-            image_digest=sandbox.image_digest,
-            usage=usage,
-        )
+        new = new_commit(job, end, sandbox.image_digest, usage)
+        if new.new_blocks and not new.inline:
+            await self._durability.put_blocks(new.new_blocks)
         error = f"{end.error_type}: {end.error_message}" if end.outcome is Outcome.ERROR else unsaid
         failed = bool(unsaid) and end.outcome is Outcome.OK
         outcome = StepOutcome(
@@ -377,7 +383,7 @@ class StepRunner:
             counts_as_exception=True,
             usage=tool_log([[("error", f"not made: {refusal}")]] * calls),
         )
-        new = _same_workspace(job)
+        new = same_workspace(job)
 
         def write() -> None:
             write_reply()
@@ -398,7 +404,7 @@ class StepRunner:
         if journal is None:
             journal = await self.load_journal(job)
         console = console or Console(self._console_bytes())
-        console.error(f"StepDied: {reason}. The variables are as they were before this step.")
+        console.error(f"StepDied: {reason}. {_AFTER_DEATH[job.mode]}")
         effects = [call for call in journal.calls if call.effect != "none"]
         if effects:
             listed = "; ".join(f"{call.key.name}(...) {_became(call.answer)}" for call in effects[:50])
@@ -429,14 +435,14 @@ class StepRunner:
         at = now_us()
         source = job.current
         assert source is not None
+        if job.mode is JobMode.LIVE:  # what it leaves is in its runner, and no commit says otherwise
+            job.head = replace(job.head, held=new.held)
+            self._jobs.end_step(job.record, outcome, end_commit=job.head_seq, now_us=at)
+            job.refresh()
+            return
         seq = self._jobs.add_commit(job.record, "step", source.step, new, at, durable.state_number())
         self._jobs.end_step(job.record, outcome, end_commit=seq, now_us=at)
-        places = dict(new.places)
-        for index, digest in enumerate(new.new_blocks):
-            places[digest] = BlockPlace(seq, index) if new.inline else BlockPlace(-1, 0)
-        job.places.update(places)
-        job.head = PlacedWorkspace(new.workspace, {d: places[d] for d in _named(new.workspace)}, new.held)
-        job.head_seq = seq
+        moved_head(job, seq, new)
         job.refresh()
 
     def _remember(self, job: ActiveJob, source: StepSource, outcome: StepOutcome) -> None:
@@ -456,24 +462,6 @@ def _traceback(source: StepSource, end: StepResult) -> dict[str, list[str]]:
 def _tool_spec(tool: ToolDef) -> ToolSpec:
     """A tool as the workspace is told of it."""
     return ToolSpec(tool.name, tool.signature_text, tool.doc, tool.objects, tool.subject)
-
-
-def _same_workspace(job: ActiveJob) -> NewCommit:
-    """A commit of a step that ran no code."""
-    return NewCommit(job.head.workspace, dict(job.head.places), {}, True, [], job.head.held)
-
-
-def _kept_places(
-    known: Mapping[str, BlockPlace], end: StepResult, new_blocks: dict[str, bytes]
-) -> dict[str, BlockPlace]:
-    """Places of the blocks that the new workspace shares with older ones."""
-    return {digest: known[digest] for digest in _named(end.workspace) if digest not in new_blocks}
-
-
-def _named(workspace: Workspace) -> set[str]:
-    """Every digest that a workspace names."""
-    parts = [*(c.blocks for c in workspace.components), *(f.blocks for f in workspace.files)]
-    return {digest for blocks in parts for digest in blocks}
 
 
 def _became(answer: Any) -> str:

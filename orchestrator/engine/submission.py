@@ -21,6 +21,7 @@ from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode
 from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
 from statek.rendering import render_value
@@ -99,6 +100,8 @@ class JobFactory:
                 grants=grants,
                 now_us=now_us(),
             )
+            if setup.mode is not JobMode.DURABLE:
+                record.mode = setup.mode.value
             if parent is not None:
                 adopt(record, parent, self._settings, detached=given.detached)
             objects = ObjectGateway(grants, policy=job_policy(agent, self._settings))
@@ -128,6 +131,7 @@ class JobFactory:
             locale=locale,
             chat_style=given.chat_style,
             post_processing=given.post_processing,
+            mode=given.mode,
             **given.params,
         )
 
@@ -153,6 +157,7 @@ def _adapted(definition: JobDefinition, agent: Agent, given: NewJob, variables: 
         "locale": given.locale,
         "chat_style": given.chat_style,
         "post_processing": given.post_processing,
+        "mode": given.mode,
         **given.params,
     }
     for name, value in fixed.items():

@@ -153,7 +153,7 @@ class TimeTravel:
     def _changed(self, number: int, before: int, after: int) -> frozenset[str]:
         """Names of variables and files that two commits do not agree on (store thread)."""
         record = self._jobs.get(number)
-        workspaces = [self._jobs.workspace(record, seq).workspace for seq in (before, after)]
+        workspaces = [self._jobs.kept_workspace(record, seq).workspace for seq in (before, after)]
         return frozenset(changed_names(*workspaces))
 
     # -------------------------------------------------------------------------------------- asking
@@ -242,7 +242,7 @@ class TimeTravel:
         commit = self._ask_sync(self._view(number, at))
 
         def names() -> frozenset[str]:
-            workspace = self._jobs.workspace(self._jobs.get(number), commit.number).workspace
+            workspace = self._jobs.kept_workspace(self._jobs.get(number), commit.number).workspace
             found = {name for component in workspace.components for name in component.names}
             return frozenset(found | {lost.name for lost in workspace.lost})
 

@@ -104,7 +104,7 @@ def _load(
 ) -> tuple[PlacedWorkspace, dict[str, bytes]]:
     """A workspace, or the part of it that has these names, and its inline blocks (store thread)."""
     record = jobs.get(number)
-    placed = jobs.workspace(record, jobs.commit_count(record) - 1 if at is None else at)
+    placed = jobs.kept_workspace(record, jobs.commit_count(record) - 1 if at is None else at)
     if only is not None:
         kept = tuple(part for part in placed.workspace.components if not only.isdisjoint(part.names))
         lost = tuple(value for value in placed.workspace.lost if value.name in only)

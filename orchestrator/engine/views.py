@@ -13,6 +13,7 @@ from orchestrator.engine.journal import Journal, RecordedCall
 from sandbox_runner.wire import values
 from statek import inbox
 from statek.executors.views import CallView, InboxView, ItemView, JobSummary, JobView
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 from statek.packing import join_pieces, pieces_of, unpack
 from statek.records import JobRecord
@@ -104,6 +105,7 @@ def job_summary(record: JobRecord) -> JobSummary:
         repeated_replies=record.repeated_replies,
         origin=_origin(record),
         parent=job_id(record.parent.number) if record.parent is not None else "",
+        mode=record.mode or JobMode.DURABLE.value,
     )
 
 

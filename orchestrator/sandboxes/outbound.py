@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.sandboxes.step import Action, CallAnswer, CallRequest, StepInput, Workspace
+from orchestrator.sandboxes.step import Action, CallAnswer, CallRequest, RestoreOptions, StepInput, Workspace
 from sandbox_runner.wire.v1 import runner_pb2 as pb
 
 __all__ = ["blocks_frame", "restore_frame", "result_frame", "run_frame"]
@@ -18,7 +18,7 @@ def blocks_frame(blocks: Sequence[tuple[int, bytes]]) -> bytes:
     return pb.ToExecutor(blocks=pb.Blocks(blocks=messages)).SerializeToString()
 
 
-def restore_frame(workspace: Workspace, ids: Mapping[str, int], *, shared_context: bool = False) -> bytes:
+def restore_frame(workspace: Workspace, ids: Mapping[str, int], how: RestoreOptions) -> bytes:
     """The starting commit; ``ids`` gives the id under which each digest's block was sent."""
     restore = pb.Restore(
         components=[
@@ -41,7 +41,9 @@ def restore_frame(workspace: Workspace, ids: Mapping[str, int], *, shared_contex
             for item in workspace.files
         ],
         lost=[pb.Lost(name=item.name, reason=item.reason) for item in workspace.lost],
-        shared_context=shared_context,
+        shared_context=how.shared_context,
+        unsaved=how.unsaved,
+        one_step=how.one_step,
     )
     return pb.ToExecutor(restore=restore).SerializeToString()
 

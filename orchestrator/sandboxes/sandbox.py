@@ -40,6 +40,7 @@ from orchestrator.sandboxes.step import (
     DeathCause,
     FetchBlocks,
     LostValue,
+    RestoreOptions,
     StepEnd,
     StepInput,
     StepLimits,
@@ -63,6 +64,7 @@ _ACTION_ALLOWANCE_BYTES = 32 << 10
 """The error, notes and counts of one action, which an executor shows whatever was printed before."""
 
 _MAX_OUTPUT_ITEMS = 200_000
+_SAVED = RestoreOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,9 @@ class Sandbox:
         image_digest: of what the runner runs, from the driver.
         timing: times of the host.
 
+    Attributes:
+        held: handles that the variables reach, as of the last step that ended by itself.
+
     Preconditions:
         One task uses a sandbox at a time. After a Death it is only good for :meth:`destroy`.
     """
@@ -133,6 +138,8 @@ class Sandbox:
         self._step: _Step | None = None
         self._restoring: asyncio.Future[RestoredMessage | Death] | None = None
         self._restored = False
+        self._unsaved = False
+        self.held: tuple[int, ...] = ()
         self._last_step = 0
         self._death: Death | None = None
         link.receive_with(self._receive)
@@ -150,14 +157,14 @@ class Sandbox:
     # ------------------------------------------------------------ restore
 
     async def restore(
-        self, workspace: Workspace, fetch: FetchBlocks, *, shared_context: bool = False
+        self, workspace: Workspace, fetch: FetchBlocks, how: RestoreOptions = _SAVED
     ) -> tuple[LostValue, ...]:
         """Put a workspace in place; once, before the first step.
 
         Args:
             workspace: the starting commit.
             fetch: gives the data of blocks by digest.
-            shared_context: whether the job uses, or will use, a shared context.
+            how: how the executor treats it.
 
         Returns:
             The values that could not be restored.
@@ -171,12 +178,13 @@ class Sandbox:
         if self._restored:
             raise InvalidRequest("a sandbox is restored once, before its first step")
         self._restored = True
+        self._unsaved = how.unsaved
         self._restoring = asyncio.get_running_loop().create_future()
         seconds = self._timing.restore_seconds
         try:
             sender = BlockSender(self._link, self._ledger, self._inbound.frame_bytes)
             ids = await sender.send(workspace, fetch)
-            frame = restore_frame(workspace, ids, shared_context=shared_context)
+            frame = restore_frame(workspace, ids, how)
             await self._link.send_frame(frame, deadline_ms=_milliseconds(seconds))
             answer = await self._outcome(self._restoring, seconds + self._timing.backstop_seconds)
         except RunnerError as error:
@@ -322,6 +330,9 @@ class Sandbox:
         components = tuple(_with_digests(item, self._ledger) for item in done.components)
         files = tuple(_with_digests(item, self._ledger) for item in done.files)
         new_blocks = self._ledger.finish()
+        if self._unsaved and (components or files or done.lost):
+            raise RunnerViolation("turn: a workspace that is not saved was sent")
+        self.held = done.held
         return StepResult(
             outcome=done.outcome,
             error_type=done.error_type,
@@ -382,6 +393,8 @@ class Sandbox:
         if isinstance(decoded, BlockMessage):
             if not step.started:
                 raise RunnerViolation("turn: a block before StepStarted")
+            if self._unsaved:
+                raise RunnerViolation("turn: a block of a workspace that is not saved")
             self._ledger.admit(decoded)
             if len(decoded.data) > _HASH_ON_LOOP_BYTES:
                 digest = await asyncio.to_thread(content_digest, decoded.data)

@@ -26,6 +26,7 @@ __all__ = [
     "Outcome",
     "OutputItem",
     "OutputKind",
+    "RestoreOptions",
     "StepEnd",
     "StepInput",
     "StepLimits",
@@ -111,6 +112,21 @@ class StepLimits:
     work_files: int = 1024
     checkpoint_bytes: int = 256 << 20
     frame_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """How an executor treats the workspace that it is given; see the proto message Restore.
+
+    Attributes:
+        shared_context: the job uses, or will use, a shared context.
+        unsaved: no step saves the workspace.
+        one_step: the runner is ended after its first step.
+    """
+
+    shared_context: bool = False
+    unsaved: bool = False
+    one_step: bool = False
 
 
 @dataclass(frozen=True, slots=True)

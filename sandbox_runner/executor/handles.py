@@ -8,6 +8,7 @@ every answer; a new state replaces the old one. A handle met before its type is 
 from __future__ import annotations
 
 import inspect
+import sys
 import types
 from typing import Any
 
@@ -20,6 +21,9 @@ __all__ = ["HOST_LIMITS", "DurableObject", "HandleMethod", "Handles", "State", "
 
 HOST_LIMITS = GraphLimits(max_bytes=1 << 30, max_nodes=1 << 30, max_depth=1 << 30, max_text_bytes=1 << 30)
 """What the sandbox accepts from its host, which is trusted."""
+
+
+_OWN_REFERENCES = 2
 
 
 class TypeInfo:
@@ -220,6 +224,11 @@ class Handles:
     def example_of(self, kind: type) -> DurableObject | None:
         """Some proxy of this class, so that the host can be asked about it."""
         return next((proxy for proxy in self._proxies.values() if type(proxy) is kind), None)
+
+    def in_use(self) -> set[int]:
+        """The handles that anything but this table refers to; finds also what no checkpoint could."""
+        # The table's reference and the argument's own make two.
+        return {number for number in self._proxies if sys.getrefcount(self._proxies[number]) > _OWN_REFERENCES}
 
     def to_handle(self, value: object) -> Handle | FutureRef | Substitute | None:
         """Encoder hook."""

@@ -49,6 +49,8 @@ __all__ = ["Executor", "run_executor"]
 
 _PROTOCOL_BROKEN = 70
 _MESSAGE_CHARS = 2000
+_SHOWN_NAMES = 20
+_NAME_CHARS = 100
 
 
 def run_executor(sock: socket.socket, limits: object, work_dir: str = "/work") -> NoReturn:
@@ -101,6 +103,9 @@ class Executor:
         self._received: dict[int, bytes] = {}
         self._saved_files: list[File] = []
         self._reported: dict[str, str] = {}
+        self._unsaved = False
+        self._one_step = False
+        self._started_with: frozenset[str] = frozenset()
         self._undated: set[str] = set()  # not restored, and no step has begun since
         if os.path.isdir(work_dir):  # noqa: PTH112 -- pathlib is not needed before user code
             os.chdir(work_dir)
@@ -118,9 +123,11 @@ class Executor:
         elif isinstance(message, Blocks):
             self._received.update((block.id, block.data) for block in message.blocks)
         elif isinstance(message, Restore):
+            self._unsaved, self._one_step = message.unsaved, message.one_step
             restorer = Restorer(self.namespace, self.handles, self.pickles, self.blocks, self.files)
             lost = restorer.restore(message, self._received)
             self._received = {}
+            self._started_with = frozenset(self.namespace.saved())
             self._undated = {item.name for item in lost} & self.namespace.lost.keys()
             self._reported = dict(self.namespace.lost)
             self.link.send(Restored([Lost(printable(item.name), printable(item.reason)) for item in lost]))
@@ -213,6 +220,9 @@ class Executor:
         self._undated.clear()
 
     def _save(self, step: int) -> Checkpoint:
+        if self._unsaved:
+            self._say_what_goes()
+            return Checkpoint(held=self.handles.in_use())
         saved = self.checkpointer.take()
         self._saved_files, lost_files = self.files.save()
         earlier = self.namespace.lost
@@ -232,6 +242,14 @@ class Executor:
         for item in saved.lost:
             item.name, item.reason = printable(item.name), printable(item.reason)
         return saved
+
+    def _say_what_goes(self) -> None:
+        """Tell whoever reads the console that no later step finds the names of this one."""
+        names = sorted(self.namespace.saved().keys() - self._started_with) if self._one_step else []
+        if names:
+            more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+            listed = ", ".join(printable(name[:_NAME_CHARS]) for name in names[:_SHOWN_NAMES])
+            self.console.final(NOTE, f"Not kept after this step, as nothing of this job is: {listed}{more}")
 
     def _bounded(self, finished: StepFinished) -> StepFinished:
         """Keep the message within a frame: previews go first, then the components with most variables or blocks."""

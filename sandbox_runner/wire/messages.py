@@ -186,6 +186,8 @@ class Restore(Message):
     files: list[File] = _many(2, File)
     lost: list[Lost] = _many(3, Lost)
     shared_context: bool = _f(4, "bool")
+    unsaved: bool = _f(5, "bool")
+    one_step: bool = _f(6, "bool")
 
 
 @dataclass(slots=True)

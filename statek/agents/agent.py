@@ -21,6 +21,7 @@ from statek.exceptions import InvalidRequest
 from statek.free_names import find_free_names
 from statek.harness import LLM_Harness, get_llm_harness
 from statek.job_definition import JobDefinition, chosen_style
+from statek.job_mode import JobMode
 from statek.locale import StatekLocale, resolve_locale
 from statek.model_routing import ProviderConfig, resolve_provider_config
 from statek.post_processors import PostProcessor, post_processors_text
@@ -309,6 +310,7 @@ class Agent:
         chat_style: ChatStyle | str | None = None,
         provider_config: ProviderConfig | Mapping[str, Any] | Path | str | None = None,
         post_processing: PostProcessor | Sequence[PostProcessor] | str | None = None,
+        mode: JobMode | str | None = None,
         **job_params: Any,
     ) -> JobDefinition:
         """Freeze the setup of one job.
@@ -321,6 +323,7 @@ class Agent:
             chat_style: goes before CHAT_STYLE of the metadata, which goes before the settings.
             provider_config: how reasoning is asked for, or its file; goes before the settings.
             post_processing: post-processors, or their text; goes before POST_PROCESSORS of the metadata.
+            mode: ``stateless``, ``live`` or ``durable``; goes before MODE of the metadata. ``durable`` by default.
             job_params: JSON-able values for the prompt's placeholders.
 
         Raises:
@@ -355,6 +358,7 @@ class Agent:
             post_processing=post_processors_text(
                 metadata.get("POST_PROCESSORS") if post_processing is None else post_processing
             ),
+            mode=JobMode.parse(mode if mode is not None else metadata.get("MODE", JobMode.DURABLE)),
         )
 
     def _own_warmup(self) -> tuple[WarmupBlock, ...]:

@@ -18,6 +18,7 @@ from statek.chat_style import ChatStyle
 from statek.dialog import ANSWER_TOOL, MESSAGE_TOOL
 from statek.exceptions import InvalidRequest, JobExit
 from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode
 from statek.locale import StatekLocale
 from statek.model_routing import ProviderConfig
 from statek.post_processors import PostProcessor
@@ -105,6 +106,7 @@ class DialogAgent(SupervisedAgent):
         chat_style: ChatStyle | str | None = None,
         provider_config: ProviderConfig | Mapping[str, Any] | Path | str | None = None,
         post_processing: PostProcessor | Sequence[PostProcessor] | str | None = None,
+        mode: JobMode | str | None = None,
         **job_params: Any,
     ) -> JobDefinition:
         """Freeze the setup of one job; the arguments are those of ``Agent.create_job_def``.
@@ -114,7 +116,7 @@ class DialogAgent(SupervisedAgent):
         named = any(key.upper() == "CHAT_STYLE" for key in self._metadata)
         chosen = chat_style if chat_style is not None or named else ChatStyle.MD_DIALOG
         return super().create_job_def(
-            tools, warmup_code, shared_vars, locale, chosen, provider_config, post_processing, **job_params
+            tools, warmup_code, shared_vars, locale, chosen, provider_config, post_processing, mode, **job_params
         )
 
     # ------------------------------------------------------------------------------------ reminders

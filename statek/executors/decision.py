@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass, field
 
 from statek.harness import LLM_Harness
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "StepEnded",
     "StepLost",
     "Think",
+    "VariablesGone",
     "Wait",
     "decide",
 ]
@@ -53,6 +55,7 @@ class FailureKind(enum.Enum):
     POST_PROCESSOR = "post_processor"
     QUARANTINE = "quarantine"
     RESTORE = "restore"
+    LOST = "lost"
     CANCELLED = "cancelled"
     INTERNAL = "internal"
 
@@ -77,6 +80,8 @@ class JobView:
         completions: how often a user message made it go on after it was done.
         inbox: entries that wait to be told to the job.
         limits: harness limits, before their extension by completions.
+        mode: what becomes of its variables between steps.
+        runner_held: a runner has, or had, the variables of this live job.
     """
 
     status: JobStatus
@@ -97,6 +102,8 @@ class JobView:
     completions: int = 0
     inbox: int = 0
     limits: LLM_Harness = field(default_factory=LLM_Harness)
+    mode: JobMode = JobMode.DURABLE
+    runner_held: bool = False
 
 
 # ------------------------------------------------------------------------------------------- events
@@ -104,7 +111,13 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The job came to a worker: new, after a wait, or after a restart."""
+    """The job came to a worker: new, after a wait, or after a restart.
+
+    Attributes:
+        runner: the worker has the runner with the variables of this live job.
+    """
+
+    runner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +204,17 @@ class FutureAwaited:
 
 
 @dataclass(frozen=True, slots=True)
+class VariablesGone:
+    """The runner with the variables of a live job was given up between two steps.
+
+    Attributes:
+        reason: why.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Somebody asked to end the job."""
 
@@ -209,6 +233,7 @@ Event = (
     | InDoubt
     | Delivered
     | FutureAwaited
+    | VariablesGone
     | CancelRequested
 )
 
@@ -287,6 +312,9 @@ def decide(job: JobView, event: Event) -> Command | None:
     if isinstance(event, CancelRequested) or job.cancel_requested:
         reason = job.cancel_requested or (event.reason if isinstance(event, CancelRequested) else "")
         return Finish(FailureKind.CANCELLED, reason, drop_current=job.has_current)
+    loss = _loss(job, event)
+    if loss:
+        return Finish(FailureKind.LOST, f"{loss}; {JobMode.LIVE.remark}", drop_current=job.has_current)
     match event:
         case ReplyReceived() if job.has_current:
             return Execute()
@@ -311,6 +339,35 @@ def decide(job: JobView, event: Event) -> Command | None:
     if job.has_current:
         return _resume_current(job)
     return _next_step(job)
+
+
+def _loss(job: JobView, event: Event) -> str:
+    """How the variables of a live job were lost; empty while they are there, and for every other job.
+
+    Only a first step that no runner has begun can still be run: it needs nothing that a runner had.
+    """
+    if job.mode is not JobMode.LIVE:
+        return ""
+    match event:
+        case Resumed(runner=False) if job.runner_held and not _is_over(job):
+            return "its runner is gone: the service was restarted, it was held for its time, or another job needed one"
+        case VariablesGone(reason):
+            return reason
+        case StepLost(reason):
+            return f"its runner was lost: {reason}"
+        case StepDied(reason, warmup=False):
+            return f"a step ended its runner: {reason}"
+        case FutureAwaited(what):
+            return f"its runner was held for its time, and the job still {what}"
+        case InDoubt(call):
+            return f"its step was stopped because a call is in doubt: {call}"
+    return ""
+
+
+def _is_over(job: JobView) -> bool:
+    """Whether only the end of the job is left to write: nothing will look for its variables."""
+    ended = (job.exited or job.answered) and not job.inbox
+    return not job.has_current and (ended or bool(job.warmup_failure))
 
 
 def _resume_current(job: JobView) -> Command:

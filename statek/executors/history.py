@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from statek.exceptions import InvalidRequest
 from statek.executors.views import FileView, VariableView
+from statek.job_mode import JobMode
 from statek.pyenv import UnreadableValue
 
 __all__ = [
@@ -55,6 +56,7 @@ class CommitView:
         changed: names of variables and files (as ``/work/path``) that differ from the parent.
         image_digest: of the runner that made it; empty where none did.
         tags: names that people gave it, sorted.
+        mode: of its job; one that is not ``durable`` keeps no variables of its own.
     """
 
     number: int
@@ -66,6 +68,7 @@ class CommitView:
     changed: tuple[str, ...]
     image_digest: str
     tags: tuple[str, ...] = ()
+    mode: str = JobMode.DURABLE.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,4 +211,6 @@ class HistoricalView(Mapping[str, Any]):
         return name in self._names
 
     def __repr__(self) -> str:
-        return f"<commit {self.commit.number} {self.commit.hash[:12]}: {', '.join(self._names) or 'no variables'}>"
+        remark = JobMode(self.commit.mode).remark
+        shown = ", ".join(self._names) or "no variables"
+        return f"<commit {self.commit.number} {self.commit.hash[:12]}: {shown}{f' ({remark})' if remark else ''}>"

@@ -20,6 +20,7 @@ from statek.executors.job_source import JobSource
 from statek.executors.views import JobSummary
 from statek.future import CombinedFutureResult, FutureResult
 from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 from statek.post_processors import LLM_StepData
 from statek.pyenv import PyEnv
@@ -154,13 +155,15 @@ class Job:
     def py_env(self) -> PyEnv:
         """The Python workspace."""
         source = self._source
-        return PyEnv(
-            source.job_sync(self.id),
-            source.variables_sync(self.id),
-            source.exit_status_sync(self.id),
-            memory=source.memory_sync(self.id),
-            add_locals=self.add_locals,
-        )
+        view = source.job_sync(self.id)
+        variables = () if view.summary.mode == JobMode.LIVE.value else source.variables_sync(self.id)
+        exit_status, memory = source.exit_status_sync(self.id), source.memory_sync(self.id)
+        return PyEnv(view, variables, exit_status, memory=memory, add_locals=self.add_locals)
+
+    @property
+    def mode(self) -> JobMode:
+        """What becomes of its variables and files between steps."""
+        return JobMode(self._source.job_sync(self.id).summary.mode)
 
     @property
     def files(self) -> JobFiles:

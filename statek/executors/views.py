@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from statek.job_mode import JobMode
+
 __all__ = [
     "AgentView",
     "AwaitedView",
@@ -206,6 +208,7 @@ class JobSummary:
     repeated_replies: int = 0
     parent: str = ""
     origin: str = ""
+    mode: str = JobMode.DURABLE.value
 
 
 @dataclass(frozen=True, slots=True)

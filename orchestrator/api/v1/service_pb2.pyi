@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SubmitJobRequest(_message.Message):
-    __slots__ = ("role", "variables", "message_text", "principal", "params", "locale", "chat_style")
+    __slots__ = ("role", "variables", "message_text", "principal", "params", "locale", "chat_style", "mode")
     ROLE_FIELD_NUMBER: _ClassVar[int]
     VARIABLES_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -15,6 +15,7 @@ class SubmitJobRequest(_message.Message):
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     LOCALE_FIELD_NUMBER: _ClassVar[int]
     CHAT_STYLE_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
     role: str
     variables: _containers.RepeatedCompositeFieldContainer[NamedValue]
     message_text: bytes
@@ -22,7 +23,8 @@ class SubmitJobRequest(_message.Message):
     params: _containers.RepeatedCompositeFieldContainer[NamedValue]
     locale: str
     chat_style: str
-    def __init__(self, role: _Optional[str] = ..., variables: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ..., message_text: _Optional[bytes] = ..., principal: _Optional[str] = ..., params: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ..., locale: _Optional[str] = ..., chat_style: _Optional[str] = ...) -> None: ...
+    mode: str
+    def __init__(self, role: _Optional[str] = ..., variables: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ..., message_text: _Optional[bytes] = ..., principal: _Optional[str] = ..., params: _Optional[_Iterable[_Union[NamedValue, _Mapping]]] = ..., locale: _Optional[str] = ..., chat_style: _Optional[str] = ..., mode: _Optional[str] = ...) -> None: ...
 
 class NamedValue(_message.Message):
     __slots__ = ("name", "json", "graph")
@@ -371,7 +373,7 @@ class ImportJobResponse(_message.Message):
     def __init__(self, id: _Optional[str] = ..., repeated: _Optional[bool] = ..., lost_texts: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Commit(_message.Message):
-    __slots__ = ("number", "hash", "parent", "kind", "step", "at_us", "changed_texts", "image_digest", "tags")
+    __slots__ = ("number", "hash", "parent", "kind", "step", "at_us", "changed_texts", "image_digest", "tags", "mode")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     PARENT_FIELD_NUMBER: _ClassVar[int]
@@ -381,6 +383,7 @@ class Commit(_message.Message):
     CHANGED_TEXTS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
     number: int
     hash: str
     parent: int
@@ -390,7 +393,8 @@ class Commit(_message.Message):
     changed_texts: _containers.RepeatedScalarFieldContainer[bytes]
     image_digest: str
     tags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, number: _Optional[int] = ..., hash: _Optional[str] = ..., parent: _Optional[int] = ..., kind: _Optional[str] = ..., step: _Optional[int] = ..., at_us: _Optional[int] = ..., changed_texts: _Optional[_Iterable[bytes]] = ..., image_digest: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+    mode: str
+    def __init__(self, number: _Optional[int] = ..., hash: _Optional[str] = ..., parent: _Optional[int] = ..., kind: _Optional[str] = ..., step: _Optional[int] = ..., at_us: _Optional[int] = ..., changed_texts: _Optional[_Iterable[bytes]] = ..., image_digest: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., mode: _Optional[str] = ...) -> None: ...
 
 class ReadFileResponse(_message.Message):
     __slots__ = ("data",)
@@ -529,7 +533,7 @@ class GetStatusResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_us: _Optional[int] = ..., statistics_json: _Optional[bytes] = ...) -> None: ...
 
 class JobSummary(_message.Message):
-    __slots__ = ("id", "role_text", "tenant_text", "principal_text", "status", "reason_text", "failure", "steps", "turns", "tier", "created_us", "changed_us", "input_tokens", "output_tokens", "cost_microusd", "exit_text", "num_completions", "parent", "repeated_replies", "origin")
+    __slots__ = ("id", "role_text", "tenant_text", "principal_text", "status", "reason_text", "failure", "steps", "turns", "tier", "created_us", "changed_us", "input_tokens", "output_tokens", "cost_microusd", "exit_text", "num_completions", "parent", "repeated_replies", "origin", "mode")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_TEXT_FIELD_NUMBER: _ClassVar[int]
     TENANT_TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -550,6 +554,7 @@ class JobSummary(_message.Message):
     PARENT_FIELD_NUMBER: _ClassVar[int]
     REPEATED_REPLIES_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
     id: str
     role_text: bytes
     tenant_text: bytes
@@ -570,7 +575,8 @@ class JobSummary(_message.Message):
     parent: str
     repeated_replies: int
     origin: str
-    def __init__(self, id: _Optional[str] = ..., role_text: _Optional[bytes] = ..., tenant_text: _Optional[bytes] = ..., principal_text: _Optional[bytes] = ..., status: _Optional[str] = ..., reason_text: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[int] = ..., turns: _Optional[int] = ..., tier: _Optional[str] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., exit_text: _Optional[bytes] = ..., num_completions: _Optional[int] = ..., parent: _Optional[str] = ..., repeated_replies: _Optional[int] = ..., origin: _Optional[str] = ...) -> None: ...
+    mode: str
+    def __init__(self, id: _Optional[str] = ..., role_text: _Optional[bytes] = ..., tenant_text: _Optional[bytes] = ..., principal_text: _Optional[bytes] = ..., status: _Optional[str] = ..., reason_text: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[int] = ..., turns: _Optional[int] = ..., tier: _Optional[str] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., exit_text: _Optional[bytes] = ..., num_completions: _Optional[int] = ..., parent: _Optional[str] = ..., repeated_replies: _Optional[int] = ..., origin: _Optional[str] = ..., mode: _Optional[str] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("kind_text", "type_text", "message_text")

@@ -60,6 +60,7 @@ def _submit(options: argparse.Namespace, settings: StatekSettings, terminal: Ter
             shared_vars=named("--var", options.var),
             message=options.message,
             principal=options.principal,
+            mode=options.mode,
             params=named("--param", options.param),
             locale=options.locale,
             chat_style=options.chat_style,

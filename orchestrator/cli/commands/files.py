@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from orchestrator.cli import as_json, exit_codes, present
+from orchestrator.cli.commands.past import present_remark
 from orchestrator.cli.desk import Desk, open_desk
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.terminal import Terminal
@@ -41,13 +42,16 @@ def files(options: argparse.Namespace, settings: StatekSettings, terminal: Termi
 
 def _list(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress: Progress) -> None:
     found = desk.files(options.id)
+    commit = desk.commits(options.id, newest=1)[-1]
     progress.clear()
     if terminal.json:
         terminal.value([as_json.file_value(file) for file in found])
-    elif found:
+        return
+    if found:
         terminal.lines(present.file_rows(found))
     else:
         terminal.note("no files")
+    present_remark(commit, terminal)
 
 
 def _print(desk: Desk, options: argparse.Namespace, progress: Progress) -> None:

@@ -41,6 +41,7 @@ class NewJob:
     shared_vars: Mapping[str, object] = field(default_factory=dict)
     message: str = ""
     principal: str = ""
+    mode: str = ""
     params: Mapping[str, object] = field(default_factory=dict)
     locale: str | None = None
     chat_style: str | None = None
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace, settings: StatekSettings, terminal: Termina
         shared_vars=named("--var", options.var),
         message=options.message,
         principal=options.principal,
+        mode=options.mode,
         params=named("--param", options.param),
         locale=options.locale or None,
         chat_style=options.chat_style or None,
@@ -149,6 +151,7 @@ async def run_job(
             principal=job.principal,
             locale=job.locale,
             chat_style=job.chat_style,
+            mode=job.mode or None,
             **params,
         )
         progress.say(f"job {id_} is running")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from orchestrator.cli import as_json, exit_codes, present
+from orchestrator.cli.commands.past import present_remark
 from orchestrator.cli.desk import Desk, open_desk, service_answers
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.terminal import Terminal
@@ -69,13 +70,16 @@ def _show(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress:
 def _locals(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress: Progress) -> None:
     """``statek locals``."""
     found = desk.variables(options.id)
+    commit = desk.commits(options.id, newest=1)[-1]
     progress.clear()
     if terminal.json:
         terminal.value([as_json.variable_value(variable) for variable in found])
-    elif found:
+        return
+    if found:
         terminal.lines(present.variable_rows(found))
     else:
         terminal.note("no variables")
+    present_remark(commit, terminal)
 
 
 def _logs(

@@ -9,9 +9,10 @@ from orchestrator.cli.desk import Desk, open_desk, service_answers
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.terminal import Terminal
 from statek.executors.history import CommitView
+from statek.job_mode import JobMode
 from statek.settings import StatekSettings
 
-__all__ = ["dispatch"]
+__all__ = ["dispatch", "present_remark"]
 
 
 def dispatch(options: argparse.Namespace, settings: StatekSettings, terminal: Terminal) -> int:
@@ -43,6 +44,14 @@ def _history(desk: Desk, options: argparse.Namespace, terminal: Terminal, progre
         terminal.value([as_json.commit_value(commit) for commit in found])
     else:
         terminal.lines(past_lines.commit_rows(found))
+        present_remark(found[-1], terminal)
+
+
+def present_remark(commit: CommitView, terminal: Terminal) -> None:
+    """Say what no commit of such a job can show."""
+    remark = JobMode(commit.mode).remark
+    if remark:
+        terminal.note(remark)
 
 
 def _view(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress: Progress) -> None:
@@ -59,6 +68,7 @@ def _view(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress:
         )
         return
     terminal.lines(past_lines.commit_rows([state.commit]))
+    present_remark(state.commit, terminal)
     if state.variables:
         terminal.lines(["", *present.variable_rows(state.variables)])
     if state.files:
@@ -77,6 +87,7 @@ def _diff(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress:
         terminal.lines(past_lines.diff_lines(found))
     else:
         terminal.note(f"commits {found.before.number} and {found.after.number} have the same variables and files")
+        present_remark(found.after, terminal)
 
 
 def _tag(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress: Progress) -> None:

@@ -17,6 +17,7 @@ from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
 from statek.exceptions import InvalidArchive, InvalidRequest
 from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode
 
 __all__ = ["imported_definition", "portable"]
 
@@ -46,6 +47,7 @@ def portable(definition: JobDefinition) -> dict[str, Any]:
         "job_params": dict(definition.job_params),
         "shared_var_names": list(definition.shared_var_names),
         "difficulty": definition.difficulty.value,
+        "mode": definition.mode.value,
     }
 
 
@@ -90,6 +92,7 @@ def imported_definition(role: str, data: Mapping[str, Any], agent: Agent | None)
             difficulty=TaskDifficulty(_text(data, "difficulty")),
             provider_config=provider_config,
             post_processing=post_processing,
+            mode=_mode(data),
         )
     except InvalidArchive:
         raise
@@ -102,6 +105,14 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise InvalidArchive(f"the archive's definition has no text {name}")
     return value
+
+
+def _mode(data: Mapping[str, Any]) -> JobMode:
+    """What becomes of its variables; archives of earlier versions are of durable jobs, and none is of a live one."""
+    mode = JobMode.parse(data.get("mode", JobMode.DURABLE))
+    if mode is JobMode.LIVE:
+        raise InvalidArchive("the archive's definition is that of a live job, which no archive can carry")
+    return mode
 
 
 def _names(data: Mapping[str, Any], name: str) -> tuple[str, ...]:

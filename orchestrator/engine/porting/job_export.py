@@ -28,6 +28,7 @@ from orchestrator.engine.porting.contents import COUNTERS, FORMAT
 from orchestrator.engine.porting.definition import portable
 from orchestrator.store.store import Store
 from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode, require_durable_variables
 from statek.packing import join_pieces, pieces_of, unpack
 from statek.records import JobRecord
 
@@ -73,6 +74,7 @@ def export_job(store: Store, jobs: JobRepository, number: int) -> Iterator[bytes
 
 def _head(store: Store, jobs: JobRepository, record: JobRecord) -> dict[str, Any]:
     """What the archive says of the job as a whole (store thread); ``blocks`` is added later."""
+    require_durable_variables(job_id(record.number), JobMode(record.mode or JobMode.DURABLE.value))
     flight = jobs.in_flight(record)
     failure = unpack(record.failure) or {}
     exit_status = None

@@ -24,6 +24,8 @@ from orchestrator.engine.submission import DEFAULT_TENANT
 from orchestrator.sandboxes.step import LostValue, Workspace
 from orchestrator.store.store import Store
 from statek import durable
+from statek.job_definition import JobDefinition
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 from statek.packing import pack, packed_pieces, split_pieces
 from statek.records import JobRecord
@@ -169,6 +171,9 @@ def _publish(jobs: StagedJobs, record: JobRecord, index: ArchiveIndex, arrival: 
     head, at = index.head, now_us()
     for name, value in head.counters.items():
         setattr(record, name, value)
+    mode = JobDefinition.from_json(arrival.definition).mode
+    if mode is not JobMode.DURABLE:
+        record.mode = mode.value
     record.warmup_next = 0  # an imported job has no warmup any more (porting.definition)
     record.next_step = head.ends + 1
     record.difficulty = head.difficulty

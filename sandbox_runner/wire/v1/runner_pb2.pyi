@@ -382,16 +382,20 @@ class Blocks(_message.Message):
     def __init__(self, blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
 
 class Restore(_message.Message):
-    __slots__ = ("components", "files", "lost", "shared_context")
+    __slots__ = ("components", "files", "lost", "shared_context", "unsaved", "one_step")
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
     SHARED_CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    UNSAVED_FIELD_NUMBER: _ClassVar[int]
+    ONE_STEP_FIELD_NUMBER: _ClassVar[int]
     components: _containers.RepeatedCompositeFieldContainer[Component]
     files: _containers.RepeatedCompositeFieldContainer[File]
     lost: _containers.RepeatedCompositeFieldContainer[Lost]
     shared_context: bool
-    def __init__(self, components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., shared_context: _Optional[bool] = ...) -> None: ...
+    unsaved: bool
+    one_step: bool
+    def __init__(self, components: _Optional[_Iterable[_Union[Component, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., shared_context: _Optional[bool] = ..., unsaved: _Optional[bool] = ..., one_step: _Optional[bool] = ...) -> None: ...
 
 class ToolSpec(_message.Message):
     __slots__ = ("name", "signature", "doc", "objects", "subject")

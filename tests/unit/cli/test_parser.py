@@ -14,7 +14,8 @@ def parse(*arguments: str) -> dict[str, object]:
 def test_run_takes_everything_that_a_job_is_given() -> None:
     assert parse(
         "run", "app.py:agents", "--role", "r", "--message", "m", "--principal", "p",
-        "--locale", "PL-PL", "--chat-style", "direct", "--var", "x=1", "--var", 'y={"a": [null]}', "--param", 'z="t"',
+        "--locale", "PL-PL", "--chat-style", "direct", "--mode", "live",
+        "--var", "x=1", "--var", 'y={"a": [null]}', "--param", 'z="t"',
     ) == {
         "command": "run",
         "app": "app.py:agents",
@@ -23,6 +24,7 @@ def test_run_takes_everything_that_a_job_is_given() -> None:
         "principal": "p",
         "locale": "PL-PL",
         "chat_style": "direct",
+        "mode": "live",
         "var": [("x", 1), ("y", {"a": [None]})],
         "param": [("z", "t")],
     }  # fmt: skip

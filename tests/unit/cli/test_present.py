@@ -74,24 +74,28 @@ REPLY = ItemView(
 
 def test_a_table_of_jobs() -> None:
     failed = replace(
-        SUMMARY, id="j12", tier="", failure={"kind": "harness", "type": "TurnLimit", "message": "too\nmany"}
+        SUMMARY,
+        id="j12",
+        mode="live",
+        tier="",
+        failure={"kind": "harness", "type": "TurnLimit", "message": "too\nmany"},
     )
     waiting = replace(SUMMARY, id="j4", status="SUSPENDED", reason="call 2 is in doubt")
     assert present.job_rows([SUMMARY, failed, waiting]) == [
-        "ID   STATUS     ROLE     STEPS  TIER       TOKENS  COST     CHANGED (UTC)        REMARK",
-        "j3   DONE       planner  2      namespace  1234    $0.0123  2023-11-14 22:14:21",
+        "ID   STATUS     ROLE     MODE     STEPS  TIER       TOKENS  COST     CHANGED (UTC)        REMARK",
+        "j3   DONE       planner  durable  2      namespace  1234    $0.0123  2023-11-14 22:14:21",
         (
-            "j12  DONE       planner  2      -          1234    $0.0123  2023-11-14 22:14:21  "
+            "j12  DONE       planner  live     2      -          1234    $0.0123  2023-11-14 22:14:21  "
             "failed: harness: TurnLimit: too\\nmany"
         ),
-        "j4   SUSPENDED  planner  2      namespace  1234    $0.0123  2023-11-14 22:14:21  call 2 is in doubt",
+        "j4   SUSPENDED  planner  durable  2      namespace  1234    $0.0123  2023-11-14 22:14:21  call 2 is in doubt",
     ]
 
 
 def test_a_whole_job() -> None:
     view = JobView(SUMMARY, (USER, REPLY), commits=2, image_digest="sha256:ab")
     assert list(present.job_lines(view)) == [
-        "job j3  DONE  role planner  tier namespace",
+        "job j3  DONE  role planner  mode durable  tier namespace",
         "tenant default  principal -",
         "created 2023-11-14 22:13:20 UTC  changed 2023-11-14 22:14:21 UTC",
         "steps 2  turns 3  commits 2  tokens 1200 in, 34 out  cost $0.0123",

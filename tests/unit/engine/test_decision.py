@@ -10,10 +10,12 @@ from statek.executors.decision import (
     CancelRequested,
     Deliver,
     Delivered,
+    Event,
     Execute,
     ExecuteAgain,
     FailureKind,
     Finish,
+    FutureAwaited,
     InDoubt,
     JobView,
     ModelFailed,
@@ -24,10 +26,12 @@ from statek.executors.decision import (
     StepEnded,
     StepLost,
     Think,
+    VariablesGone,
     Wait,
     decide,
 )
 from statek.harness import LLM_Harness
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 
 
@@ -166,3 +170,54 @@ def test_no_exceptions_at_all_may_be_asked_for() -> None:
 def test_no_limit_speaks_when_limits_are_off() -> None:
     limits = LLM_Harness(None, None, None, None)
     assert decide(job(limits=limits, turns=10**9, exceptions=10**9, tokens=10**12), StepEnded()) == Think()
+
+
+RUNNER_GONE = "its runner is gone: the service was restarted, it was held for its time, or another job needed one"
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (Resumed(), RUNNER_GONE),
+        (VariablesGone("held too long"), "held too long"),
+        (StepLost("went away"), "its runner was lost: went away"),
+        (StepDied("deadline: 5 s"), "a step ended its runner: deadline: 5 s"),
+        (
+            FutureAwaited("waits for an answer"),
+            "its runner was held for its time, and the job still waits for an answer",
+        ),
+        (InDoubt("pay, call 1"), "its step was stopped because a call is in doubt: pay, call 1"),
+    ],
+)
+@pytest.mark.parametrize("in_flight", [True, False])
+def test_a_live_job_without_its_runner_is_lost(event: Event, why: str, *, in_flight: bool) -> None:
+    view = job(mode=JobMode.LIVE, runner_held=True, has_current=in_flight, attempts=1)
+    message = f"{why}; a live job keeps its variables and files in its runner only: no commit has them"
+    assert decide(view, event) == Finish(FailureKind.LOST, message, drop_current=in_flight)
+
+
+def test_a_live_job_with_its_runner_goes_on() -> None:
+    view = job(mode=JobMode.LIVE, runner_held=True)
+    assert decide(view, Resumed(runner=True)) == Think()
+    assert decide(view, StepEnded()) == Think()
+    assert decide(view, StepEnded(exited=True)) == Finish()
+
+
+def test_a_live_job_that_no_runner_had_has_lost_nothing() -> None:
+    assert decide(job(mode=JobMode.LIVE), Resumed()) == Think()
+    assert decide(job(mode=JobMode.LIVE, has_current=True), Resumed()) == ExecuteAgain()
+
+
+def test_a_live_job_that_only_has_its_end_to_write_needs_no_variables() -> None:
+    over = job(mode=JobMode.LIVE, runner_held=True, exited=True)
+    assert decide(over, Resumed()) == Finish()
+    told = decide(dataclasses.replace(over, inbox=1), Resumed())
+    assert isinstance(told, Finish)
+    assert told.failure is FailureKind.LOST
+    failed = job(mode=JobMode.LIVE, runner_held=True, warmup_failure="ValueError: no", warmup_blocks=1)
+    assert decide(failed, Resumed()) == Finish(FailureKind.WARMUP, "ValueError: no")
+
+
+@pytest.mark.parametrize("mode", [JobMode.STATELESS, JobMode.DURABLE])
+def test_other_jobs_run_a_lost_step_again(mode: JobMode) -> None:
+    assert decide(job(mode=mode, has_current=True, attempts=1), StepLost("went away")) == ExecuteAgain()

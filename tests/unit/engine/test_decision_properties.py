@@ -15,6 +15,7 @@ from statek.executors.decision import (
     ExecuteAgain,
     FailureKind,
     Finish,
+    FutureAwaited,
     InDoubt,
     JobView,
     ModelFailed,
@@ -25,10 +26,12 @@ from statek.executors.decision import (
     StepEnded,
     StepLost,
     Think,
+    VariablesGone,
     Wait,
     decide,
 )
 from statek.harness import LLM_Harness
+from statek.job_mode import JobMode
 from statek.job_status import JobStatus
 
 COUNTS = st.integers(0, 5)
@@ -56,9 +59,13 @@ VIEWS = st.builds(
     completions=COUNTS,
     inbox=COUNTS,
     limits=LIMITS,
+    mode=st.sampled_from(JobMode),
+    runner_held=st.booleans(),
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(
-    st.just(Resumed()),
+    st.builds(Resumed, st.booleans()),
+    st.builds(VariablesGone, TEXTS),
+    st.builds(FutureAwaited, TEXTS),
     st.just(ReplyReceived()),
     st.just(Delivered()),
     st.builds(ModelFailed, TEXTS),
@@ -109,3 +116,12 @@ def test_cancellation_always_wins(view: JobView, event: Event) -> None:
 def test_no_step_runs_more_often_than_promised(view: JobView, event: Event) -> None:
     if isinstance(decide(view, event), ExecuteAgain):
         assert view.attempts <= MAX_ENVIRONMENT_RERUNS
+
+
+@given(VIEWS, EVENTS)
+def test_only_a_live_job_is_lost_and_it_never_runs_a_step_twice(view: JobView, event: Event) -> None:
+    command = decide(view, event)
+    if view.mode is not JobMode.LIVE:
+        assert not (isinstance(command, Finish) and command.failure is FailureKind.LOST)
+    elif view.runner_held and not isinstance(event, ReplyReceived | Delivered | StepEnded):
+        assert not isinstance(command, ExecuteAgain) or event == Resumed(runner=True) or isinstance(event, StepDied)

@@ -135,7 +135,7 @@ class Host:
             {number: self.blocks[number] for number in used},
         )
 
-    def restore(self, commit):
+    def restore(self, commit, **how):
         ids = {}
         for number, data in commit.blocks.items():
             self.host_ids += 2
@@ -147,7 +147,7 @@ class Host:
             for c in commit.components
         ]
         files = [frames.File(f.path, f.mode, f.size_bytes, [ids[n] for n in f.blocks]) for f in commit.files]
-        self.send(frames.Restore(components, files, commit.lost))
+        self.send(frames.Restore(components, files, commit.lost, **how))
         message = self.receive()
         assert isinstance(message, frames.Restored)
         return {item.name: item.reason for item in message.lost}

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox_runner.wire.frames import CallResult, ToolSpec
 from sandbox_runner.wire.values import Handle, decode, encode
+from tests.unit.executor.conftest import Commit
 
 TYPES = [
     {
@@ -215,3 +216,27 @@ def test_durable_objects_are_printed_like_what_they_stand_for(host):
         '{"k":[1]}',
         "{3,1}",
     ]
+
+
+def test_a_workspace_that_is_not_saved_is_shared_in_place_and_names_the_handles_in_use(host):
+    assert host.restore(Commit(), unsaved=True) == {}
+    tools = [ToolSpec("tool", "()", "")]
+    states = bundle(state(1, "app:Meeting", fields={"title": "Weekly"}), state(2, "app:Meeting"))
+
+    def answer(call):
+        return [Handle(1, "app:Meeting"), Handle(2, "app:Meeting")]
+
+    first = host.run("found = tool()\nseen = (item for item in found)", tools=tools, handles=states, answer=answer)
+    assert (first.finished.components, first.finished.files, first.lost, first.sent) == ([], [], {}, {})
+    assert first.finished.held == [1, 2]
+    second = host.run("one = next(seen)\ndel found, seen", tools=tools)
+    assert second.finished.held == [1]
+    assert host.run("print(one.title)", tools=tools).output == [("PRINT", "Weekly")]
+    assert host.run("del one", tools=tools).finished.held == []
+
+
+def test_a_runner_of_one_step_says_what_goes_with_it(host):
+    assert host.restore(Commit(), unsaved=True, one_step=True) == {}
+    step = host.run("x = 1\n" + "\n".join(f"v{n:02} = {n}" for n in range(25)))
+    listed = ", ".join(f"v{n:02}" for n in range(20))
+    assert step.output == [("NOTE", f"Not kept after this step, as nothing of this job is: {listed} and 6 more")]
