@@ -21,7 +21,6 @@ from orchestrator.sandboxes.step import (
     Outcome,
     OutputItem,
     OutputKind,
-    RestoreOptions,
     StepResult,
     StepUsage,
     ToolSpec,
@@ -497,43 +496,3 @@ async def test_a_flood_leaves_memory_flat_and_the_loop_responsive(talk: Talk) ->
     print(f"longest pause {pause * 1e3:.1f} ms (aim 10)")
     assert 0 < pause < 0.1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        {"block": pb.Block(id=1, data=b"abc")},
-        {"finished": finished(components=[pb.Component(names=["x"], form=pb.FORM_GRAPH, size_bytes=0, blocks=[])])},
-        {"finished": finished(files=[pb.File(path="a", mode=0o644, size_bytes=0)])},
-        {"finished": finished(lost=[pb.Lost(name="g", reason="generator")])},
-    ],
-    ids=["block", "component", "file", "lost"],
-)
-async def test_a_workspace_that_is_not_saved_may_not_be_sent(talk: Talk, sent: dict[str, Any]) -> None:
-    async def nothing(digests: Sequence[str]) -> dict[str, bytes]:
-        raise AssertionError(digests)
-
-    restoring = asyncio.create_task(talk.sandbox.restore(Workspace(), nothing, RestoreOptions(unsaved=True)))
-    await talk.runner.accept_restore()
-    await restoring
-    step = talk.begin_step()
-    await talk.runner.accept_step()
-    await talk.runner.say(**sent)
-    end = await step
-    assert isinstance(end, Death)
-    assert end.cause is DeathCause.VIOLATION
-
-
-async def test_a_workspace_that_is_not_saved_still_names_its_handles(talk: Talk) -> None:
-    async def nothing(digests: Sequence[str]) -> dict[str, bytes]:
-        raise AssertionError(digests)
-
-    restoring = asyncio.create_task(talk.sandbox.restore(Workspace(), nothing, RestoreOptions(unsaved=True)))
-    await talk.runner.accept_restore()
-    await restoring
-    step = talk.begin_step()
-    await talk.runner.accept_step()
-    await talk.runner.say(finished=finished(held=[3]))
-    end = await step
-    assert isinstance(end, StepResult)
-    assert (end.held, talk.sandbox.held, end.workspace) == ((3,), (3,), Workspace())
