@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -391,6 +391,29 @@ async def test_a_cancelled_live_job_gives_its_runner_back(open_job: Open) -> Non
         statistics = service.statistics()
     assert summary.failure == {"kind": "cancelled", "message": "enough"}
     assert (statistics["parked"], statistics["pool"]["claimed"]) == (0, 0)
+
+
+# ------------------------------------------------------------------------------------------ archives
+
+
+async def test_no_archive_carries_a_live_job_and_a_stateless_one_stays_stateless(open_job: Open) -> None:
+    async with open_job([code("x = 1"), code("exit(x0)")]) as service:
+        live = await service.submit("helper", shared_vars={"x0": 1}, mode="live")
+        stateless = await service.submit("helper", shared_vars={"x0": 7}, mode="stateless")
+        await service.wait(live)
+        await service.wait(stateless)
+        with pytest.raises(InvalidRequest) as refused:
+            await anext(service.porter.export(live))  # type: ignore[call-overload]
+        archive = [piece async for piece in service.porter.export(stateless)]
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for piece in archive:
+                yield piece
+
+        imported = await service.porter.import_job(pieces())
+        found = next(job for job in await service.jobs() if job.id == imported.id)
+    assert str(refused.value) == f"job {live}: {GONE}"
+    assert (found.mode, found.exit_status) == ("stateless", "7")
 
 
 # --------------------------------------------------------------------------------------- who chooses
