@@ -38,8 +38,7 @@ class JobDefError:
 
     Attributes:
         kind: ``warmup`` | ``limit`` | ``model`` | ``post_processor`` | ``quarantine`` | ``restore`` | ``lost`` |
-            ``cancelled`` |
-            ``internal``; ``application`` for one that ``JobDef.set_error`` noted.
+            ``cancelled`` | ``internal``; ``application`` for one that ``JobDef.set_error`` noted.
         error_message: text for a person.
         traceback: of the code in the sandbox, line by line; None where no code of the job raised it.
         job: id of the job; empty where the application noted it.
