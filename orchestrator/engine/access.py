@@ -18,13 +18,15 @@ from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.objects.grants import find_granted
 from orchestrator.engine.objects.host_proxy import unwrap, wrap
 from orchestrator.engine.porting import Porter
+from orchestrator.engine.request_history import request_history
 from orchestrator.engine.submission import JobFactory, add_start_commit, check_variable_names, job_policy
 from orchestrator.engine.time_travel import TimeTravel
 from orchestrator.engine.variables import read_value, read_variables_sync
 from orchestrator.store.store import Store
 from sandbox_runner.wire.values import Handle
-from statek import durable
+from statek import durable, inbox
 from statek.agents.agent import Agent
+from statek.chat_history import ChatHistoryItem
 from statek.definition_errors import DefinitionErrors, JobDefError
 from statek.difficulty import TaskDifficulty
 from statek.error_handlers import ErrorHandler
@@ -204,6 +206,20 @@ class JobAccess:
     def look_sync(self, id_: str) -> JobView:
         """A job as of now without its chat log; blocks for one read."""
         return Inspection(self.store).look_sync(id_)
+
+    def history_sync(self, id_: str, turn: int | None = None) -> tuple[list[ChatHistoryItem], TaskDifficulty]:
+        """What a job's model is, or was, asked with, and at which difficulty; blocks for the reads."""
+        view = self.job_sync(id_)
+
+        def read() -> tuple[str, str, list[inbox.InboxEntry]]:
+            record = self.record(id_)
+            return record.definition, record.difficulty, inbox.entries(record)
+
+        text, raised, waiting = self.store.read_sync(read)
+        definition = JobDefinition.from_json(text)
+        difficulty = TaskDifficulty(raised) if raised else definition.difficulty
+        found = request_history(definition, view.items, difficulty=difficulty, inbox=waiting, turn=turn)
+        return list(found.items), found.difficulty
 
     def memory_sync(self, id_: str) -> dict[str, Any]:
         """What a job's tools remember; blocks for one read."""

@@ -233,13 +233,19 @@ class JobDriver:
                 self._jobs.set_status(record, JobStatus.STARTED, now_us())
             self._jobs.add_model_usage(record, usage)
             record.turns += 1
-            items = self._write_notes(notes, {"draft": reply.text, "model": {**usage, "seconds": seconds}})
+            remarks = {"draft": reply.text, "model": {**usage, "seconds": seconds}, **self._raised()}
+            items = [*self._write_notes(notes[:-1], {}), *self._write_notes(notes[-1:], remarks)]
             self.job.refresh()
             return items
 
         for item in await self._durability.commit(write):
             self.job.note(item)
         return ReplySuppressed()
+
+    def _raised(self) -> dict[str, str]:
+        """The difficulty that the newest request was made at, where it is not the one that the job began with."""
+        asked = self.job.prompted
+        return {} if asked is self.job.definition.difficulty else {"difficulty": asked.value}
 
     def _write_notes(self, notes: Sequence[tuple[str, str]], remarks: dict[str, Any]) -> list[ChatItem]:
         """Chat items of what post-processors tell the model (store thread)."""
@@ -276,7 +282,7 @@ class JobDriver:
         """The durable reply (store thread)."""
         job, record, at = self.job, self.job.record, now_us()
         usage = asdict(reply.usage)
-        notes: dict[str, Any] = {"model": {**usage, "seconds": seconds}}
+        notes: dict[str, Any] = {"model": {**usage, "seconds": seconds}, **self._raised()}
         if parsed.prose:
             notes |= {"prose": parsed.prose, "text_only": parsed.runs_nothing}
         if parsed.calls:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.engine.provider_calls import legal_arguments, legal_name
+from statek.chat_history import ChatHistoryItem, ChatRole, ContentSource, format_chat_history_item
 from statek.model import ProviderToolCall
 from statek.packing import pack
 from statek.styles import Style
@@ -20,6 +21,7 @@ __all__ = [
     "OPENING_MESSAGE",
     "HistoryItem",
     "Message",
+    "history_items",
     "item_messages",
     "opening_messages",
     "shortened",
@@ -73,7 +75,14 @@ def system_message(system_prompt: str) -> Message:
 
 
 def item_messages(style: Style, item: HistoryItem, *, max_output_chars: int | None = None) -> list[Message]:
-    """The messages of one entry.
+    """The messages of one entry; arguments as for ``history_items``."""
+    return [
+        format_chat_history_item(one, style) for one in history_items(style, item, max_output_chars=max_output_chars)
+    ]
+
+
+def history_items(style: Style, item: HistoryItem, *, max_output_chars: int | None = None) -> list[ChatHistoryItem]:
+    """What the model sees of one entry, before it has the form of the style.
 
     Args:
         style: the job's chat style.
@@ -81,38 +90,38 @@ def item_messages(style: Style, item: HistoryItem, *, max_output_chars: int | No
         max_output_chars: longest output of its code and of each call; None for all of it.
     """
     if item.kind == "user":
-        return [{"role": "user", "content": item.text}]
-    messages: list[Message] = []
+        return [ChatHistoryItem(ChatRole.USER, item.text, ContentSource.USER)]
+    found: list[ChatHistoryItem] = []
     if item.kind in _SYSTEM_KINDS:
-        messages.append({"role": "system", "content": item.text})
+        found.append(ChatHistoryItem(ChatRole.SYSTEM, item.text, ContentSource.SYSTEM))
         if not item.code:
-            return messages
+            return found
     output = _visible(item.console, max_output_chars)
     results = [_visible(elements, max_output_chars) for elements in item.tool_log]
     results += [""] * (len(item.calls) - len(results))
-    calls = [*map(_call, item.calls)]
+    calls = [*map(_legal, item.calls)]
     is_reply = item.kind == "reply"
     if style.runs_code_by_call and not is_reply and item.code.strip():
         name = "SUBTASK" if item.kind in _SYSTEM_KINDS else "WARMUP"
         id_ = f"STATEK-{name}-{item.number:03d}"
-        calls.append(_call(ProviderToolCall(id_, PYTHON_CLI, pack({"code": item.code}))))
+        calls.append(_legal(ProviderToolCall(id_, PYTHON_CLI, pack({"code": item.code}))))
         results.append(output)
         output, content = "", ""
     elif is_reply:
-        content = style.format_reply(item.text, item.code, has_calls=bool(calls))
+        content = style.shown_reply(item.text, item.code)
     else:
-        content = style.format_assistant(item.code) if item.code.strip() or not calls else ""
+        content = item.code if item.code.strip() or not calls else ""
     if calls:
-        messages.append({"role": "assistant", "content": content or None, "tool_calls": calls})
-        messages += [
-            {"role": "tool", "tool_call_id": call["id"], "content": style.format_result(result)}
+        found.append(ChatHistoryItem(ChatRole.ASSISTANT, content, ContentSource.ASSISTANT, tuple(calls)))
+        found += [
+            ChatHistoryItem(ChatRole.TOOL, result, ContentSource.CONSOLE, tool_call_id=call.id)
             for call, result in zip(calls, results, strict=True)
         ]
-    elif content:
-        messages.append({"role": "assistant", "content": content})
+    elif style.format_assistant(content):
+        found.append(ChatHistoryItem(ChatRole.ASSISTANT, content, ContentSource.ASSISTANT))
     if output:
-        messages.append({"role": "user", "content": style.format_console(output)})
-    return messages
+        found.append(ChatHistoryItem(ChatRole.USER, output, ContentSource.CONSOLE))
+    return found
 
 
 def _visible(console: Iterable[Sequence[str]], limit: int | None) -> str:
@@ -130,6 +139,6 @@ def shortened(text: str, limit: int) -> str:
     return f"{text[:head]}\n{note}\n{text[-tail:]}"
 
 
-def _call(call: ProviderToolCall) -> Message:
-    function = {"name": legal_name(call.name), "arguments": legal_arguments(call.arguments)}
-    return {"id": call.id, "type": "function", "function": function}
+def _legal(call: ProviderToolCall) -> ProviderToolCall:
+    """A call as providers take it back."""
+    return ProviderToolCall(call.id, legal_name(call.name), legal_arguments(call.arguments))

@@ -13,10 +13,11 @@ from statek.dialog import ASSISTANT, DialogItem, dialog_items
 from statek.difficulty import TaskDifficulty
 from statek.error_handlers import ErrorHandler
 from statek.exceptions import InvalidRequest
-from statek.executors import metrics
 from statek.executors.chat_log_item import ChatLogItem, LLM_LogItem, chat_log_items
 from statek.executors.history import CommitDiff, CommitView, HistoricalView, parse_focus
+from statek.executors.job_requests import JobRequests
 from statek.executors.job_source import JobSource
+from statek.executors.metrics import JobMetrics
 from statek.executors.views import JobSummary
 from statek.future import CombinedFutureResult, FutureResult
 from statek.job_definition import JobDefinition
@@ -67,7 +68,7 @@ class JobUsage:
         return self.total_input_tokens + self.total_output_tokens
 
 
-class Job:
+class Job(JobMetrics, JobRequests):
     """A durable job, read afresh at every access; blocking reads of about a millisecond.
 
     Two jobs never share variables: each ``py_env.local_state`` is its own.
@@ -450,16 +451,6 @@ class Job:
         return self._summary.turns
 
     @property
-    def exception_count(self) -> int:
-        """Replies whose step ended with an error."""
-        return metrics.count_exceptions(self.chat_log)
-
-    @property
-    def max_consecutive_exceptions(self) -> int:
-        """The longest run of such replies."""
-        return metrics.longest_exception_streak(self.chat_log)
-
-    @property
     def approx_token_usage(self) -> int:
         """Tokens as the harness counts them."""
         return self.usage.total_tokens
@@ -472,27 +463,3 @@ class Job:
     def was_post_processed_by(self, name: str) -> bool:
         """Whether a post-processor of that class has told the model something."""
         return any(item.usage.get("post_processor") == name for item in self.chat_log if item.kind == "post_processed")
-
-    def count_llm_actions(self) -> int:
-        """What the model did: code, formal tool calls and texts for the user count one each."""
-        return metrics.count_llm_actions(self.chat_log)
-
-    def get_response_times(self) -> list[float]:
-        """Seconds that the user waited, per message that was answered."""
-        return metrics.response_seconds(self.chat_log)
-
-    def get_llm_response_times(self) -> list[float]:
-        """Seconds that each reply of the model took."""
-        return metrics.llm_response_seconds(self.chat_log)
-
-    def get_llm_step_sizes(self) -> list[int]:
-        """Size of each reply in tokens, about four characters each."""
-        return metrics.step_sizes(self.chat_log)
-
-    def get_llm_initial_step_size(self) -> int:
-        """Size of the first reply; 0 before it."""
-        return next(iter(self.get_llm_step_sizes()), 0)
-
-    def tokens_per_sec(self) -> float:
-        """Completion tokens per second of waiting for the model."""
-        return metrics.tokens_per_second(self.chat_log)

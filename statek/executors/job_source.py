@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from statek.artifacts import FileSource
+from statek.chat_history import ChatHistoryItem
 from statek.difficulty import TaskDifficulty
 from statek.error_handlers import ErrorHandler
 from statek.executors.history import CommitDiff, CommitView, Focus, HistoricalView
@@ -68,6 +69,10 @@ class JobSource(FileSource, DefinitionSource, Protocol):
 
     def look_sync(self, id_: str) -> JobView:
         """The job as of now without its chat log, which may be long."""
+        ...
+
+    def history_sync(self, id_: str, turn: int | None = None) -> tuple[list[ChatHistoryItem], TaskDifficulty]:
+        """What its model was asked with at a turn, or would be asked with now, and at which difficulty."""
         ...
 
     def memory_sync(self, id_: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from itertools import groupby
 from statek.executors.views import ItemView
 
 __all__ = [
+    "JobMetrics",
     "count_exceptions",
     "count_llm_actions",
     "llm_response_seconds",
@@ -77,3 +78,46 @@ def tokens_per_second(items: Sequence[ItemView]) -> float:
     tokens = sum(item.usage.get("model", {}).get("output_tokens", 0) for item in _replies(items))
     seconds = sum(llm_response_seconds(items))
     return tokens / seconds if seconds > 0 else 0.0
+
+
+class JobMetrics:
+    """The part of a ``Job`` that counts; every number is read from its chat log."""
+
+    @property
+    def chat_log(self) -> Sequence[ItemView]:
+        """The entries of the job."""
+        raise NotImplementedError
+
+    @property
+    def exception_count(self) -> int:
+        """Replies whose step ended with an error."""
+        return count_exceptions(self.chat_log)
+
+    @property
+    def max_consecutive_exceptions(self) -> int:
+        """The longest run of such replies."""
+        return longest_exception_streak(self.chat_log)
+
+    def count_llm_actions(self) -> int:
+        """What the model did: code, formal tool calls and texts for the user count one each."""
+        return count_llm_actions(self.chat_log)
+
+    def get_response_times(self) -> list[float]:
+        """Seconds that the user waited, per message that was answered."""
+        return response_seconds(self.chat_log)
+
+    def get_llm_response_times(self) -> list[float]:
+        """Seconds that each reply of the model took."""
+        return llm_response_seconds(self.chat_log)
+
+    def get_llm_step_sizes(self) -> list[int]:
+        """Size of each reply in tokens, about four characters each."""
+        return step_sizes(self.chat_log)
+
+    def get_llm_initial_step_size(self) -> int:
+        """Size of the first reply; 0 before it."""
+        return next(iter(self.get_llm_step_sizes()), 0)
+
+    def tokens_per_sec(self) -> float:
+        """Completion tokens per second of waiting for the model."""
+        return tokens_per_second(self.chat_log)

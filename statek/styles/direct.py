@@ -36,9 +36,13 @@ class DirectStyle(CodeStyle):
         prose = prose_of(text)
         return ParsedReply("", prose, True, prose)
 
-    def format_reply(self, text: str, code: str, *, has_calls: bool) -> str:
+    def shown_reply(self, text: str, code: str) -> str:
         """What was said."""
         return prose_of(text)
+
+    def format_assistant(self, stored_text: str) -> str:
+        """What was said as it is: code is shown as a formal call."""
+        return stored_text
 
     def format_console(self, text: str) -> str:
         """Plain text, in the tag that the settings ask for."""

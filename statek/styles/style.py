@@ -64,18 +64,17 @@ class Style(Protocol):
         """Take a reply's text apart; never raises, whatever the model wrote."""
         ...
 
-    def format_reply(self, text: str, code: str, *, has_calls: bool) -> str:
-        """Content of the assistant message that shows a reply again; empty for none.
+    def shown_reply(self, text: str, code: str) -> str:
+        """What the history shows of a reply, before ``format_assistant``; empty for nothing.
 
         Args:
             text: the reply as the model gave it.
             code: its code.
-            has_calls: whether it made formal tool calls too.
         """
         ...
 
     def format_assistant(self, stored_text: str) -> str:
-        """Content of the assistant message that shows code: of a reply, or a warmup block."""
+        """Content of an assistant message without formal calls: of a reply, or a warmup block."""
         ...
 
     def format_console(self, text: str) -> str:
@@ -107,9 +106,9 @@ class CodeStyle:
         """Code stands in the reply's text."""
         return False
 
-    def format_reply(self, text: str, code: str, *, has_calls: bool) -> str:
-        """The code in its fence; bare beside formal calls (behaviour reference, section 14)."""
-        return code if has_calls else self.format_assistant(code)
+    def shown_reply(self, text: str, code: str) -> str:
+        """Its code."""
+        return code
 
     def format_assistant(self, stored_text: str) -> str:
         """The code in a Python fence that is longer than any run of backticks in it."""

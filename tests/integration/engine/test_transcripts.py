@@ -224,7 +224,7 @@ async def test_warmup_calls_in_markdown(open_with: Open) -> None:
     async with open_with([code("exit()")], tools=[add], warmup=warmup) as service:
         await finish(service)
         assert shown(service) == [
-            asked("```python\nprint('own')\n```", call("STATEK-001", "add", {"a": 1, "b": 2})),
+            asked("print('own')", call("STATEK-001", "add", {"a": 1, "b": 2})),
             result("STATEK-001", "adding 1 2\n3"),
             {"role": "user", "content": "own"},
         ]

@@ -36,7 +36,7 @@ MD_DIALOG = style_for(ChatStyle.MD_DIALOG)
 )
 def test_what_direct_says(text: str, prose: str) -> None:
     assert DIRECT.parse_reply(text) == ParsedReply("", prose, True, prose)
-    assert DIRECT.format_reply(text, "", has_calls=True) == prose
+    assert DIRECT.format_assistant(DIRECT.shown_reply(text, "")) == prose
 
 
 def test_a_dialog_reply_is_prose_and_code() -> None:
@@ -106,7 +106,7 @@ REPLIES = st.lists(
 def test_any_text_is_taken_apart(text: str) -> None:
     for style in ChatStyle:
         parsed = style_for(style).parse_reply(text)
-        style_for(style).format_reply(text, parsed.code, has_calls=False)
+        style_for(style).shown_reply(text, parsed.code)
     unfenced(text)
     assert MD_DIALOG.parse_reply(text).code == parse_reply(text).code
     assert DIRECT.parse_reply(text).code == ""
