@@ -175,6 +175,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name from its module at its first use."""
+    if name == "__version__":
+        return _version()
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'statek' has no attribute {name!r}")
@@ -182,6 +184,16 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(home), name)  # noqa: TID251
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    """Of the installed distribution; a checkout that is not installed has none."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("statek-sandbox")
+    except PackageNotFoundError:
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ braces around anything unknown stay as they are.
 
 from __future__ import annotations
 
+import enum
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -29,8 +30,10 @@ from statek.tools_scope import parse_tools_scope
 __all__ = [
     "PromptDef",
     "PromptSection",
+    "PromptStyle",
     "SystemPrompt",
     "check_metadata",
+    "compare_prompts",
     "format_system_prompt",
     "load_prompt_files",
     "make_system_prompt",
@@ -49,6 +52,25 @@ _CODE_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})")
 _PLACEHOLDER = re.compile(r"(?P<comment>(?<![^\n])[ \t]*#[ \t]*)?\{(?P<name>[A-Za-z_]\w*)\}")
 _METADATA = re.compile(r"# (?P<key>[A-Za-z_]\w*):[ \t]*(?P<value>\S.*)")
 _PROMPT_HEADER = re.compile(r"#\s*System Prompt\s*", re.IGNORECASE)
+
+
+class PromptStyle(enum.Enum):
+    """How the titles of sections are written in a formatted prompt."""
+
+    DASHED = "--- {title} ---\n{content}"
+    ASTERISK = "*** {title} ***\n{content}"
+    MARKDOWN = "## {title}\n{content}"
+    XML = "<{title}>\n{content}\n</{title}>"
+    """The title as a tag: in lower case, with underscores."""
+
+    def render(self, section: PromptSection) -> str:
+        """A section in this style."""
+        title = section.title
+        if self is PromptStyle.XML:
+            title = re.sub(r"[^\w-]+", "_", title.lower()).strip("_") or "section"
+            title = title if title[0].isalpha() else f"section_{title}"
+        head, _, tail = (part.replace("{title}", title) for part in self.value.partition("{content}"))
+        return f"{head}{section.content}{tail}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +126,12 @@ class PromptDef:
 def make_system_prompt(text: str | SystemPrompt) -> SystemPrompt:
     """A system prompt from its text; common indentation is removed."""
     return text if isinstance(text, SystemPrompt) else parse_system_prompt(text)
+
+
+def compare_prompts(first: str | SystemPrompt, second: str | SystemPrompt) -> bool:
+    """Whether two prompts say the same to a model, in whatever style the titles of their sections are written."""
+    one, other = make_system_prompt(first), make_system_prompt(second)
+    return (one.intro, one.sections) == (other.intro, other.sections)
 
 
 def parse_system_prompt(text: str) -> SystemPrompt:
@@ -175,6 +203,7 @@ def format_system_prompt(
     tools: Sequence[ToolDef] = (),
     shared_var_names: Sequence[str] = (),
     params: Mapping[str, Any] | None = None,
+    style: PromptStyle = PromptStyle.DASHED,
 ) -> str:
     """The prompt as a model gets it.
 
@@ -184,10 +213,11 @@ def format_system_prompt(
         tools: for the tool placeholders; hidden and internal ones are left out.
         shared_var_names: for ``{shared_var_names}``.
         params: further names that may stand in braces; the four placeholders cannot be replaced by them.
+        style: of the sections' titles.
     """
     parts = [prompt.intro] if prompt.intro else []
     parts += [
-        f"--- {section.title} ---\n{section.content}".rstrip()
+        style.render(section)
         for section in prompt.sections
         if section.difficulties is None or difficulty in section.difficulties
     ]

@@ -33,6 +33,7 @@ __all__ = [
     "SubTaskHandler",
     "SubTaskState",
     "TaskError",
+    "TaskFutureResult",
     "complete_sub_task",
     "create_new_job",
     "create_sub_task",
@@ -46,6 +47,9 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+TaskFutureResult = FutureResult
+"""The documents' name of what delegated work is waited for by: a future like any other."""
 
 
 def task_door() -> TaskDoor:

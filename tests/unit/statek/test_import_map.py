@@ -7,6 +7,8 @@ import importlib
 import pytest
 
 import statek
+from statek.executors.job import Job, JobDef
+from statek.pyenv import PyEnv
 
 NAMES = [
     ("statek", "tool docstr get_any get_all subtask error_handler is_valid_error_handler docs_style find_tools"),
@@ -22,6 +24,7 @@ NAMES = [
         "statek",
         "ContextCategory ContextCategoryDict ContextVar init_shared_context shared_context_set_var print_locals",
     ),
+    ("statek", "__version__"),
     ("statek", "statek_print format_default_llm_repr get_current_job get_current_agent get_current_agent_name"),
     (
         "statek.system",
@@ -34,9 +37,11 @@ NAMES = [
     ("statek.agents.list_of_documents", "list_of_documents show_document"),
     ("statek.agents.dialog_agent", "DialogAgent Reminder RecurringReminder RecursiveReminder"),
     ("statek.prompt_config", "make_system_prompt parse_prompt_file load_prompt_files parse_system_prompt"),
-    ("statek.prompt_config", "format_system_prompt SystemPrompt PromptDef"),
-    ("statek.executors.job", "JobDef Job JobStatus ErrorHandler DialogItem"),
-    ("statek.executors.chat_log_item", "ChatLogItem"),
+    ("statek.prompt_config", "format_system_prompt SystemPrompt PromptDef PromptStyle compare_prompts"),
+    ("statek.executors.job", "JobDef Job JobStatus JobDefError ErrorHandler DialogItem"),
+    ("statek.executors.chat_log_item", "ChatLogItem LLM_LogItem WarmupLogItem UserLogItem ReminderLogItem"),
+    ("statek.executors.chat_log_item", "SubTaskLogItem PostProcessedItem ToolError"),
+    ("statek.chat_history", "ChatHistoryItem ChatRole ContentSource format_chat_history_item"),
     ("statek.pyenv", "PyEnv"),
     ("statek.task", "SubTaskHandler SubTaskState TaskError create_sub_task complete_sub_task create_new_job"),
     (
@@ -55,7 +60,11 @@ NAMES = [
     ("statek.shared_context", "SharedContext"),
     ("statek.locale", "StatekLocale StatekLangCode StatekCountryCode resolve_locale"),
     ("statek.locale", "get_language_rule get_language_hint"),
-    ("statek.utils", "format_llm_repr format_value_repr statek_ctx_get statek_ctx_set"),
+    ("statek.task", "TaskFutureResult"),
+    (
+        "statek.utils",
+        "format_llm_repr format_value_repr format_callable_decl format_tool_spec statek_ctx_get statek_ctx_set",
+    ),
     ("statek.utils", "perm_ctx_get perm_ctx_set perm_ctx_set_unique"),
     ("statek.testing", "statek_context"),
 ]
@@ -71,6 +80,26 @@ def test_names_are_at_their_path(module: str, names: str) -> None:
 @pytest.mark.parametrize("name", ["get_any", "get_all", "subtask", "error_handler", "tool", "find_tools", "docs_style"])
 def test_both_paths_give_the_same(name: str) -> None:
     assert getattr(importlib.import_module("statek.system"), name) is getattr(statek, name)  # noqa: TID251
+
+
+@pytest.mark.parametrize(
+    ("cls", "names"),
+    [
+        (Job, "status job_status set_status job_def agent parent_job py_env chat_log error usage awaited_result"),
+        (Job, "next_instr_num warmup_block_num created_at num_completions error_handlers model model_family"),
+        (Job, "get_current_model get_current_difficulty panic find_locals add_locals find_sub_task_handler"),
+        (Job, "push_notification push_user_message get_chat_history get_next_request get_request_data"),
+        (Job, "get_next_prompt get_chat_responses get_dialog get_response_times get_llm_response_times"),
+        (Job, "get_llm_step_sizes get_llm_initial_step_size tokens_per_sec num_turns count_llm_actions"),
+        (Job, "exception_count max_consecutive_exceptions approx_token_usage is_step_final last_response"),
+        (Job, "get_next_code_block system_prompt"),
+        (JobDef, "agent model model_family provider warmup_code set_chat_style update_warmup_code"),
+        (JobDef, "set_post_processing set_error get_errors has_errors clear_errors"),
+        (PyEnv, "update_locals"),
+    ],
+)
+def test_classes_have_their_documented_names(cls: type, names: str) -> None:
+    assert [name for name in names.split() if not hasattr(cls, name)] == []
 
 
 def test_unknown_names_are_named() -> None:

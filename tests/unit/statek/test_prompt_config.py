@@ -13,8 +13,10 @@ from statek.harness import HARNESS_KEYS
 from statek.prompt_config import (
     PromptDef,
     PromptSection,
+    PromptStyle,
     SystemPrompt,
     check_metadata,
+    compare_prompts,
     format_system_prompt,
     load_prompt_files,
     make_system_prompt,
@@ -262,3 +264,16 @@ def test_a_broken_scope_is_found_in_its_line(tmp_path: Path) -> None:
 def test_a_line_of_many_blanks_takes_no_longer_than_any_other(line: str) -> None:
     prompt = make_system_prompt("x\n" + line.replace("{}", " " * 30_000) + "\ny")
     assert [section.content for section in prompt.sections] in ([], ["y"])
+
+
+def test_titles_are_written_in_a_style_and_mean_the_same() -> None:
+    prompt = make_system_prompt("Intro.\n\n--- HOW TO WORK ---\nCarefully.\n\n## {content}\nOften.")
+    shown = {style: format_system_prompt(prompt, style=style) for style in PromptStyle}
+    assert shown == {
+        PromptStyle.DASHED: "Intro.\n\n--- HOW TO WORK ---\nCarefully.\n\n--- {content} ---\nOften.",
+        PromptStyle.ASTERISK: "Intro.\n\n*** HOW TO WORK ***\nCarefully.\n\n*** {content} ***\nOften.",
+        PromptStyle.MARKDOWN: "Intro.\n\n## HOW TO WORK\nCarefully.\n\n## {content}\nOften.",
+        PromptStyle.XML: ("Intro.\n\n<how_to_work>\nCarefully.\n</how_to_work>\n\n<content>\nOften.\n</content>"),
+    }
+    assert compare_prompts(shown[PromptStyle.MARKDOWN], shown[PromptStyle.ASTERISK])
+    assert not compare_prompts(shown[PromptStyle.MARKDOWN], "Intro.")
