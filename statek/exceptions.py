@@ -4,6 +4,7 @@ Named by whose fault it is::
 
     StatekError
     ├── ConfigurationError      the operator: a setting, a prompt file, a missing engine
+    │   └── ImageMismatch       ... a job was saved on another image than the service runs
     ├── InvalidRequest          the caller: unknown agent, bad argument, illegal name
     │   ├── FutureSettled       ... resolves a future that has come to an end
     │   ├── NotFound            ... names something that does not exist
@@ -46,6 +47,7 @@ __all__ = [
     "FutureError",
     "FutureFailed",
     "FutureSettled",
+    "ImageMismatch",
     "InternalError",
     "InvalidArchive",
     "InvalidFormat",
@@ -81,6 +83,12 @@ class ConfigurationError(StatekError):
     """A setting, a file that the operator wrote, or a missing part of the machine."""
 
     code = "configuration"
+
+
+class ImageMismatch(ConfigurationError):
+    """A job was saved on another image than this service runs; it stays as it is, the message names both."""
+
+    code = "image_mismatch"
 
 
 class InvalidRequest(StatekError, ValueError):

@@ -23,6 +23,7 @@ DETAIL_KEY = "statek-error-bin"
 
 _STATUS = {
     "configuration": grpc.StatusCode.FAILED_PRECONDITION,
+    "image_mismatch": grpc.StatusCode.FAILED_PRECONDITION,
     "invalid_request": grpc.StatusCode.INVALID_ARGUMENT,
     "invalid_format": grpc.StatusCode.INVALID_ARGUMENT,
     "invalid_archive": grpc.StatusCode.INVALID_ARGUMENT,

@@ -21,6 +21,7 @@ from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.error_handling import ErrorHandling
 from orchestrator.engine.futures import FutureBoard, Settled
+from orchestrator.engine.images import check_image
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.job_futures import FutureWaits, JobFutures
@@ -45,7 +46,16 @@ from orchestrator.store.store import Store
 from statek.agents.agent import Agent
 from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
-from statek.exceptions import InvalidRequest, ModelError, NotFound, RestoreFailed, RunnerLost, StoreError, StoreFull
+from statek.exceptions import (
+    ImageMismatch,
+    InvalidRequest,
+    ModelError,
+    NotFound,
+    RestoreFailed,
+    RunnerLost,
+    StoreError,
+    StoreFull,
+)
 from statek.executors.decision import FailureKind
 from statek.executors.views import AgentView, FutureView, ItemView, JobSummary
 from statek.future import Settlement
@@ -190,6 +200,9 @@ class Service(Inspection):
                 job = await self._store.read(partial(self._load, number))
                 if job is not None:
                     job.offer_tools()
+            except ImageMismatch as error:
+                await self._stalled.stall(number, str(error), retry=False)
+                return
             except NotFound as error:
                 await self._stalled.stall(number, str(error))
                 return
@@ -256,6 +269,7 @@ class Service(Inspection):
         waits = record.status == JobStatus.SUSPENDED.value and not record.cancel_requested
         if record.status == JobStatus.DONE.value or waits:
             return None
+        check_image(self._jobs, record, self._pool.image_digest)
         agent = self._agents.require(record.role)
         policy = job_policy(agent, self._settings)
         return load_active_job(

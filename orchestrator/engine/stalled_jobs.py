@@ -61,10 +61,16 @@ class StalledJobs:
         for timer in self._retries:
             timer.cancel()
 
-    async def stall(self, number: int, reason: str) -> None:
-        """Note that a job cannot go on now, and try it again later; one that was cancelled ends here."""
-        _log.error("job %s cannot go on now, it is tried again in %gs: %s", job_id(number), _RETRY_SECONDS, reason)
-        self._reasons[number] = reason
+    async def stall(self, number: int, reason: str, *, retry: bool = True) -> None:
+        """Note that a job cannot go on now; one that was cancelled ends here.
+
+        Args:
+            number: of the job.
+            reason: why, for its record and the log.
+            retry: try it again after a while; not where only another start of the service can help.
+        """
+        later = f", it is tried again in {_RETRY_SECONDS:g}s" if retry else ""
+        _log.error("job %s cannot go on now%s: %s", job_id(number), later, reason)
 
         def note() -> str:
             record = self._jobs.get(number)
@@ -80,7 +86,10 @@ class StalledJobs:
             tenant = await self._durability.commit(note)
         except (NotFound, StoreError) as error:
             _log.error("that job %s cannot go on could not be noted: %s", job_id(number), error)
+        self._reasons[number] = reason  # not before: whoever waits for the job reads the reason from its record
         self._changed(number)
+        if not retry:
+            return
         timer: asyncio.TimerHandle
 
         def again() -> None:

@@ -171,6 +171,11 @@ class Pool:
         self._spawn(self._refill_forever())
         self._spawn(self._scan_forever())
 
+    @property
+    def image_digest(self) -> str:
+        """Of what its runners run; empty before ``start``."""
+        return self._digest
+
     async def claim(self, *, timeout: float) -> Sandbox:
         """Take a runner for one job; a warm one costs one message.
 

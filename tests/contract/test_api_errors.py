@@ -16,6 +16,7 @@ ERRORS = [
     StatekError("s"),
     exceptions.ConfigurationError("c"),
     exceptions.InvalidRequest("i"),
+    exceptions.ImageMismatch("job j1 was saved on the image a"),
     exceptions.InvalidFormat("line 3: no code"),
     exceptions.InvalidArchive("the archive is cut off"),
     exceptions.FutureSettled("future f1 is resolved"),
