@@ -105,6 +105,8 @@ class Pool:
         ready_seconds: time that a claimed runner has to bring its executor up.
         scan_seconds: time between two scans for orphans.
 
+    ``image_digest`` is of what its runners run; empty before ``start``.
+
     Raises:
         InvalidRequest: size or max_runners make no sense.
     """
@@ -153,7 +155,7 @@ class Pool:
         self._started = self._failed = self._replaced = self._orphans = 0
         self._retry_seconds = 0.0
         self._rest: asyncio.TimerHandle | None = None
-        self._digest = ""
+        self.image_digest = ""
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -166,15 +168,10 @@ class Pool:
             RunnerLost: the driver does not answer.
         """
         await asyncio.to_thread(self._make_socket_dir)
-        self._digest = await self._driver.prepare(self._flavour)
+        self.image_digest = await self._driver.prepare(self._flavour)
         await self._end_orphans()
         self._spawn(self._refill_forever())
         self._spawn(self._scan_forever())
-
-    @property
-    def image_digest(self) -> str:
-        """Of what its runners run; empty before ``start``."""
-        return self._digest
 
     async def claim(self, *, timeout: float) -> Sandbox:
         """Take a runner for one job; a warm one costs one message.
@@ -294,7 +291,7 @@ class Pool:
             self._driver,
             runner.ref,
             limits=self._step_limits,
-            image_digest=self._digest,
+            image_digest=self.image_digest,
             timing=self._timing,
         )
 
