@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.sandboxes.driver import RunnerLimits, RunnerStats
 
-__all__ = ["CGROUP_ROOT", "ResourceGroup", "folders_of", "group_root", "read_usage", "remove_empty"]
+__all__ = ["CGROUP_ROOT", "ResourceGroup", "folders_of", "group_root", "processes_of", "read_usage", "remove_empty"]
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -167,6 +167,21 @@ def folders_of(pid: int, *, root: Path = CGROUP_ROOT) -> dict[str, Path]:
             if (unified and not controllers) or controller in controllers.split(","):
                 found[controller] = folder
     return found
+
+
+def processes_of(*groups: str, root: Path = CGROUP_ROOT) -> list[int]:
+    """The pids in the first of these groups that has any, in whatever hierarchy; none where it cannot be seen here.
+
+    Args:
+        groups: paths below the hierarchies' roots.
+        root: where the hierarchies are mounted.
+    """
+    for group in groups:
+        for base in (root, root / "pids", root / "memory"):
+            pids = [int(word) for word in _words(base / group / "cgroup.procs") if word.isdigit()]
+            if pids:
+                return sorted(pids)
+    return []
 
 
 def _own_unified_group() -> str:

@@ -331,11 +331,16 @@ def _remove(client: Any, identity: str) -> None:
 
 
 def _inspect_pid(client: Any, identity: str) -> int:
-    """The pid of PID 1 as this machine numbers it; 0 when it is gone or runs on another machine."""
+    """The pid of PID 1 as this machine numbers it; 0 when it is gone or runs on another machine.
+
+    An engine that was killed while it started a container does not know of the process that it has made, and would
+    leave it for ever when the container is removed; the container's group does know.
+    """
     try:
         pid = int(client.inspect_container(identity)["State"]["Pid"])
     except docker.errors.NotFound:
         return 0
+    pid = pid or next(iter(cgroups.processes_of(f"docker/{identity}", f"system.slice/docker-{identity}.scope")), 0)
     return pid if _is_container(pid, identity) else 0
 
 

@@ -159,6 +159,7 @@ class Pool:
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._left_over = False
 
     async def start(self) -> None:
         """Prepare the flavour, end what an earlier orchestrator left behind, begin to fill.
@@ -246,6 +247,12 @@ class Pool:
         self._warm.clear()
         self._claimed.clear()
         await asyncio.gather(*self._destroying.values(), return_exceptions=True)
+        if self._left_over:
+            # Nobody scans after this: what could not be ended when it should have been may be by now.
+            try:
+                await self._end_orphans()
+            except (StatekError, OSError) as error:
+                _LOG.warning("runners may be left until the next start: %s", error)
 
     # ---------------------------------------------------------------- claims
 
@@ -378,6 +385,7 @@ class Pool:
             self._failed += 1
             self._retry_seconds = min(max(self._retry_seconds * 2, _RETRY_FIRST_SECONDS), _RETRY_LAST_SECONDS)
             _LOG.warning("runner %s did not come up: %s", runner.spec.runner_id, error)
+            self._left_over |= runner.ref is None  # it may have come to be without anybody's having been told
             self._destroy_nowait(runner)
             self._fail_first_waiter(error)
         except BaseException:
@@ -460,6 +468,7 @@ class Pool:
                 except (StatekError, OSError) as error:
                     # It is nobody's from here on, so the scan ends it as soon as the driver answers again.
                     _LOG.warning("runner %s could not be ended: %s", identity, error)
+                    self._left_over = True
             await runner.link.aclose()
             await asyncio.to_thread(runner.spec.socket.unlink, missing_ok=True)
         finally:

@@ -9,9 +9,12 @@ After any end without a clean-shutdown mark the primary is set to mirror + log, 
 acknowledged flush, before anybody opens it. So whatever a dying process left in the primary, or a
 spill wrote to it between flushes, does not matter.
 
-Files, in the store's own folder: ``<prefix>.mirror``, ``.redo.0``, ``.redo.1``, ``.clean`` (the primary is
-good as it lies: its size, time of change and the number of the last record), ``.creating`` (the prefix
-never had a good flush: begin anew).
+Files, in the store's own folder: ``<prefix>.mirror``, ``.sums`` (of its pages), ``.redo.0``, ``.redo.1``, ``.witness``
+(how far the log must reach), ``.clean`` (the primary is good as it lies: its size, time of change and the number of the
+last record), ``.creating`` (the prefix never had a good flush: begin anew).
+
+Each of these and the primary may be damaged by a disk: what can be told from the others is put right, everything else
+is refused with its name (``tests.chaos.damage``).
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.store.files import remove_durably, write_durably
+from orchestrator.store.integrity import Witness, WitnessState
 from orchestrator.store.mirror import Mirror, changed_pages, read_range
+from orchestrator.store.preparing import check_closed, check_mirror, survey
 from orchestrator.store.redo import Record, RedoLog, read_records
 from orchestrator.store.tracking import TrackedWrites
 from statek.exceptions import StoreDamaged
@@ -54,6 +59,11 @@ class GuardPaths:
         return self.folder / f"{self.prefix}.mirror"
 
     @property
+    def witness(self) -> Path:
+        """How far the redo log must reach."""
+        return self.folder / f"{self.prefix}.witness"
+
+    @property
     def clean(self) -> Path:
         """The clean-shutdown mark."""
         return self.folder / f"{self.prefix}.clean"
@@ -81,12 +91,12 @@ def prepare_prefix(paths: GuardPaths) -> tuple[bool, int]:
         Whether it has to be proven in a throw-away process first, and the number of the last redo record.
 
     Raises:
-        StoreDamaged: the redo log has a hole.
+        StoreDamaged: a file is damaged and the others do not tell what was in it.
     """
     log = RedoLog(paths.folder, paths.prefix)
     if paths.creating.exists():
         _log.warning("prefix %s never had a good flush: beginning anew", paths.prefix)
-        for path in (paths.primary, paths.mirror, paths.clean, *log.paths):
+        for path in (paths.primary, paths.mirror, paths.clean, paths.witness, *log.paths):
             path.unlink(missing_ok=True)
         return False, 0
     if not paths.mirror.exists():
@@ -96,18 +106,29 @@ def prepare_prefix(paths: GuardPaths) -> tuple[bool, int]:
         return False, 0
     clean = _read_clean_mark(paths)
     if clean is not None:
+        mended = check_closed(paths.mirror, paths.primary)
         remove_durably(paths.clean)
-        return False, clean
+        return mended, clean
+    state = survey(log, Witness.read(paths.witness), paths.prefix)
     mirror = Mirror(paths.mirror)
     try:
-        last = mirror.write(log.recorded())
-        mirror.sync()
-        written = mirror.restore(paths.primary)
+        mended_pages = check_mirror(mirror, paths.primary, state)
+        witness = Witness(paths.witness, WitnessState(state.reach, 0))
+        try:
+            witness.begin_applying()
+            for number, data in mended_pages.items():
+                mirror.mend(number, data)
+            mirror.write(log.recorded())
+            mirror.sync()
+            written = mirror.restore(paths.primary)
+            witness.end_applying(state.reach)
+        finally:
+            witness.close()
     finally:
         mirror.close()
     _log.warning("prefix %s was not closed: restored to the last flush (%d bytes rewritten)", paths.prefix, written)
     remove_durably(paths.clean)
-    return True, last or 0
+    return True, state.reach
 
 
 def _read_clean_mark(paths: GuardPaths) -> int | None:
@@ -137,9 +158,14 @@ class FlushGuard:
         self._identity = os.fstat(self._primary)
         if not paths.mirror.exists():
             # dbzero's commit is done and nothing was acknowledged yet: the file as it lies is the first good one.
+            paths.witness.unlink(missing_ok=True)
             Mirror.create(paths.mirror, paths.primary)
             remove_durably(paths.creating)
         self._mirror = Mirror(paths.mirror)
+        if not self._mirror.sums.known:  # made by a version without sums
+            self._mirror.sums.build(self._mirror.fileno())
+        self._witness = Witness(paths.witness, WitnessState(sequence, sequence))
+        self._witness.end_applying(sequence)
         self._redo = RedoLog(paths.folder, paths.prefix, kept_bytes=_FILL_BYTES)
         self._redo.open()
         self._filler: threading.Thread | None = None
@@ -178,7 +204,9 @@ class FlushGuard:
         record = Record(self._sequence + 1, size, tuple(ranges))
         length = self._redo.append(record)
         self._sequence += 1
+        self._witness.acknowledge(self._sequence)
         if self._compare_next:
+            self._witness.begin_applying()
             # Keep the mirror level with the file, so that the next compare finds this change only.
             self._mirror.write([record])
             self._in_mirror = record.sequence
@@ -265,12 +293,14 @@ class FlushGuard:
 
     def _advance_mirror(self, index: int) -> None:
         """Write the records of one log file that the mirror does not have yet."""
+        self._witness.begin_applying()
         records = (record for record in read_records(self._redo.paths[index]) if record.sequence > self._in_mirror)
         self._in_mirror = self._mirror.write(records) or self._in_mirror
 
     def _empty(self, closed: int) -> None:
         self._advance_mirror(closed)
         self._mirror.sync()
+        self._witness.end_applying(self._in_mirror)
         self._redo.clear(closed)
 
     def _wait_applied(self) -> None:
@@ -322,6 +352,7 @@ class FlushGuard:
             if thread is not None:
                 thread.join()
         self._mirror.close()
+        self._witness.close()
         self._redo.close()
         os.close(self._primary)
 

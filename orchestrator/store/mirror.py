@@ -1,6 +1,7 @@
 """The mirror: a prefix file as of some earlier flush; with the redo log it gives the last one.
 
-Mirror and primary are compared and copied in pages of 4 KiB.
+Mirror and primary are compared and copied in pages of 4 KiB. Every page of the mirror has a sum
+(`orchestrator.store.integrity`), so that one which the disk has lost is found before it is trusted.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from orchestrator.store.files import create_file, open_existing, sync_directory
+from orchestrator.store.integrity import PAGE, PageSums
 from orchestrator.store.redo import Record
 
-__all__ = ["PAGE", "Mirror", "changed_pages", "read_range", "write_range"]
+__all__ = ["Mirror", "changed_pages", "read_range", "write_range"]
 
-PAGE = 4096  #: bytes
 _CHUNK = 1 << 20  # bytes compared at a time
 
 
@@ -64,11 +65,12 @@ def changed_pages(current: int, base: int) -> Iterator[tuple[int, bytes]]:
 
 
 class Mirror:
-    """The mirror file of one prefix."""
+    """The mirror file of one prefix, and ``<prefix>.sums`` beside it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = open_existing(path)
+        self.sums = PageSums(path.with_suffix(".sums"))
 
     @staticmethod
     def create(path: Path, primary: Path) -> None:
@@ -82,6 +84,12 @@ class Mirror:
                 write_range(target, offset, data)
                 offset += len(data)
             os.fsync(target)
+            sums = PageSums(path.with_suffix(".sums"))
+            try:
+                sums.build(target)
+                sums.sync()
+            finally:
+                sums.close()
         finally:
             os.close(source)
             os.close(target)
@@ -95,6 +103,7 @@ class Mirror:
     def sync(self) -> None:
         """Make what was written durable."""
         os.fsync(self._file)
+        self.sums.sync()
 
     def write(self, records: Iterable[Record]) -> int | None:
         """Bring the mirror forward; durable after `sync`. Until then the log must keep the records.
@@ -103,12 +112,28 @@ class Mirror:
             The last record's number, None when there were none.
         """
         last: int | None = None
+        pages: set[int] = set()
         for record in records:
+            before = os.fstat(self._file).st_size
             for offset, data in record.ranges:
                 write_range(self._file, offset, data)
             os.ftruncate(self._file, record.file_size)
+            pages |= record.pages(before)
             last = record.sequence
+        self.sums.note(self._file, pages)
         return last
+
+    def differing(self) -> set[int] | None:
+        """The pages that are not as they were written; None where nobody can tell."""
+        return self.sums.differing(self._file)
+
+    def page(self, number: int) -> bytes:
+        """One page; short at the end of the file, empty beyond it."""
+        return os.pread(self._file, PAGE, number * PAGE)
+
+    def mend(self, number: int, data: bytes) -> None:
+        """Put a page back that the disk has lost; durable after `sync`."""
+        write_range(self._file, number * PAGE, data)
 
     def restore(self, primary: Path) -> int:
         """Make the primary equal to the mirror, writing only what differs.
@@ -130,3 +155,4 @@ class Mirror:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self._file)
+        self.sums.close()

@@ -33,6 +33,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from orchestrator.store.files import sync_directory
+from orchestrator.store.integrity import pages_of
 from statek.exceptions import StoreDamaged
 
 __all__ = ["Record", "RedoLog", "encode_record", "read_records"]
@@ -58,6 +59,12 @@ class Record:
     sequence: int
     file_size: int
     ranges: tuple[tuple[int, bytes], ...]
+
+    def pages(self, size_before: int) -> set[int]:
+        """The pages that it changes in a file that had so many bytes before."""
+        found = {page for offset, data in self.ranges for page in pages_of(offset, len(data))}
+        grown = abs(self.file_size - size_before)
+        return found.union(pages_of(min(self.file_size, size_before), grown)) if grown else found
 
 
 def encode_record(record: Record, session: int) -> bytes:

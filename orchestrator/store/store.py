@@ -89,6 +89,7 @@ class Store:
             StoreLocked: another process owns it.
             StoreDamaged: it does not open and could not be rebuilt.
             StoreFull: no space to open it.
+            StoreError: the disk or the system refused something else.
             ConfigurationError: dbzero is already initialised in this process.
         """
         if not _PREFIX_NAME.fullmatch(prefix):
@@ -114,7 +115,7 @@ class Store:
             store._lock.release()
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StoreFull(f"no space to open the store {root}: {error.strerror}") from error
-            raise
+            raise StoreError(f"the store {root} cannot be opened: {error}") from error
         except BaseException:
             store._lock.release()
             raise

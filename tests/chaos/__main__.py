@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.sandboxes.docker import DockerDriver
+from tests.chaos.damage import DamageReport, damage_store
 from tests.chaos.evidence import write_evidence
 from tests.chaos.matrix import Matrix
 from tests.chaos.points import POINTS
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--round", type=int, action="append", help="only this round of the seed; may be repeated")
     parser.add_argument("--workers", type=int, default=2, help="rounds at once (%(default)s)")
     parser.add_argument("--engine", action=argparse.BooleanOptionalAction, help="kill a Docker engine, too")
+    parser.add_argument(
+        "--damage", type=int, default=3, help="bits to flip in each file of a store, one at a time (%(default)s)"
+    )
     parser.add_argument("--output", type=Path, help="write the evidence there")
     parser.add_argument("--commit", default="", help="of an exported tree, which cannot tell")
     options = parser.parse_args(arguments)
@@ -46,14 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             matrix.run(options.kills)
     tally = matrix.tally
+    damage = DamageReport()
+    if options.round is None:
+        damage = damage_store(options.seed, each=options.damage)
+        tally.lost += len(damage.wrong)
+        tally.damaged = damage.rebuilt + damage.refused + len(damage.wrong)
+        tally.refused = damage.refused
+        print(*damage.wrong, *damage.lines(), sep="\n")
     print(f"rounds={tally.rounds} jobs={tally.jobs} lives={tally.lives} reopened={tally.reopened}")
     print(f"killed {dict(tally.kills)} at {len(tally.points)} of {len(POINTS)} points; failed {dict(tally.failures)}")
     print(
         f"acknowledged={tally.acknowledged} deliveries={tally.deliveries} in_doubt={tally.in_doubt} "
         f"deaths={tally.deaths} quarantined={tally.quarantined}"
     )
+    print(f"damaged={tally.damaged} rebuilt={tally.damaged - tally.refused} refused={tally.refused}")
     if options.output is not None:
-        write_evidence(options.output, matrix, commit=options.commit)
+        write_evidence(options.output, matrix, damage, commit=options.commit)
     print(tally.line(options.seed))
     return 0 if tally.clean else 1
 

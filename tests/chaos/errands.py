@@ -3,7 +3,8 @@
 Number ``n`` of a job goes through ``WAYS[n % 4]``: an external tool that is not idempotent, one that is, one that can
 be reconciled, one whose effect is in the store. One step of each job waits for a person; the others make console,
 variables in both forms, blocks and a file. The model goes by what the conversation says, so it finds its way on after a
-step that died: the console lists the calls that took effect, and the next step begins behind them.
+step that died: the console lists the calls that took effect, and the next step begins behind them; where it says of one
+that it is in doubt, the model asks the receiver first.
 """
 
 from __future__ import annotations
@@ -135,6 +136,8 @@ class Errands:
                 begun, done = (int(found[1]), int(found[2])) if found else (done, done)
             elif "StepDied: " in text:
                 done = begun + sum(text.count(f"{way}(...) succeeded") for way in WAYS)
+                # Told that nobody knows, a careful model looks before it delivers again.
+                done += "(...) is in doubt" in text and self.ask(f"{request.job_id}.{done}") != "0"
         if done >= NUMBERS:
             return ModelReply("```python\nexit('-'.join(map(str, trail)))\n```")
         end = min(done - done % PER_STEP + PER_STEP, NUMBERS)

@@ -9,6 +9,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+from tests.chaos.damage import DamageReport
 from tests.chaos.matrix import Matrix, Tally
 from tests.chaos.points import POINTS
 from tests.chaos.processes import ROOT
@@ -42,6 +43,13 @@ Made by `make chaos N={kills} SEED={seed}`; [chaos.md](../chaos.md) says what is
 Counted apart, as designed: {in_doubt} calls in doubt that a person decided, {deaths} steps that ended as a death of
 their own (an executor was killed), {quarantined} jobs in quarantine (two crashes hit one step).
 
+A store with one file damaged (a bit flipped, or cut), closed or killed before: never opened with anything else in it
+than was acknowledged. A log that is not needed, an old version of a page and the like count as rebuilt.
+
+| file | opened, all there | refused by name | wrong |
+|---|---|---|---|
+{damage}
+
 Kills by point, {visited} of {points} points; the others were not reached in this run.
 
 | point | kills | point | kills | point | kills |
@@ -62,12 +70,13 @@ _COUNTS = (
 )
 
 
-def write_evidence(path: Path, matrix: Matrix, *, commit: str = "") -> None:
+def write_evidence(path: Path, matrix: Matrix, damage: DamageReport, *, commit: str = "") -> None:
     """Write the report of a campaign that is over.
 
     Args:
         path: of the Markdown file.
         matrix: the campaign.
+        damage: what became of damaged stores.
         commit: of an exported tree; empty asks git.
     """
     tally = matrix.tally
@@ -82,6 +91,7 @@ def write_evidence(path: Path, matrix: Matrix, *, commit: str = "") -> None:
             line=tally.line(matrix.seed),
             killed=_rows(tally.kills),
             failures=_rows(tally.failures),
+            damage="\n".join(damage.lines()),
             visited=len(tally.points),
             points=len(POINTS),
             by_point=_point_rows(tally),

@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.app import open_store, running_service
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_reader import job_number
+from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.service import Service
 from orchestrator.sandboxes.docker import DockerDriver
 from orchestrator.store.store import Store
@@ -69,14 +70,19 @@ class LifePlan:
 
 def live(plan: LifePlan) -> None:
     """The whole of it; ends the process."""
-    errors = os.open(plan.folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(errors, 1)
-    os.dup2(errors, 2)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    _redirect(plan.folder)
     observer = Observer(list(plan.faults), plan.folder / "said", plan.folder / "d", plan.engine_pid)
     observer.say(born=os.getpid())
     watch(observer, plan.folder / "d")
     asyncio.run(_live(plan, observer))
+
+
+def _redirect(folder: Path) -> None:
+    """Send what this process says to a file."""
+    errors = os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(errors, 1)
+    os.dup2(errors, 2)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
 async def _live(plan: LifePlan, observer: Observer) -> None:
@@ -129,7 +135,8 @@ async def _answer_at_once(service: Service, id_: str) -> None:
 
 
 def reopen(folder: Path) -> None:
-    """Open a store once more and say what it holds."""
+    """Open a store once more and say what it holds; ends the process."""
+    _redirect(folder)
     asyncio.run(_reopen(folder))
 
 
@@ -168,4 +175,17 @@ async def facts_of(store: Store) -> dict[str, Any]:
             "variables": {one.name: one.preview for one in await inspection.variables(summary.id)},
             "files": [[one.path, one.size_bytes] for one in await inspection.files(summary.id)],
         }
-    return {"jobs": jobs, "ledger": await store.read(noted)}
+    wanted = await store.read(_stored_blocks)
+    blocks = await store.blocks.get_many(wanted)
+    return {"jobs": jobs, "ledger": await store.read(noted), "blocks": sorted(blocks)}
+
+
+def _stored_blocks() -> list[str]:
+    """Digests of the blocks that newest commits have in the block store (store thread)."""
+    jobs = JobRepository()
+    root = jobs.root()
+    found: list[str] = []
+    for record in list(root.jobs) if root is not None else []:
+        places = jobs.workspace(record, jobs.commit_count(record) - 1).places
+        found += [digest for digest, place in places.items() if place.commit < 0]
+    return sorted(set(found))

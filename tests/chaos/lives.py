@@ -16,7 +16,7 @@ from tests.chaos.observer import RUNNER_TARGETS, runner_processes
 from tests.chaos.processes import runner_roots
 from tests.support.private_engine import PrivateEngine
 
-__all__ = ["Life", "reopened", "run_life"]
+__all__ = ["Life", "read_store", "run_life"]
 
 _LOOK_SECONDS = 0.05
 _REOPEN_SECONDS = 30.0
@@ -82,18 +82,21 @@ def run_life(plan: LifePlan, *, seconds: float, engine: PrivateEngine | None = N
     return Life(code if code is not None else -1, hung, said, fired, time.monotonic() - began)
 
 
-def reopened(folder: Path) -> Any:
-    """What a store that was closed holds when it is opened once more; None where it cannot be opened."""
+def read_store(folder: Path) -> tuple[Any, int]:
+    """What a store that nobody has open holds, blocks included, and how the process that read it ended.
+
+    The first is None where it could not be read; ``stderr`` in the folder says why.
+    """
     log = folder / "said"
-    before = log.stat().st_size
+    before = log.stat().st_size if log.exists() else 0
     process = _context.Process(target=reopen, args=(folder,))
     process.start()
     process.join(_REOPEN_SECONDS)
     if process.exitcode is None:
         process.kill()
         process.join()
-    lines = _lines(log, before)
-    return lines[-1].get("reopened") if lines and process.exitcode == 0 else None
+    lines, code = _lines(log, before), process.exitcode
+    return (lines[-1].get("reopened") if lines and code == 0 else None), code if code is not None else -1
 
 
 def _lines(log: Path, start: int) -> list[dict[str, Any]]:

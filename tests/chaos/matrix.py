@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.engine.job_reader import job_id
 from tests.chaos.errands import NUMBERS, WAYS
 from tests.chaos.life import LifePlan
-from tests.chaos.lives import Life, reopened, run_life
+from tests.chaos.lives import Life, read_store, run_life
 from tests.chaos.plans import LifeFaults, RoundPlan, plan_round
 from tests.chaos.processes import traces_of, wait_gone
 from tests.chaos.receiver import Receiver
@@ -26,6 +26,7 @@ __all__ = ["Matrix", "Tally"]
 
 _LIFE_SECONDS = 90.0
 _DISK_BYTES = 64 << 20
+_WRITES = ("write", "sync")
 _SHOWN = 3000
 """Characters of what was wrong that are shown while the campaign goes on."""
 
@@ -49,6 +50,7 @@ class Tally:
         acknowledged: ends of steps that were acknowledged, and found again.
         deliveries: effects that were counted.
         reopened: stores that were closed and read once more.
+        damaged, refused: stores with one damaged file; of these, those that were refused by name, not rebuilt.
         words: what was wrong, to be read.
     """
 
@@ -68,6 +70,8 @@ class Tally:
     acknowledged: int = 0
     deliveries: int = 0
     reopened: int = 0
+    damaged: int = 0
+    refused: int = 0
     words: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
@@ -186,7 +190,8 @@ class _Round:
                 self._wrong("stuck", f"life {number} came to no end: {plan.faults} {self._stderr()}")
                 return self._tally
             fatal = any(fault["action"] == "orchestrator" for fault in life.fired)
-            if life.code != (-9 if fatal else 0):
+            refused = life.code == 1 and any(fault["point"] in _WRITES for fault in life.fired) and self._was_refused()
+            if life.code != (-9 if fatal else 0) and not refused:
                 self._wrong("stuck", f"life {number} ended with {life.code}: {plan.faults} {self._stderr()}")
             if life.code == 0 and number >= len(self._plan.lives):
                 break
@@ -240,7 +245,7 @@ class _Round:
         for id_, job in ended["jobs"].items():
             self._check_job(id_, job)
             self._check_effects(id_, ended["ledger"], whole=job["failure"] is None)
-        again = reopened(self._folder)
+        again, _ = read_store(self._folder)
         tally.reopened += 1
         if again != ended:
             self._wrong("lost", f"the store holds something else when it is opened again: {again} {ended}")
@@ -280,6 +285,11 @@ class _Round:
     def _wrong(self, what: str, words: str) -> None:
         setattr(self._tally, what, getattr(self._tally, what) + 1)
         self._tally.words.append(f"{self._name}, {what}: {words}")
+
+    def _was_refused(self) -> bool:
+        """Whether the last process ended with an error of the store that has a name, as it may when a write fails."""
+        last = (self._stderr().splitlines() or [""])[-1]
+        return last.startswith(("statek.exceptions.StoreFull: ", "statek.exceptions.StoreError: "))
 
     def _stderr(self) -> str:
         path = self._folder / "stderr"

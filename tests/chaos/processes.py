@@ -206,7 +206,8 @@ def runner_names(data_dir: Path) -> set[str]:
 def left_behind(runners: Iterable[str]) -> list[str]:
     """Resource groups and records of these runners that still exist."""
     left = []
+    groups = [Path(found) for found, _, _ in os.walk("/sys/fs/cgroup")]
     for name in sorted(runners):
-        left += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/statek-{name}")]
+        left += [str(path) for path in groups if path.name == f"statek-{name}" and path.is_dir()]
         left += [str(path) for path in (cache_folder() / "runners").glob(f"*/{name}.json")]
     return left

@@ -23,7 +23,7 @@ SEED = int(os.environ.get("STATEK_TEST_SEED") or random.SystemRandom().randrange
 @pytest.mark.timeout(300)
 @pytest.mark.root
 def test_nothing_is_lost_repeated_stuck_or_left_behind(capsys: pytest.CaptureFixture[str]) -> None:
-    status = main([f"--kills={KILLS}", f"--seed={SEED}", "--no-engine"])
+    status = main([f"--kills={KILLS}", f"--seed={SEED}", "--no-engine", "--damage=1"])
     last = capsys.readouterr().out.splitlines()[-1]
     assert (status, last.partition(" ")[2]) == (0, f"seed={SEED} lost=0 repeated=0 stuck=0 orphans=0")
 

@@ -179,6 +179,19 @@ class PrivateEngine:
             process.wait()
         if containerd:
             _end(containerd)
+        self._end_shims()
+
+    def _end_shims(self) -> None:
+        """End what an engine that was killed in the middle of a start does not know of any more, and its mounts."""
+        wanted = os.fsencode(self.folder)
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes() if folder.name.isdigit() else b""
+                if b"containerd-shim" in words and wanted in words:
+                    os.kill(int(folder.name), signal.SIGKILL)
+        for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+            if line.split()[1].startswith(f"{self.folder}/"):
+                subprocess.run(["umount", "--lazy", line.split()[1]], check=False, capture_output=True)
 
     def _containerd_pid(self) -> int:
         try:

@@ -246,6 +246,16 @@ async def test_scan_ends_what_nobody_owns_and_nothing_else(tmp_path: Path) -> No
         assert held.runner.runner_id in driver.alive
 
 
+async def test_a_close_ends_what_a_start_left_that_failed_half_way(tmp_path: Path) -> None:
+    driver = ScriptedDriver(script=lambda number: Script(refuse=True))
+    async with running(driver, tmp_path, size=0, max_runners=1) as pool:
+        with pytest.raises(RunnerLost):
+            await pool.claim(timeout=5)
+        # As an engine leaves one that was killed between making and telling.
+        driver.orphans.append(RunnerRef("scripted", "half", "half", 5))
+    assert (driver.orphans, pool.statistics().orphans) == ([], 1)
+
+
 async def test_cancelled_claim_gives_its_runner_to_the_next(tmp_path: Path) -> None:
     driver = ScriptedDriver()
     async with running(driver, tmp_path, size=0, max_runners=1) as pool:

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.sandboxes.cgroups import ResourceGroup, folders_of, group_root, read_usage, remove_empty
+from orchestrator.sandboxes.cgroups import (
+    ResourceGroup,
+    folders_of,
+    group_root,
+    processes_of,
+    read_usage,
+    remove_empty,
+)
 from orchestrator.sandboxes.driver import RunnerLimits, RunnerStats
 
 LIMITS = RunnerLimits(memory_bytes=4096, cpus=1.5, pids=7)
@@ -87,3 +94,15 @@ def test_group_with_content_stays_and_empty_one_goes(tmp_path: Path) -> None:
     empty.mkdir()
     assert [remove_empty(full), remove_empty(empty), remove_empty(tmp_path / "never")] == [False, True, True]
     assert [full.exists(), empty.exists()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "folder", ["pids/docker/abc", "memory/docker/abc", "docker/abc", "system.slice/docker-abc.scope"]
+)
+def test_processes_of_a_group_are_found_in_every_hierarchy(tmp_path: Path, folder: str) -> None:
+    group = tmp_path / folder
+    group.mkdir(parents=True)
+    names = ("docker/abc", "system.slice/docker-abc.scope")
+    assert processes_of(*names, root=tmp_path) == []
+    (group / "cgroup.procs").write_text("41\n7\n")
+    assert processes_of(*names, root=tmp_path) == [7, 41]
