@@ -29,6 +29,7 @@ from typing import Any
 from orchestrator.sandboxes.driver import Driver, RunnerLimits, RunnerRef, RunnerSpec
 from orchestrator.sandboxes.inbound_messages import HelloInfo
 from orchestrator.sandboxes.link import LinkLimits, RunnerLink
+from orchestrator.sandboxes.pool_statistics import PoolStatistics
 from orchestrator.sandboxes.sandbox import Sandbox, SandboxTiming
 from orchestrator.sandboxes.step import StepLimits
 from statek.exceptions import InvalidRequest, LimitExceeded, RunnerError, RunnerLost, StatekError
@@ -46,33 +47,6 @@ _REFILL_DELAY_SECONDS = 0.05
 _SCAN_SECONDS = 60.0
 _RETRY_FIRST_SECONDS = 0.2
 _RETRY_LAST_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class PoolStatistics:
-    """What the pool does now and has done.
-
-    Attributes:
-        warm: runners that wait.
-        starting: runners on their way.
-        claimed: runners that serve a job.
-        destroying: runners on their way out.
-        waiting: claims that wait for a runner.
-        started: runners that came up, since the pool's start.
-        failed: starts that failed, and warm runners that were lost.
-        replaced: claims that had to take another runner because one did not answer.
-        orphans: runners ended that nobody owned.
-    """
-
-    warm: int
-    starting: int
-    claimed: int
-    destroying: int
-    waiting: int
-    started: int
-    failed: int
-    replaced: int
-    orphans: int
 
 
 @dataclass(slots=True, eq=False)

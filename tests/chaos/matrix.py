@@ -7,10 +7,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from orchestrator.engine.job_reader import job_id
@@ -118,6 +119,7 @@ class Matrix:
         self.seed = seed
         self._engine = engine
         self._workers = workers
+        self._one_engine = Lock()
         self.tally = Tally()
 
     def run(self, kills: int) -> None:
@@ -151,7 +153,9 @@ class Matrix:
         with tempfile.TemporaryDirectory(prefix="chaos") as name, Receiver() as receiver:
             folder = Path(name)
             with _data_dir(folder, small=plan.kind == "disk"):
-                return _Round(f"seed {self.seed} round {index}", plan, folder, receiver, self._engine).run()
+                round_ = _Round(f"seed {self.seed} round {index}", plan, folder, receiver, self._engine)
+                with self._one_engine if plan.kind == "docker" else nullcontext():
+                    return round_.run()
 
 
 @contextmanager
@@ -219,7 +223,8 @@ class _Round:
                 self._tally.points[fault["point"]] += 1
             else:
                 self._tally.failures[fault["action"]] += 1
-        if life.code != 0:
+        # What an engine has half made when it is killed, the next scan ends; after this death there is none yet.
+        if life.code != 0 and self._engine is None:
             for alive in wait_gone((), self._folder / "d"):
                 self._wrong("orphans", f"outlived its orchestrator: {alive}")
         return life
