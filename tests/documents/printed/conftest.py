@@ -61,4 +61,4 @@ class Application:
 
 @pytest.fixture
 def application(tmp_path: Path) -> Application:
-    return Application(StatekSettings(data_dir=tmp_path / "data", driver="process", pool_size=1))
+    return Application(StatekSettings(data_dir=tmp_path / "data", driver="bubblewrap", pool_size=1))
