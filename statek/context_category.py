@@ -6,7 +6,8 @@ Apart from ``statek.shared_context``, which keeps them in the store, so that age
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["ContextCategory", "ContextCategoryDict", "ContextVar"]
@@ -54,18 +55,19 @@ class ContextVar:
     Attributes:
         category: of the fact.
         key: the name that code uses.
-        value: plain data, or a durable object.
+        type_name: name of the value's class.
         description: for agents.
         use_count: how often code has read it.
     """
 
     category: ContextCategory
     key: str
-    value: Any
+    type_name: str
     description: str
     use_count: int = 0
+    _load: Callable[[], Any] = field(default=lambda: None, repr=False, compare=False)
 
     @property
-    def type_name(self) -> str:
-        """Name of the value's class."""
-        return type(self.value).__name__
+    def value(self) -> Any:
+        """Plain data, or a durable object; decoded by each look at it, on the thread that looks."""
+        return self._load()

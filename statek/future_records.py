@@ -22,12 +22,20 @@ class FutureTable:
         secret: key from which the unguessable part of ids is made; never leaves the service.
         by_number: FutureRecords in order of creation; number n is at index n - 1.
         by_id: the same by id.
+        open_by_job: how many open ones a job has made, by its number; a job that is not there has none, or was counted
+            by nobody yet (``counts_all``).
+        counts_all: whether every job that has open ones is in it; not so for a table that was made before.
     """
+
+    open_by_job: Any = None
+    counts_all = False
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
         self.by_number: Any = []
         self.by_id: Any = {}
+        self.open_by_job = {}
+        self.counts_all = True
 
 
 @memo(id="statek.FutureRecord")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from sandbox_runner.wire import values
@@ -96,10 +97,13 @@ class ContextVarRecord:
         category: name of a ContextCategory.
         value: graph form; empty where ``target`` is the value.
         target: a durable object, or None.
+        type_name: JSON text: name of the value's class; empty for a variable that was written before it was kept.
         description: JSON text.
         change: number of the change that wrote it.
         use_count: how often code has read it.
     """
+
+    type_name = ""
 
     def __init__(self) -> None:
         self.category = ""
@@ -108,6 +112,7 @@ class ContextVarRecord:
         self.description = '""'
         self.change = 0
         self.use_count = 0
+        self.type_name = ""
 
 
 def specifier_texts(specifiers: Iterable[object]) -> tuple[str, ...]:
@@ -157,7 +162,7 @@ class SharedContext:
         return sorted({name for context in self._readable() for name in unpack(context.names)})
 
     def variables(self) -> list[ContextVar]:
-        """Every variable that is read by its name, sorted by name."""
+        """Every variable that is read by its name, sorted by name; no value is decoded for it."""
         found = {name: self._newest(name) for name in self.names()}
         return [_view(name, record) for name, record in found.items() if record is not None]
 
@@ -204,6 +209,7 @@ class SharedContext:
         root.changes += 1
         record.category = chosen.value
         record.value, record.target = data, target
+        record.type_name = pack(type(value).__name__)
         record.description = pack(description)
         record.change = root.changes
 
@@ -253,8 +259,13 @@ def _root(*, create: bool) -> Any:
 
 
 def _view(name: str, record: ContextVarRecord) -> ContextVar:
-    value = record.target if record.target is not None else values.decode(record.value)
-    return ContextVar(ContextCategory(record.category), name, value, unpack(record.description), record.use_count)
+    """A variable whose value is decoded when it is looked at: a list of them does not need it."""
+    target, data = record.target, record.value
+    load = (lambda: target) if target is not None else partial(values.decode, data)
+    type_name = unpack(record.type_name) if record.type_name else type(load()).__name__
+    return ContextVar(
+        ContextCategory(record.category), name, type_name, unpack(record.description), record.use_count, load
+    )
 
 
 def _check_name(key: object) -> None:

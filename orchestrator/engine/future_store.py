@@ -150,9 +150,9 @@ class FutureStore:
         found = durable.find_page(FutureRecord, _DEADLINE_TAG, start, start + count)
         return [(record.deadline_us, record.number) for record in found]
 
-    def watching(self) -> Iterator[FutureRecord]:
-        """Every open future that depends on durable objects."""
-        return durable.find(FutureRecord, _WATCHING_TAG)
+    def watching(self, start: int, count: int) -> list[int]:
+        """Numbers of some of the open futures that depend on durable objects, by place; as ``deadlines``."""
+        return [record.number for record in durable.find_page(FutureRecord, _WATCHING_TAG, start, start + count)]
 
     def reading(self, record: FutureRecord) -> FutureReading:
         """A future with its value."""
@@ -220,7 +220,7 @@ class FutureStore:
         table = self.table()
         assert table is not None
         tag = _job_tag(job)
-        open_now = len(self.pending_of(job))
+        open_now = self._open_of(table, job)
         if open_now >= MAX_PENDING_PER_JOB:
             raise LimitExceeded("pending_futures", MAX_PENDING_PER_JOB, open_now + 1, "wait for some of them first")
         self._check_parts(parts)
@@ -245,7 +245,28 @@ class FutureStore:
         table.by_number.append(record)
         table.by_id[id_] = record
         durable.tag(record, *tags)
+        table.open_by_job[job] = open_now + 1
         return record
+
+    def _open_of(self, table: FutureTable, job: int) -> int:
+        """How many open futures a job has made; counted once where nobody has."""
+        if table.open_by_job is None:
+            table.open_by_job = {}
+        known = table.open_by_job.get(job)
+        if known is not None:
+            return int(known)
+        return 0 if table.counts_all else len(self.pending_of(job))
+
+    def _note_end(self, job: int) -> None:
+        """One open future of a job less."""
+        table = self.table()
+        known = table.open_by_job.get(job) if table is not None and table.open_by_job is not None else None
+        if table is None or known is None:
+            return
+        if known > 1 or not table.counts_all:
+            table.open_by_job[job] = known - 1
+        else:
+            del table.open_by_job[job]
 
     def _check_parts(self, parts: Sequence[FutureRecord]) -> None:
         """Refuse a combined future that would take long to end or to read: thirty doublings are a billion parts.
@@ -291,7 +312,9 @@ class FutureStore:
         record.message = pack(settlement.message[:4000]) if settlement.message else ""
         record.state = settlement.state.value
         record.settled_us = now_us
-        tags = [_PENDING_TAG, _job_tag(unpack(record.jobs)[0])]
+        maker = unpack(record.jobs)[0]
+        self._note_end(maker)
+        tags = [_PENDING_TAG, _job_tag(maker)]
         tags += [_DEADLINE_TAG] if record.deadline_us else []
         tags += [_WATCHING_TAG] if record.kind == "temporal" else []
         durable.untag(record, *tags)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
@@ -37,12 +37,14 @@ from statek.records import JobRecord
 
 __all__ = ["Awaited", "FutureBoard", "Made", "Settled", "settle_future", "wake_waiters"]
 
+T = TypeVar("T")
+
 _log = logging.getLogger("statek.futures")
 
 _PAGE_SECONDS = 0.004
 """How long one visit to the store thread may go through open futures."""
 
-_DEADLINES_AT_ONCE, _DEADLINES_OVERLAP = 200, 50
+_FUTURES_AT_ONCE, _FUTURES_OVERLAP = 200, 50
 """Futures that one visit to the store thread reads at a restart, and how many of them the next visit reads again."""
 
 _MAX_TIMER_SECONDS = 3600.0
@@ -181,26 +183,29 @@ class FutureBoard:
 
     async def _rebuild(self) -> None:
         """Know the deadlines and the dependencies of open futures again."""
-        await self._find_deadlines()
-        watching = await self._store.read(lambda: [future.number for future in self.records.watching()])
-        await self._look(watching)
+        deadlines = await self._found(self.records.deadlines)
+        self._deadlines = list(deadlines.union(self._deadlines))
+        heapq.heapify(self._deadlines)
+        self._set_timer()
+        await self._look(sorted(await self._found(self.records.watching)))
 
-    async def _find_deadlines(self) -> None:
-        """Read the deadlines of open futures, a few milliseconds at a time.
+    async def _found(self, page_of: Callable[[int, int], Sequence[T]]) -> set[T]:
+        """Read something of all open futures, a few milliseconds at a time.
 
         Futures that end meanwhile move others to earlier places, so pages overlap, and the last pass is one that
         found nothing new.
+
+        Args:
+            page_of: gives some of it, by first place and number; nothing past the last one.
         """
-        found: set[tuple[int, int]] = set()
+        found: set[T] = set()
         known = -1
         while len(found) > known:
             known, start = len(found), 0
-            while page := await self._store.read(partial(self.records.deadlines, start, _DEADLINES_AT_ONCE)):
+            while page := await self._store.read(partial(page_of, start, _FUTURES_AT_ONCE)):
                 found.update(page)
-                start += _DEADLINES_AT_ONCE - _DEADLINES_OVERLAP if len(page) == _DEADLINES_AT_ONCE else len(page)
-        self._deadlines = list(found.union(self._deadlines))
-        heapq.heapify(self._deadlines)
-        self._set_timer()
+                start += _FUTURES_AT_ONCE - _FUTURES_OVERLAP if len(page) == _FUTURES_AT_ONCE else len(page)
+        return found
 
     async def stop(self) -> None:
         """Forget everything; nothing durable changes."""

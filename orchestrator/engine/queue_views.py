@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from orchestrator.engine.views import MAX_SHORT_CHARS
 from statek.executors.views import HeldView, QueueView
 from statek.queue_records import QueueEntry, QueueLane, lanes
@@ -21,7 +19,7 @@ def queue_views() -> list[QueueView]:
 
 
 def _view(lane: QueueLane) -> QueueView:
-    shown = islice(sorted(lane.held), MAX_HELD_SHOWN)
+    shown = lane.first_held(MAX_HELD_SHOWN)
     return QueueView(
         role=lane.title(),
         waiting=lane.tail - lane.head,
