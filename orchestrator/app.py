@@ -25,12 +25,9 @@ from orchestrator.sandboxes.probe import select_driver
 from orchestrator.sandboxes.step import StepLimits
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
-from statek.agents.definitions import update_prompt_config, update_warmup_defs
-from statek.documents import load_documents
-from statek.examples import load_examples
+from statek.agents.definitions import read_library
 from statek.exceptions import ConfigurationError
 from statek.model import Model
-from statek.prompt_config import load_prompt_files
 from statek.settings import StatekSettings
 
 __all__ = ["open_inspection", "open_service", "open_store", "running_service", "serve", "step_limits", "wait_for_stop"]
@@ -177,7 +174,7 @@ async def running_service(
             answers = tracing
             stack.push_async_callback(asyncio.to_thread, tracing.close)
         agents = list(agents)
-        await asyncio.to_thread(_read_library, settings, agents)
+        await asyncio.to_thread(read_library, settings, agents)
         service = Service(settings, store, pool, answers, agents, task_queue_size_funcs=task_queue_size_funcs)
         if settings.logs_path is not None:
             logs = await _job_logs(settings.logs_path, service, store)
@@ -193,26 +190,6 @@ def _gateway(settings: StatekSettings) -> LiteLLMModel:
     return LiteLLMModel(
         GatewaySettings(timeout_seconds=settings.model_timeout_seconds, attempts=1 + settings.model_retries)
     )
-
-
-def _read_library(settings: StatekSettings, agents: Iterable[Agent]) -> None:
-    """Read prompts, warmups, examples and documents before the first job asks.
-
-    Here a broken file is still the operator's to mend.
-
-    Raises:
-        ConfigurationError: a file is broken; names it.
-    """
-    agents = list(agents)
-    if settings.prompt_files_dir is not None:
-        update_prompt_config(load_prompt_files(settings.prompt_files_dir), agents)
-    if settings.warmup_defs_dir is not None:
-        update_warmup_defs(settings.warmup_defs_dir, agents)
-    if settings.documents_dir is not None:
-        load_documents(settings.documents_dir)
-    if settings.examples_dir is not None:
-        for agent in agents:
-            load_examples(settings.examples_dir, agent.role)
 
 
 async def _job_logs(folder: Path, service: Service, store: Store) -> JobLogs:

@@ -133,6 +133,22 @@ class Embedded:
             service.publish(settled)
         return view
 
+    def replace_agent(self, agent: Agent) -> None:
+        """Let new jobs of a role have another agent, at once where the service runs; see ``Service.replace_agent``.
+
+        Blocks for some flushes.
+
+        Raises:
+            InvalidRequest: called on the service's own event loop; await ``Service.replace_agent`` there.
+            ConfigurationError: a prompt or warmup file is broken; nothing was replaced.
+        """
+        service = self._service
+        if service is not None and service.loop is not None:
+            if _runs_here(service.loop):
+                raise InvalidRequest("replace an agent on another thread than the service's event loop")
+            asyncio.run_coroutine_threadsafe(service.replace_agent(agent), service.loop).result()
+        self._agents[agent.role] = agent
+
     def find_agents(self) -> list[Agent]:
         """The agents of this process and, from the modules that hold them, those that the store knows besides.
 

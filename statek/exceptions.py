@@ -8,6 +8,7 @@ Named by whose fault it is::
     ├── InvalidRequest          the caller: unknown agent, bad argument, illegal name
     │   ├── FutureSettled       ... resolves a future that has come to an end
     │   ├── NotFound            ... names something that does not exist
+    │   ├── ToolChanged         ... calls a tool that is another than the job was told of
     │   ├── InvalidFormat       ... a text (example, document, docstring) that breaks its format
     │   ├── InvalidArchive      ... an archive of a job that is damaged or says what cannot be
     │   └── UnstorableValue     ... a value that the durable store cannot hold unchanged
@@ -68,6 +69,7 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreLocked",
+    "ToolChanged",
     "ToolError",
     "UnstorableValue",
 ]
@@ -198,6 +200,20 @@ class LimitExceeded(StatekError):
         self.limit = limit
         self.value = value
         self.usage = usage
+
+
+class ToolChanged(InvalidRequest):
+    """A tool has another signature than when its job was made, or is gone; the call did nothing.
+
+    Attributes:
+        tool: its name.
+    """
+
+    code = "tool_changed"
+
+    def __init__(self, message: str, *, tool: str) -> None:
+        super().__init__(message)
+        self.tool = tool
 
 
 class JobFailed(StatekError):

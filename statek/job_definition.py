@@ -1,14 +1,14 @@
 """The frozen setup of one job: plain data, a JSON-able copy of what its agent said when it was made.
 
-Later changes of the agent do not reach it; only the tools themselves are looked up on the live agent,
-by name, because functions are not data.
+Later changes of the agent do not reach it; only the tools themselves are looked up on the agent, by name, because
+functions are not data.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +16,7 @@ from statek.chat_style import ChatStyle
 from statek.definition_errors import DefinitionErrors, JobDefError
 from statek.difficulty import TaskDifficulty, parse_model
 from statek.exceptions import ConfigurationError, InvalidRequest
+from statek.frozen_tools import FrozenTools
 from statek.harness import HARNESS_KEYS
 from statek.job_mode import JobMode
 from statek.locale import get_language_hint, get_language_rule, resolve_locale
@@ -24,6 +25,7 @@ from statek.post_processors import PostProcessor, post_processors_text
 from statek.prompt_config import check_metadata, format_system_prompt, make_system_prompt, parse_temperature
 from statek.settings import get_statek_settings
 from statek.static_policy import StaticPolicy
+from statek.tool_specs import provider_spec
 from statek.tools_scope import parse_tools_scope, select_provider_tools
 from statek.warmup import WarmupBlock, WarmupCall, WarmupSource, parse_warmup
 
@@ -103,6 +105,7 @@ class JobDefinition:
         source: of the definition of a job, which nothing changes any more: the service that keeps it. None for one
             that no job has yet; chat style, warmup and post-processors of that may still be set.
         mode: what becomes of its variables between steps.
+        tools: the tools as they were when it was made; None for one of an older version.
     """
 
     role: str
@@ -120,6 +123,7 @@ class JobDefinition:
     post_processing: str = ""
     source: DefinitionSource | None = field(default=None, repr=False, compare=False)
     mode: JobMode = JobMode.DURABLE
+    tools: FrozenTools | None = None
 
     def __post_init__(self) -> None:
         """Check and copy, so that nothing given can change it later.
@@ -231,10 +235,26 @@ class JobDefinition:
     def resolve_tools(self, agent: Agent) -> list[ToolDef]:
         """The live tools that this job may use: those of its names that the agent still has.
 
-        An agent that gained tools since does not widen the job.
+        An agent that gained tools since does not widen the job. In the place of one that has another signature now,
+        or that is gone, there is one whose calls say so (``statek.frozen_tools``).
         """
         allowed = set(self.tool_names)
-        return [tool for tool in agent.tool_defs() if tool.name in allowed or tool.system]
+        live = [tool for tool in agent.tool_defs() if tool.name in allowed or tool.system]
+        return live if self.tools is None else self.tools.checked(live)
+
+    def with_tools_of(self, agent: Agent) -> JobDefinition:
+        """The same with the agent's tools frozen as they are now.
+
+        Raises:
+            InvalidRequest: LLM_TOOLS_SCOPE does not fit them.
+        """
+        tools = self.resolve_tools(agent)
+        return replace(self, tools=FrozenTools.of(tools, prompt=self.prompt, offered=self.provider_tools(agent)))
+
+    def provider_specs(self, offered: Iterable[ToolDef]) -> tuple[Mapping[str, Any], ...]:
+        """How the provider is told of the tools that are offered to it."""
+        frozen = {} if self.tools is None else self.tools.specs
+        return tuple(frozen.get(tool.name) or provider_spec(tool) for tool in offered)
 
     def provider_tools(self, agent: Agent) -> tuple[ToolDef, ...]:
         """The tools that the model may call formally, by LLM_TOOLS_SCOPE.
@@ -251,6 +271,7 @@ class JobDefinition:
             make_system_prompt(self.prompt),
             difficulty=difficulty or self.difficulty,
             tools=[tool for tool in self.resolve_tools(agent) if not tool.system],
+            texts=None if self.tools is None else self.tools.texts,
             shared_var_names=self.shared_var_names,
             params=self.job_params,
         )
@@ -349,6 +370,7 @@ class JobDefinition:
             "provider_config": self.provider_config,
             "post_processing": self.post_processing,
             "mode": self.mode.value,
+            "tools": None if self.tools is None else self.tools.to_data(),
         }
         return json.dumps(data, sort_keys=True)
 
@@ -381,6 +403,7 @@ class JobDefinition:
                 post_processing=data.get("post_processing", ""),
                 source=source,
                 mode=JobMode.parse(data.get("mode", JobMode.DURABLE)),
+                tools=FrozenTools.from_data(data["tools"]) if data.get("tools") else None,
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise InvalidRequest(f"no job definition: {type(error).__name__}: {error}") from error

@@ -73,6 +73,10 @@ class PromptStyle(enum.Enum):
         return f"{head}{section.content}{tail}".rstrip()
 
 
+TOOL_PLACEHOLDERS = {"brief_tools": "brief_tools", "tools": "brief_tools", "detailed_tools": "detailed_tools"}
+"""The placeholders of a prompt that stand for tools, and which text each means."""
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSection:
     """One titled part of a prompt.
@@ -201,6 +205,7 @@ def format_system_prompt(
     *,
     difficulty: TaskDifficulty = TaskDifficulty.MEDIUM,
     tools: Sequence[ToolDef] = (),
+    texts: Mapping[str, str] | None = None,
     shared_var_names: Sequence[str] = (),
     params: Mapping[str, Any] | None = None,
     style: PromptStyle = PromptStyle.DASHED,
@@ -211,6 +216,7 @@ def format_system_prompt(
         prompt: the prompt.
         difficulty: chooses the sections.
         tools: for the tool placeholders; hidden and internal ones are left out.
+        texts: what stands for the tool placeholders instead, as ``tool_texts`` gave it before; None for the tools.
         shared_var_names: for ``{shared_var_names}``.
         params: further names that may stand in braces; the four placeholders cannot be replaced by them.
         style: of the sections' titles.
@@ -221,14 +227,13 @@ def format_system_prompt(
         for section in prompt.sections
         if section.difficulties is None or difficulty in section.difficulties
     ]
-    shown = [tool for tool in tools if not (tool.hidden or tool.internal)]
+    source = "\n\n".join(parts)
+    told = tool_texts(tools, source) if texts is None else texts
 
     def expand(match: re.Match[str]) -> str:
         name = match["name"]
-        if name in {"brief_tools", "tools"}:
-            text = "\n\n".join(format_brief(tool) for tool in shown)
-        elif name == "detailed_tools":
-            text = "\n\n".join(format_detailed(tool) for tool in shown)
+        if name in TOOL_PLACEHOLDERS:
+            text = told[TOOL_PLACEHOLDERS[name]]
         elif name == "shared_var_names":
             text = ", ".join(shared_var_names)
         elif params is not None and name in params:
@@ -241,7 +246,20 @@ def format_system_prompt(
         # "# {tools}": the whole expansion is a comment, not just its first line.
         return "\n".join(f"{comment.rstrip()} {line}".rstrip() for line in text.split("\n"))
 
-    return _PLACEHOLDER.sub(expand, "\n\n".join(parts))
+    return _PLACEHOLDER.sub(expand, source)
+
+
+def tool_texts(tools: Sequence[ToolDef], source: str) -> dict[str, str]:
+    """What stands for the tool placeholders that a prompt has, by placeholder; ``tools`` is ``brief_tools``.
+
+    Args:
+        tools: hidden and internal ones are left out.
+        source: the prompt.
+    """
+    shown = [tool for tool in tools if not (tool.hidden or tool.internal)]
+    forms = {"brief_tools": format_brief, "detailed_tools": format_detailed}
+    wanted = {TOOL_PLACEHOLDERS.get(match["name"]) for match in _PLACEHOLDER.finditer(source)}
+    return {name: "\n\n".join(map(form, shown)) for name, form in forms.items() if name in wanted}
 
 
 def parse_temperature(text: str) -> float:

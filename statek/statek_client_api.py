@@ -89,6 +89,22 @@ class StatekClientAPI:
         ]
         return runtime.embedded().submit_batch(agent.role if isinstance(agent, JobDefinition) else agent, given)
 
+    def replace_agent(self, agent: Agent) -> None:
+        """Let new jobs of a role have another agent, prompt and tools, also while ``start_statek`` runs.
+
+        A job that has not ended keeps the agent and the functions that it has until it ends, or until this process
+        does: after a restart a call of a tool that has another signature than the job was told of fails with
+        ``ToolChanged``.
+
+        Args:
+            agent: in the place of the one of its role; a role that there was not is added.
+
+        Raises:
+            InvalidRequest: called on the event loop of the service.
+            ConfigurationError: its prompt or warmup file is broken; nothing was replaced.
+        """
+        runtime.embedded().replace_agent(agent)
+
     def push_user_message(self, job: Job | str, message: str, *, request_id: str = "") -> bool:
         """Tell a job something on behalf of its user; see ``Job.push_user_message``."""
         return self.job(job).push_user_message(message, request_id=request_id)

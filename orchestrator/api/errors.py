@@ -47,12 +47,13 @@ _STATUS = {
     "future_cancelled": grpc.StatusCode.FAILED_PRECONDITION,
     "future_failed": grpc.StatusCode.FAILED_PRECONDITION,
     "future_settled": grpc.StatusCode.FAILED_PRECONDITION,
+    "tool_changed": grpc.StatusCode.FAILED_PRECONDITION,
     "job_failed": grpc.StatusCode.FAILED_PRECONDITION,
     "harness": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "internal": grpc.StatusCode.INTERNAL,
 }
 
-_ATTRIBUTES = ("rule", "limit", "value", "usage", "path", "reason", "retryable", "type_name", "message", "kind")
+_ATTRIBUTES = ("rule", "limit", "value", "usage", "path", "reason", "retryable", "type_name", "message", "kind", "tool")
 """Typed attributes of the classes in ``statek.exceptions``."""
 
 

@@ -43,7 +43,6 @@ from statek.records import JobRecord
 from statek.settings import StatekSettings
 from statek.styles import Style, style_for
 from statek.system_tools.python_cli import PYTHON_CLI
-from statek.tool_specs import provider_spec
 from statek.tools import ToolDef
 from statek.warmup import WarmupCall
 
@@ -132,7 +131,7 @@ class ActiveJob:
     head_seq: int
     view: JobView
     provider_tools: frozenset[str] = frozenset()
-    provider_specs: tuple[dict[str, Any], ...] = ()
+    provider_specs: tuple[Mapping[str, Any], ...] = ()
     places: dict[str, BlockPlace] = field(default_factory=dict)
     current: StepSource | None = None
     journal: Journal | None = None
@@ -183,7 +182,7 @@ class ActiveJob:
         """
         offered = self.definition.provider_tools(self.agent)
         self.provider_tools = frozenset(tool.name for tool in offered)
-        self.provider_specs = tuple(provider_spec(tool) for tool in offered)
+        self.provider_specs = self.definition.provider_specs(offered)
 
     def renew_prompt(self) -> None:
         """Make the system message that of the difficulty in force."""

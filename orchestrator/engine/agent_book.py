@@ -1,17 +1,44 @@
-"""The agents of a running service, by role."""
+"""The agents of a running service, by role, and what becomes of jobs when one is replaced.
+
+A job that has not ended when its agent is replaced keeps the agent that it has, with its functions, until it ends: what
+its prompt says of tools is what they do. New jobs get the new agent, and so does everything after a restart, because
+functions are of the process only (``statek.frozen_tools`` says what a job notices of that).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from orchestrator.engine.jobs import JobRepository
+from orchestrator.store.store import Store
 from statek.agents.agent import Agent
 from statek.agents.registry import describe_agent
 from statek.exceptions import NotFound
 from statek.executors.views import AgentView
+from statek.records import JobRecord
 
 __all__ = ["AgentBook"]
+
+
+_PAGE = 200
+"""Jobs that one visit to the store thread looks at: about a millisecond."""
+
+
+@dataclass(slots=True, eq=False)
+class _Retired:
+    """An agent that was replaced, until it is known who still has it.
+
+    Attributes:
+        agent: it.
+        below: jobs with smaller numbers had it.
+        ended: those of them that have ended since.
+    """
+
+    agent: Agent
+    below: int
+    ended: set[int] = field(default_factory=set)
 
 
 class AgentBook(Mapping[str, Agent]):
@@ -25,6 +52,8 @@ class AgentBook(Mapping[str, Agent]):
     def __init__(self, agents: Iterable[Agent], jobs: JobRepository) -> None:
         self._live = {agent.role: agent for agent in agents}
         self._jobs = jobs
+        self._retired: list[_Retired] = []
+        self._kept: dict[int, Agent] = {}
 
     def __getitem__(self, role: str) -> Agent:
         """The agent that new jobs of a role get."""
@@ -49,6 +78,67 @@ class AgentBook(Mapping[str, Agent]):
         except (KeyError, TypeError):
             known = ", ".join(sorted(self._live)) or "none"
             raise NotFound(f"agent {role!r} is not registered with this service; registered: {known}") from None
+
+    def of_job(self, role: str, number: int) -> Agent:
+        """The agent that a job has.
+
+        Raises:
+            NotFound: none is registered for its role; names those that are.
+        """
+        kept = self._kept.get(number)
+        if kept is not None:
+            return kept
+        for old in self._retired:
+            if old.agent.role == role and number < old.below and number not in old.ended:
+                return old.agent
+        return self.require(role)
+
+    # ------------------------------------------------------------------------------------ replacing
+
+    def replace(self, agent: Agent) -> None:
+        """Give the new jobs of a role another agent (store thread); ``settle`` is to be awaited then."""
+        old = self._live.get(agent.role)
+        self._live[agent.role] = agent
+        if old is not None and old is not agent:
+            self._retired.append(_Retired(old, self._jobs.next_number()))
+
+    def note_made(self, agent: Agent, number: int) -> None:
+        """A job was made for an agent, which may have been replaced in between (store thread)."""
+        if self._live.get(agent.role) is not agent:
+            self._kept[number] = agent
+
+    def is_kept_for(self, number: int) -> bool:
+        """Whether a replaced agent is kept for a job, as far as is known."""
+        return number in self._kept or any(number < old.below for old in self._retired)
+
+    def note_ended(self, number: int) -> None:
+        """A job has ended: should it go on one day, then with the agent of that day."""
+        self._kept.pop(number, None)
+        for old in self._retired:
+            old.ended.add(number)
+
+    async def settle(self, store: Store) -> None:
+        """Find the jobs that still have an agent that was replaced; it is let go with the last of them."""
+        settled = list(self._retired)
+        found: list[tuple[int, str]] = []
+        active: Iterator[JobRecord] | None = None
+
+        def read_page() -> bool:
+            nonlocal active
+            active = active or self._jobs.active()
+            page = [(record.number, record.role) for record in islice(active, _PAGE)]
+            found.extend(page)
+            return bool(page)
+
+        while await store.read(read_page):
+            pass
+        for old in settled:
+            for number, role in found:
+                if role == old.agent.role and number < old.below and number not in old.ended:
+                    self._kept.setdefault(number, old.agent)
+        self._retired = [old for old in self._retired if old not in settled]
+
+    # -------------------------------------------------------------------------------- what is durable
 
     def register(self, agents: Iterable[Agent], now_us: int) -> None:
         """Keep what a later process needs to find agents again (store thread, inside an atomic block)."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from orchestrator.engine.access import JobAccess
+from orchestrator.engine.agent_book import AgentBook
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.future_store import FutureStore
 from orchestrator.engine.jobs import HANDLERS_TAG, JobRepository, job_id
@@ -22,9 +23,8 @@ from orchestrator.engine.tool_runner import ToolRunner
 from sandbox_runner.wire import values
 from sandbox_runner.wire.values import FutureRef
 from statek import durable
-from statek.agents.agent import Agent
 from statek.error_handlers import ErrorHandler, handlers_from_text, with_state
-from statek.exceptions import JobFailed, LLM_HarnessError, StoreError
+from statek.exceptions import JobFailed, LLM_HarnessError, NotFound, StoreError
 from statek.executors.decision import FailureKind
 from statek.packing import unpack
 from statek.records import JobRecord
@@ -55,7 +55,7 @@ class ErrorHandling:
         jobs: JobRepository,
         runner: ToolRunner,
         access: JobAccess,
-        agents: Mapping[str, Agent],
+        agents: AgentBook,
     ) -> None:
         self._durability = durability
         self._jobs = jobs
@@ -151,8 +151,9 @@ class ErrorHandling:
         return handle(context, found.error)
 
     def _tool(self, handler: ErrorHandler) -> ToolDef | None:
-        agent = self._agents.get(handler.role)
-        if agent is None:
+        try:
+            agent = self._agents.of_job(handler.role, handler.job)
+        except NotFound:
             return None
         return next((tool for tool in agent.tool_defs() if tool.name == handler.tool), None)
 

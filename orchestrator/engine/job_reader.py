@@ -105,6 +105,10 @@ class JobReader:
         """Whether there is a job of that number."""
         return 1 <= number <= len(self._jobs())
 
+    def next_number(self) -> int:
+        """The number that the next job gets."""
+        return len(self._jobs()) + 1
+
     def agents(self) -> dict[str, AgentView]:
         """What is known of the agents that services have run, by role."""
         root = self.root()

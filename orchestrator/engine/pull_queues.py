@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from orchestrator.engine.access import JobAccess
 from orchestrator.engine.durability import Durability
-from statek.agents.agent import Agent
 from statek.exceptions import StoreError
 from statek.job_status import JobStatus
 from statek.task_door import NewJob
@@ -31,7 +30,7 @@ _WAITS = frozenset({JobStatus.READY.value, JobStatus.WARMING_UP.value})
 class _Pulled:
     """One agent's queue: its length, and the jobs that were made for it and have not picked yet."""
 
-    agent: Agent
+    role: str
     length: Callable[[], int]
     waiting: set[int] = field(default_factory=set)
 
@@ -42,7 +41,7 @@ class PullQueues:
     Args:
         durability: of the store.
         access: makes jobs.
-        lengths: by agent, what tells how much is queued for it; called on another thread.
+        lengths: by role, what tells how much is queued for it; called on another thread.
         room: how many jobs may be made now.
         interval_seconds: between two looks.
     """
@@ -51,14 +50,14 @@ class PullQueues:
         self,
         durability: Durability,
         access: JobAccess,
-        lengths: Mapping[Agent, Callable[[], int]],
+        lengths: Mapping[str, Callable[[], int]],
         *,
         room: Callable[[], int],
         interval_seconds: float,
     ) -> None:
         self._durability = durability
         self._access = access
-        self._queues = [_Pulled(agent, length) for agent, length in lengths.items()]
+        self._queues = [_Pulled(role, length) for role, length in lengths.items()]
         self._room = room
         self._interval = interval_seconds
         self._task: asyncio.Task[None] | None = None
@@ -89,7 +88,7 @@ class PullQueues:
             try:
                 queued = int(await asyncio.to_thread(queue.length))
             except Exception as error:  # noqa: BLE001 -- application code; the other queues go on
-                _log.error("the queue of agent %s does not say how long it is: %s", queue.agent.role, error)
+                _log.error("the queue of agent %s does not say how long it is: %s", queue.role, error)
                 continue
             if queued < 1:
                 continue
@@ -98,20 +97,20 @@ class PullQueues:
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001 -- an agent's setup is application code
-                _log.error("no job can be made for the queue of agent %s: %s", queue.agent.role, error)
+                _log.error("no job can be made for the queue of agent %s: %s", queue.role, error)
 
     def _make(self, queue: _Pulled, queued: int) -> None:
         """Make as many jobs as work waits and there is room for (store thread)."""
         queue.waiting = {number for number in queue.waiting if self._waits(number)}
         for _ in range(min(self._room(), queued - len(queue.waiting))):
-            queue.waiting.add(self._access.create(queue.agent, NewJob()).number)
+            queue.waiting.add(self._access.create(self._access.agent(queue.role), NewJob()).number)
 
     def _waits(self, number: int) -> bool:
         return self._access.record(f"j{number}").status in _WAITS
 
     def _find_waiting(self) -> None:
         """Find the jobs of earlier starts that have not picked (store thread)."""
-        by_role = {queue.agent.role: queue for queue in self._queues}
+        by_role = {queue.role: queue for queue in self._queues}
         for record in self._access.active():
             if record.role in by_role and record.status in _WAITS:
                 by_role[record.role].waiting.add(record.number)

@@ -44,6 +44,7 @@ from orchestrator.models import request_window
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
+from statek.agents.definitions import read_library
 from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
 from statek.exceptions import (
@@ -119,7 +120,7 @@ class Service(Inspection):
         self._pulled = PullQueues(
             self._durability,
             self.access,
-            task_queue_size_funcs or {},
+            {agent.role: length for agent, length in (task_queue_size_funcs or {}).items()},
             room=self._room,
             interval_seconds=settings.pull_interval_seconds,
         )
@@ -160,6 +161,21 @@ class Service(Inspection):
         attach_reminders(self._store, self._jobs, agents)
         self._agents.register(agents, now_us())
 
+    async def replace_agent(self, agent: Agent) -> None:
+        """Let new jobs of a role have another agent, while the service runs; a role that it did not have is added.
+
+        A job that has not ended keeps the agent and the functions that it has until it ends, or until a restart. The
+        prompt and warmup files of the settings are applied as at a start.
+
+        Raises:
+            ConfigurationError: such a file is broken; nothing was replaced.
+        """
+        await asyncio.to_thread(read_library, self._settings, [agent])
+        await self._durability.commit(partial(self._register, [agent]))
+        await self._store.read(partial(self._agents.replace, agent))
+        await self._agents.settle(self._store)
+        self._queues.wake()
+
     async def agents(self) -> list[AgentView]:
         """Every agent that the store knows; those of this service are marked."""
         return await self._store.read(self._agents.views)
@@ -192,6 +208,12 @@ class Service(Inspection):
         """Drive one job (the scheduler's coroutine), and call its error handlers if it failed."""
         await self._drive_to_rest(number)
         await self._handling.run(number)
+        if self._agents.is_kept_for(number) and await self._store.read(partial(self._has_ended, number)):
+            self._agents.note_ended(number)
+
+    def _has_ended(self, number: int) -> bool:
+        """Whether a job is done (store thread)."""
+        return self._jobs.has(number) and self._jobs.get(number).status == JobStatus.DONE.value
 
     async def _drive_to_rest(self, number: int) -> None:
         """Drive one job; whatever happens, it ends, waits, or is tried again."""
@@ -270,7 +292,7 @@ class Service(Inspection):
         if record.status == JobStatus.DONE.value or waits:
             return None
         check_image(self._jobs, record, self._pool.image_digest)
-        agent = self._agents.require(record.role)
+        agent = self._agents.of_job(record.role, number)
         policy = job_policy(agent, self._settings)
         return load_active_job(
             self._jobs,
@@ -332,7 +354,15 @@ class Service(Inspection):
             definition=job_def,
             mode=mode,
         )
-        number = await self._durability.commit(self._factory.prepare(self._agents.require(role), given))
+        agent = self._agents.require(role)
+        create = self._factory.prepare(agent, given)
+
+        def make() -> int:
+            number = create()
+            self._agents.note_made(agent, number)
+            return number
+
+        number = await self._durability.commit(make)
         self.notice(number, tenant)
         return job_id(number)
 

@@ -342,7 +342,7 @@ class Agent:
         if settings.default_llm_api_provider and not metadata.get("PROVIDER", "").strip():
             metadata["PROVIDER"] = settings.default_llm_api_provider
         config = resolve_provider_config(settings.provider_config if provider_config is None else provider_config)
-        return JobDefinition(
+        definition = JobDefinition(
             role=self.role,
             agent_class=type(self).__name__,
             metadata=metadata,
@@ -360,6 +360,7 @@ class Agent:
             ),
             mode=JobMode.parse(mode if mode is not None else metadata.get("MODE", JobMode.DURABLE)),
         )
+        return definition.with_tools_of(self)
 
     def _own_warmup(self) -> tuple[WarmupBlock, ...]:
         """The agent's reusable warmup; a plain agent has none."""

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from statek.agents.agent import Agent, SupervisedAgent, known_agents
+from statek.documents import load_documents
+from statek.examples import load_examples
 from statek.exceptions import ConfigurationError, InvalidRequest
-from statek.prompt_config import PromptDef
+from statek.prompt_config import PromptDef, load_prompt_files
+from statek.settings import StatekSettings
 from statek.text_files import read_text_file
 
-__all__ = ["update_prompt_config", "update_warmup_defs"]
+__all__ = ["read_library", "update_prompt_config", "update_warmup_defs"]
 
 
 def update_prompt_config(definitions: Mapping[str, PromptDef], agents: Iterable[Agent] | None = None) -> list[str]:
@@ -59,3 +62,23 @@ def update_warmup_defs(path: Path | str, agents: Iterable[Agent] | None = None) 
         except InvalidRequest as error:
             raise ConfigurationError(f"warmup file {file}: {error}") from error
     return changed
+
+
+def read_library(settings: StatekSettings, agents: Iterable[Agent]) -> None:
+    """Read prompts, warmups, examples and documents of the settings' folders before a job asks.
+
+    There a broken file is still the operator's to mend.
+
+    Raises:
+        ConfigurationError: a file is broken; names it.
+    """
+    agents = list(agents)
+    if settings.prompt_files_dir is not None:
+        update_prompt_config(load_prompt_files(settings.prompt_files_dir), agents)
+    if settings.warmup_defs_dir is not None:
+        update_warmup_defs(settings.warmup_defs_dir, agents)
+    if settings.documents_dir is not None:
+        load_documents(settings.documents_dir)
+    if settings.examples_dir is not None:
+        for agent in agents:
+            load_examples(settings.examples_dir, agent.role)

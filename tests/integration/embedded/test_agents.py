@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import statek
+from statek import runtime
+from statek.exceptions import InvalidRequest
+from statek.settings import StatekSettings
+from statek.testing import ScriptedModel
+
 pytestmark = pytest.mark.timeout(120)
 
 SHOP = """
@@ -102,3 +108,44 @@ def test_agents_that_the_process_has_made_are_driven(tmp_path: Path, shop: Path)
     assert run(
         tmp_path, "import statek\n" + define + twice + DRIVE.replace("ConfigurationError", "InvalidRequest")
     ) == ["two agents of this process have the role 'clerk'; give start_statek the agents that are meant"]
+
+
+def test_an_agent_is_replaced_before_and_while_the_service_runs(settings: StatekSettings) -> None:
+    statek.init(settings=settings)
+    client = statek.StatekClientAPI()
+    client.replace_agent(named("one"))
+    first = client.submit_new_job("clerk")
+    refused: list[str] = []
+
+    @statek.tool(effect="none")
+    async def on_the_loop(**kwargs: object) -> None:
+        """Replace an agent where it must not be done."""
+        try:
+            client.replace_agent(named("four"))
+        except InvalidRequest as error:
+            refused.append(str(error))
+
+    @statek.tool(effect="none")
+    def replace(**kwargs: object) -> str:
+        """Replace an agent on a thread of its own."""
+        client.replace_agent(named("three"))
+        return client.submit_new_job("clerk").id
+
+    boss = statek.SupervisedAgent("boss", "Work.", [on_the_loop, replace], _metadata={"MODEL": "scripted/test"})
+    job = client.submit_new_job(boss)
+    client.replace_agent(named("two"))
+    source = "try:\n    on_the_loop()\n    found = replace()\nexcept NameError:\n    found = word()\nexit(found)"
+    model = ScriptedModel([f"```python\n{source}\n```"])
+    statek.start_statek(model=model, agents=[boss, runtime.embedded()._agents["clerk"]], until_idle=True)
+    made = client.job(job.py_env.exit_status)
+    assert refused == ["replace an agent on another thread than the service's event loop"]
+    assert [one.py_env.exit_status for one in (first, made)] == ["two", "three"]
+
+
+def named(said: str) -> statek.SupervisedAgent:
+    """A clerk whose tool gives a word."""
+
+    def word(**kwargs: object) -> str:
+        return said
+
+    return statek.SupervisedAgent("clerk", "Work.", [word], _metadata={"MODEL": "scripted/test"})

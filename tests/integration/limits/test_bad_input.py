@@ -13,6 +13,7 @@ import pytest
 
 from examples.calendar_assistant.main import main as calendar_assistant
 from orchestrator.app import open_service, open_store
+from orchestrator.engine.service import Service
 from orchestrator.sandboxes.link import LinkLimits, RunnerLink
 from orchestrator.store.store import Store
 from sandbox_runner.wire.v1 import runner_pb2 as pb
@@ -71,12 +72,19 @@ SUBMISSIONS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+async def submit(service: Service, given: dict[str, Any]) -> None:
+    """Submit a job; what only a definition takes goes into one that is made first."""
+    if given.keys() & {"tools", "warmup_code", "provider_config"}:
+        given = {"job_def": service._agents["helper"].create_job_def(**given)}
+    await service.submit("helper", **given)
+
+
 async def test_every_bad_submission_is_refused_in_one_sentence_and_makes_no_job(open_with: Open) -> None:
     async with open_with([], pool_size=0) as service:
         told: list[tuple[str, str]] = []
         for given, start in SUBMISSIONS:
             with pytest.raises((InvalidRequest, ConfigurationError)) as caught:
-                await service.submit("helper", **given)
+                await submit(service, given)
             told.append((str(caught.value)[: len(start)], str(caught.value)))
         assert await service.jobs() == []
     assert [found for found, _ in told] == [start for _, start in SUBMISSIONS]
