@@ -6,7 +6,7 @@ without ``_sync`` that say so run on the store thread only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from orchestrator.engine.definition_errors import clear_errors, errors_of, note_error
@@ -19,6 +19,7 @@ from orchestrator.engine.objects.grants import find_granted
 from orchestrator.engine.objects.host_proxy import unwrap, wrap
 from orchestrator.engine.porting import Porter
 from orchestrator.engine.request_history import request_history
+from orchestrator.engine.shared_handlers import add_handlers
 from orchestrator.engine.submission import JobFactory, add_start_commit, check_variable_names, job_policy
 from orchestrator.engine.time_travel import TimeTravel
 from orchestrator.engine.variables import read_value, read_variables_sync
@@ -176,6 +177,10 @@ class JobAccess:
     def error_handlers_sync(self, id_: str) -> list[ErrorHandler]:
         """The error handlers that a job keeps, and what became of them; blocks for one read."""
         return Inspection(self.store).error_handlers_sync(id_)
+
+    def add_error_handlers_sync(self, id_: str, handlers: Sequence[ErrorHandler]) -> None:
+        """Let a job keep error handlers of other jobs too; see ``Job.add_error_handler``."""
+        self._durably(lambda: add_handlers(self._jobs, self.record(id_), handlers))
 
     def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:
         """A job's frozen setup, and the letter of the difficulty that it was raised to; blocks for one read."""

@@ -401,6 +401,26 @@ class Job(JobMetrics, JobRequests):
         """What is, or was, called because it failed (``statek.error_handlers``)."""
         return self._source.error_handlers_sync(self.id)
 
+    def add_error_handler(self, handler: ErrorHandler) -> None:
+        """Let a handler that another job keeps be called if this one fails; durable on return.
+
+        Args:
+            handler: of ``error_handlers`` of the job whose tool call it is for.
+
+        Raises:
+            InvalidRequest: no job keeps it, it was called already, or this job is done.
+            LimitExceeded: the job keeps too many.
+        """
+        self._source.add_error_handlers_sync(self.id, [handler])
+
+    def add_error_handlers_from(self, parent: Job) -> None:
+        """Let every handler that another job keeps and has not called be called if this one fails too.
+
+        A child has those of its parent already. Raises as ``add_error_handler``.
+        """
+        kept = [handler for handler in parent.error_handlers if handler.state == "kept"]
+        self._source.add_error_handlers_sync(self.id, kept)
+
     def get_current_difficulty(self) -> TaskDifficulty:
         """The difficulty of its next request."""
         definition, raised = self._source.definition_sync(self.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from statek.artifacts import FileSource
@@ -81,6 +81,10 @@ class JobSource(FileSource, DefinitionSource, Protocol):
 
     def error_handlers_sync(self, id_: str) -> list[ErrorHandler]:
         """The error handlers that it keeps."""
+        ...
+
+    def add_error_handlers_sync(self, id_: str, handlers: Sequence[ErrorHandler]) -> None:
+        """Let it keep handlers of other jobs too; durable on return."""
         ...
 
     def definition_sync(self, id_: str) -> tuple[JobDefinition, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from orchestrator.engine.service import Service
 from statek import FutureResult, error_handler, suspend_for, tool
 from statek.error_handlers import ErrorHandler
+from statek.exceptions import InvalidRequest
 from statek.future import FutureState, Settlement
 
 from .conftest import Open, code, crash
@@ -138,3 +140,46 @@ async def test_a_future_is_handled_from_when_its_value_is_read(open_with: Open) 
         await service.wait_idle()
         assert await asyncio.to_thread(states, service, id_) == [("ask", "done"), ("ask", "done"), ("ask", "waiting")]
     assert sorted(map(str, undone)) == ["{'answer': 'given'}", "{'answer': 'read'}"]
+
+
+async def test_a_job_that_is_done_takes_over_no_handlers(open_with: Open, bookings: Bookings) -> None:
+    replies = [code("book('A')"), code("book('B')")]
+    async with open_with(replies, tools=[bookings.tool], max_turns=2) as service:
+        await service.wait(await service.submit("helper"))
+        await service.wait_idle()
+        assert [context for context, _ in bookings.cancelled] == ["room A", "room B"]
+        with pytest.raises(InvalidRequest, match="job j1 is done; its error handlers have been called if it failed"):
+            await asyncio.to_thread(service.access.job(1).add_error_handlers_from, service.access.job(1))
+
+
+async def test_handlers_that_were_taken_over_are_called_when_the_job_fails(open_with: Open, bookings: Bookings) -> None:
+    async with open_with([code("book('A')\nbook('B')"), code("exit()")], tools=[bookings.tool]) as service:
+        kept = service.access.job(int((await service.submit("helper"))[1:]))
+        await service.wait(kept.id)
+    assert bookings.cancelled == []
+    async with open_with([], tools=[bookings.tool]) as service:
+        await crash(service)
+        await add_handlers_to_a_new_job(service, kept.id)
+    async with open_with([], tools=[bookings.tool]) as service:
+        assert (await service.wait("j2")).failure is not None
+        await service.wait_idle()
+        handlers = await asyncio.to_thread(lambda: service.access.job(2).error_handlers)
+        assert [(one.job, one.tool, one.state) for one in handlers] == [(1, "book", "done"), (1, "book", "done")]
+        assert states(service, kept.id) == [("book", "kept"), ("book", "kept")]
+    assert [context for context, _ in bookings.cancelled] == ["room A", "room B"]
+
+
+async def add_handlers_to_a_new_job(service: Service, kept: str) -> None:
+    """A job that has not begun and takes over the handlers of another; one of them twice, which changes nothing."""
+    source = service.access.job(int(kept[1:]))
+    other = service.access.job(int((await service.submit("helper"))[1:]))
+
+    def take() -> None:
+        other.add_error_handler(source.error_handlers[0])
+        other.add_error_handlers_from(source)
+        with pytest.raises(InvalidRequest, match="job j1 does not keep this error handler of book, or it was called"):
+            other.add_error_handler(replace(source.error_handlers[0], call=99))
+        with pytest.raises(InvalidRequest, match=r"an error handler is one of job.error_handlers, not a str"):
+            other.add_error_handler("book")  # type: ignore[arg-type]
+
+    await asyncio.to_thread(take)
