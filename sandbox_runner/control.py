@@ -44,7 +44,7 @@ class Warm:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Supervisor: fork the executor; the message carries its socket."""
+    """Supervisor, and on from the zygote to the executor: its limits; the message carries its socket."""
 
     limits: ExecutorLimits
 

@@ -1,11 +1,13 @@
-"""PID 1 of a runner: forks the supervisor, loads the libraries, forks and ends the executor.
+"""PID 1 of a runner: forks the supervisor, loads the libraries, forks, confines and ends the executor.
 
 Single-threaded and without gRPC, because a process forked from one with threads or with gRPC's state
 inherits locks that nobody releases. It never reads a byte that user code wrote: what it gets comes from
 the supervisor as small control messages (sandbox_runner.control).
 
 Order of birth: control socket pair and shared deadline, supervisor (which alone imports gRPC), libraries,
-``gc.freeze``, check of the thread count, then the loop. At most one executor is ever forked.
+check of the thread count, ``gc.freeze``, executor, then the loop. The one executor is forked while nobody waits for it
+and gives up all that no claim has a say in; then it waits in this package's own code, until the claim brings its limits
+and its socket. With these it installs its filter, lets go of the gate to the zygote and may run user code.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ from sandbox_runner.control import (
 from sandbox_runner.lockdown.confine import (
     Confinement,
     Offer,
-    confine_executor,
+    confine_claimed,
+    confine_waiting,
     confine_zygote,
     prepare_files,
     readable_paths,
@@ -84,6 +87,7 @@ def run_zygote(options: RunnerOptions) -> int:
         zygote.start_supervisor()
         try:
             zygote.preload()
+            zygote.fork_executor()
             return zygote.serve()
         finally:
             zygote.end_everything()
@@ -104,8 +108,9 @@ class _Zygote:
         self._executor = 0
         self._claimed = False
         self._limits = ExecutorLimits()
-        self._forked_at = 0
-        self._ready_pipe = -1
+        self._claimed_at = 0
+        self._gate, self._executor_gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._entering = False
         self._kill_cause = 0
         self._kill_detail = ""
         self._oom = OomCounter()
@@ -119,13 +124,19 @@ class _Zygote:
     def start_supervisor(self) -> None:
         """Fork the supervisor, before anything is loaded that it does not need."""
         parent = os.getpid()
+        # What is loaded so far stays shared by all three: a collector that looks at it would copy every page of it.
+        gc.freeze()
         pid = os.fork()
         if pid == 0:
             status = STATUS_UNREACHABLE
             try:
                 self._control.close()
+                self._gate.close()
+                self._executor_gate.close()
                 os.close(self._wakeup)
                 os.close(self._wakeup_write)
+                # asyncio imports it where it is there: 1 MB and a tenth of the time to load all, for a Unix socket.
+                sys.modules["ssl"] = None  # type: ignore[assignment]
                 # The supervisor alone imports gRPC, after it has become what it stays.
                 from sandbox_runner.supervisor import run_supervisor
 
@@ -190,13 +201,13 @@ class _Zygote:
             for descriptor, _ in events:
                 if descriptor == self._wakeup:
                     os.read(self._wakeup, 4096)
-                elif descriptor == self._ready_pipe:
+                elif self._entering and descriptor == self._gate.fileno():
                     poller.unregister(descriptor)
                     self._take_ready()
                 elif not self._take_control():
                     return self._end_of_supervisor()
-            if self._ready_pipe >= 0:
-                poller.register(self._ready_pipe, select.POLLIN)
+            if self._entering:
+                poller.register(self._gate, select.POLLIN)
             self._enforce_deadline()
             if not self._reap():
                 return self._supervisor_status
@@ -238,7 +249,7 @@ class _Zygote:
                 case Claimed(limits) if len(descriptors) == 1 and not self._claimed:
                     self._claimed = True
                     self._limits = limits
-                    self._fork_executor(descriptors[0])
+                    self._let_in(data, descriptors[0])
                     return True
                 case KillOrder(detail) if not descriptors:
                     if self._executor and not self._kill_cause:
@@ -263,18 +274,25 @@ class _Zygote:
 
     # ------------------------------------------------------------ executor
 
-    def _fork_executor(self, descriptor: int) -> None:
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        self._forked_at = time.monotonic_ns()
+    def fork_executor(self) -> None:
+        """Fork the executor; returns when it has given up what no claim has a say in, and waits.
+
+        Raises:
+            _StartError: it could not.
+        """
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_executor(descriptor, write_end, parent)
-        os.close(write_end)
+            self._become_executor(parent)
         self._executor = pid
-        self._ready_pipe = read_end
+        self._executor_gate.close()
+        word = self._gate.recv(MAX_MESSAGE_BYTES)
+        if word != b"+":
+            reason = word[1:].decode("utf-8", "replace") or "it died first"
+            raise _StartError(STATUS_UNSUPPORTED, f"an executor cannot be confined: {reason}")
 
-    def _become_executor(self, descriptor: int, ready: int, parent: int) -> NoReturn:
+    def _become_executor(self, parent: int) -> NoReturn:
+        gate = self._executor_gate
         try:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
@@ -283,27 +301,46 @@ class _Zygote:
             null = os.open(os.devnull, os.O_RDWR)
             for standard in (0, 1, 2):
                 os.dup2(null, standard)
-            close_descriptors_but({descriptor, ready, self._confinement.files})
+            close_descriptors_but({gate.fileno(), self._confinement.files})
             os.environ["TMPDIR"] = str(self._options.tmp_dir)
-            confine_executor(self._confinement, self._limits, parent)
+            program = confine_waiting(self._confinement, parent)
             os.chdir(self._options.work_dir)
-            os.write(ready, b"+")
-            os.close(ready)
+            gate.send(b"+")
+            data, descriptors, _, _ = socket.recv_fds(gate, MAX_MESSAGE_BYTES, 1)
+            if not data:
+                os._exit(0)  # the zygote is gone
+            claim = decode_control(data)
+            assert isinstance(claim, Claimed)
+            confine_claimed(self._confinement, claim.limits, program)
+            gate.send(b"+")
+            gate.close()
         except BaseException as error:  # noqa: BLE001 - an executor that is not confined must not run anything
-            os.write(ready, f"-{type(error).__name__}: {error}".encode("utf-8", "replace")[:1000])
+            gate.send(f"-{type(error).__name__}: {error}".encode("utf-8", "replace")[:1000])
             os._exit(STATUS_UNSUPPORTED)
         try:
             assert self._run_executor is not None
-            self._run_executor(socket.socket(fileno=descriptor), self._limits, str(self._options.work_dir))
+            self._run_executor(socket.socket(fileno=descriptors[0]), claim.limits, str(self._options.work_dir))
         finally:
             os._exit(1)
 
+    def _let_in(self, claim: bytes, descriptor: int) -> None:
+        """Give the waiting executor its limits and its socket."""
+        self._claimed_at = time.monotonic_ns()
+        try:
+            socket.send_fds(self._gate, [claim], [descriptor])
+            self._entering = True
+        except OSError:
+            self._stopping = True  # it died while it waited, and so does the runner
+
     def _take_ready(self) -> None:
-        word = os.read(self._ready_pipe, 1024)
-        os.close(self._ready_pipe)
-        self._ready_pipe = -1
+        self._entering = False
+        try:
+            word = self._gate.recv(MAX_MESSAGE_BYTES)
+        except OSError:
+            word = b""
+        self._gate.close()
         if word == b"+":
-            self._tell(LockedDown(self._executor, (time.monotonic_ns() - self._forked_at) / 1e6))
+            self._tell(LockedDown(self._executor, (time.monotonic_ns() - self._claimed_at) / 1e6))
         else:
             reason = word[1:].decode("utf-8", "replace") or "it died first"
             self._kill_cause, self._kill_detail = _CRASHED, f"the executor could not be confined: {reason}"
@@ -325,6 +362,9 @@ class _Zygote:
                 return False
             if pid == self._executor:
                 self._executor = 0
+                if not self._claimed:
+                    self._stopping = True  # nobody knows of it yet; a claim would wait in vain
+                    return True
                 self._tell(self._verdict(status, usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime))
 
     def _verdict(self, status: int, max_rss_bytes: int, cpu_seconds: float) -> Ended:

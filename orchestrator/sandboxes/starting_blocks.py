@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 
 from orchestrator.sandboxes.block_ledger import BlockLedger
 from orchestrator.sandboxes.link import RunnerLink
@@ -44,11 +46,8 @@ class BlockSender:
         ids: dict[str, int] = {}
         batch: list[tuple[int, bytes]] = []
         batch_bytes = 0
-        for at in range(0, len(digests), _FETCH_BLOCKS):
-            asked = digests[at : at + _FETCH_BLOCKS]
-            found = await fetch(asked)
-            for digest in asked:
-                data = found[digest]
+        async with aclosing(_fetched(digests, fetch)) as fetched:
+            async for digest, data in fetched:
                 if batch and batch_bytes + len(data) > _BATCH_BYTES:
                     await self._send(batch)
                     batch, batch_bytes = [], 0
@@ -70,3 +69,19 @@ class BlockSender:
         if len(frame) > self._frame_bytes:
             raise LimitExceeded("frame_bytes", self._frame_bytes, len(frame))
         await self._link.send_frame(frame)
+
+
+async def _fetched(digests: Sequence[str], fetch: FetchBlocks) -> AsyncGenerator[tuple[str, bytes], None]:
+    """Each block in order; while some are sent, the next ones are on their way."""
+    pieces = [digests[at : at + _FETCH_BLOCKS] for at in range(0, len(digests), _FETCH_BLOCKS)]
+    coming: asyncio.Future[Mapping[str, bytes]] | None = None
+    try:
+        for index, asked in enumerate(pieces):
+            found = await (coming or fetch(asked))
+            coming = asyncio.ensure_future(fetch(pieces[index + 1])) if index + 1 < len(pieces) else None
+            for digest in asked:
+                yield digest, found[digest]
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)

@@ -25,8 +25,9 @@ from sandbox_runner.lockdown.seccomp import build_filter, build_zygote_filter, i
 __all__ = [
     "Confinement",
     "Offer",
-    "confine_executor",
+    "confine_claimed",
     "confine_supervisor",
+    "confine_waiting",
     "prepare_files",
     "readable_paths",
     "survey",
@@ -129,13 +130,15 @@ def prepare_files(offer: Offer, *, readable: tuple[str, ...], writable: tuple[st
     return make_ruleset(readable=readable, writable=(*writable, *_SYSTEM_WRITABLE), abi=offer.landlock_abi)
 
 
-def confine_executor(how: Confinement, limits: ExecutorLimits, parent_pid: int) -> None:
-    """Take every right from this freshly forked process that user code must not have.
+def confine_waiting(how: Confinement, parent_pid: int) -> bytes:
+    """Take from this freshly forked process what no claim has a say in, while nobody waits for it.
 
     Args:
         how: decided by the runner's options and the machine.
-        limits: of the claim.
         parent_pid: the zygote; the process ends at once when that is not its parent any more.
+
+    Returns:
+        The filter that ``confine_claimed`` installs: last, because it refuses what sets limits.
 
     Raises:
         OSError: a step failed; the process must not run user code.
@@ -144,7 +147,6 @@ def confine_executor(how: Confinement, limits: ExecutorLimits, parent_pid: int) 
     # The zygote is not dumpable, which makes its forks' files in /proc root's; drop_identity takes it back.
     prctl(PR_SET_DUMPABLE, 1)
     prefer_as_oom_victim()
-    apply_rlimits(rlimits_for(limits, address_space=how.limit_address_space, threads=how.limit_threads))
     drop_identity(how.uid)
     # After the change of uid, which clears it. The check closes the gap before it was in force.
     prctl(PR_SET_PDEATHSIG, _SIGKILL)
@@ -152,8 +154,23 @@ def confine_executor(how: Confinement, limits: ExecutorLimits, parent_pid: int) 
         os._exit(1)
     if how.offer.landlock_abi:
         restrict_files(how.files, readable=_OWN_READABLE, abi=how.offer.landlock_abi)
-    if how.offer.seccomp:
-        install_filter(build_filter(os.getpid()))
+    return build_filter(os.getpid()) if how.offer.seccomp else b""
+
+
+def confine_claimed(how: Confinement, limits: ExecutorLimits, program: bytes) -> None:
+    """Take the rest of what user code must not have.
+
+    Args:
+        how: as for ``confine_waiting``, which came first in this process.
+        limits: of the claim.
+        program: what ``confine_waiting`` gave.
+
+    Raises:
+        OSError: a step failed; the process must not run user code.
+    """
+    apply_rlimits(rlimits_for(limits, address_space=how.limit_address_space, threads=how.limit_threads))
+    if program:
+        install_filter(program)
 
 
 def confine_zygote(offer: Offer, *, switch_uids: bool) -> None:
