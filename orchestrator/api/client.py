@@ -22,6 +22,7 @@ from orchestrator.api.joining import (
 from orchestrator.api.limits import DEFAULT_NEWEST
 from orchestrator.api.porting_client import PortingVerbs
 from orchestrator.api.texts import to_wire
+from orchestrator.api.upkeep_client import UpkeepVerbs
 from orchestrator.api.v1 import service_pb2 as pb
 from statek.exceptions import InternalError
 from statek.executors.views import (
@@ -53,7 +54,7 @@ class ServiceStatus:
     statistics: dict[str, Any]
 
 
-class StatekClient(HistoryVerbs, FutureVerbs, PortingVerbs):
+class StatekClient(HistoryVerbs, FutureVerbs, PortingVerbs, UpkeepVerbs):
     """Speaks to one service; use it as a context manager, or close it.
 
     Every method raises the ``StatekError`` that the service raised, ``ConfigurationError`` when nobody

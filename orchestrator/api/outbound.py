@@ -25,13 +25,16 @@ from statek.executors.views import (
     QueueView,
     VariableView,
 )
+from statek.upkeep import BackedUp, Finding
 
 __all__ = [
     "agent_to_wire",
     "awaited_to_wire",
+    "backup_to_wire",
     "call_to_wire",
     "commit_to_wire",
     "file_to_wire",
+    "finding_to_wire",
     "future_to_wire",
     "inbox_to_wire",
     "item_parts",
@@ -40,6 +43,9 @@ __all__ = [
     "summary_to_wire",
     "variable_parts",
 ]
+
+_SHOWN_BLOCKS = 1000
+_PROBLEM_CHARS = 2000
 
 
 PartT = TypeVar("PartT", bound=Message)
@@ -259,6 +265,24 @@ def _adder(field: str, element: object) -> Callable[[pb.ItemPart], None]:
 def _json(value: dict[str, object]) -> bytes:
     """A JSON object in ASCII; nothing for an empty one."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode("ascii") if value else b""
+
+
+def backup_to_wire(backup: BackedUp) -> pb.Backup:
+    """What a backup holds."""
+    return pb.Backup(
+        store_id=backup.store_id,
+        prefix=backup.prefix,
+        at_us=backup.at_us,
+        blocks=backup.blocks,
+        size_bytes=backup.size_bytes,
+        damaged_blocks=backup.damaged_blocks[:_SHOWN_BLOCKS],
+    )
+
+
+def finding_to_wire(finding: Finding) -> pb.Finding:
+    """Something that is damaged."""
+    problem = to_wire(finding.problem[:_PROBLEM_CHARS])
+    return pb.Finding(problem_text=problem, job=finding.job, commit=finding.commit, done_text=to_wire(finding.done))
 
 
 def variable_parts(index: int, variable: VariableView) -> Iterator[pb.VariablePart]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from importlib import metadata
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
 import grpc
@@ -326,6 +327,34 @@ class Servicer(pb_grpc.StatekServiceServicer):
         """End a future."""
         found = await self._service.settle_future(request.id, await read_settlement(request))
         return pb.SettleFutureResponse(future=outbound.future_to_wire(found))
+
+    @_stream
+    async def BackupStore(  # noqa: N802
+        self, request: pb.BackupStoreRequest
+    ) -> AsyncIterator[pb.BackupStoreResponse]:
+        """Write a backup."""
+        folder = Path(read_text("folder_text", request.folder_text))
+        async for said in self._service.upkeep.back_up(folder):
+            if isinstance(said, str):
+                yield pb.BackupStoreResponse(progress=said)
+            else:
+                yield pb.BackupStoreResponse(backup=outbound.backup_to_wire(said))
+
+    @_stream
+    async def VerifyStore(  # noqa: N802
+        self, request: pb.VerifyStoreRequest
+    ) -> AsyncIterator[pb.VerifyStoreResponse]:
+        """Read everything."""
+        del request
+        async for said in self._service.upkeep.verify():
+            if isinstance(said, str):
+                yield pb.VerifyStoreResponse(progress=said)
+                continue
+            found = map(outbound.finding_to_wire, said.findings)
+            for page in outbound.pages(found, lambda findings: pb.VerifyStoreResponse(findings=findings)):
+                yield page
+            counts = pb.VerifiedCounts(jobs=said.jobs, entries=said.entries, commits=said.commits, blocks=said.blocks)
+            yield pb.VerifyStoreResponse(counts=counts)
 
     @_unary
     async def GetStatus(self, request: pb.GetStatusRequest) -> pb.GetStatusResponse:  # noqa: N802

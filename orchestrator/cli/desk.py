@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from orchestrator.api.limits import DEFAULT_COMMITS, DEFAULT_NEWEST
 from orchestrator.api.socket_file import api_socket, is_answering
-from statek.exceptions import NotFound
+from statek.exceptions import InternalError, NotFound
 from statek.executors.history import CommitDiff, CommitState, CommitView, Focus
 from statek.executors.porting import Imported
 from statek.executors.views import (
@@ -29,6 +29,7 @@ from statek.settings import StatekSettings
 if TYPE_CHECKING:
     # Imported where used: the engine takes half a second, gRPC a tenth.
     from orchestrator.engine.inspection import Inspection
+from statek.upkeep import BackedUp
 
 __all__ = ["Desk", "StoreDesk", "open_desk", "open_service_desk", "service_answers"]
 
@@ -93,6 +94,10 @@ class Desk(Protocol):
 
     def import_from(self, path: Path, *, principal: str = "", request_id: str = "") -> Imported:
         """Make a job of an archive."""
+        ...
+
+    def backup(self, folder: Path, progress: Callable[[str], None]) -> BackedUp:
+        """Write a backup of the whole store."""
         ...
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
@@ -223,6 +228,18 @@ class StoreDesk:
             return inspection.porter.import_from_sync(path, principal=principal, request_id=request_id)
 
         return self._ask(lambda inspection: asyncio.to_thread(read, inspection))
+
+    def backup(self, folder: Path, progress: Callable[[str], None]) -> BackedUp:
+        """Write a backup of the whole store."""
+
+        async def write(inspection: Inspection) -> BackedUp:
+            async for said in inspection.upkeep.back_up(folder):
+                if not isinstance(said, str):
+                    return said
+                progress(said)
+            raise InternalError("a backup ended without a word on it")
+
+        return self._ask(write)
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
         """Its finished items; no more will come while no service runs."""

@@ -82,6 +82,10 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
             from orchestrator.cli.commands import past
 
             return past.dispatch(options, settings, terminal)
+        case "backup" | "restore" | "verify":
+            from orchestrator.cli.commands import upkeep
+
+            return upkeep.dispatch(options, settings, terminal)
         case "jobs" if options.jobs_command:
             from orchestrator.cli.commands import porting
 

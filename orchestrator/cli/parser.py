@@ -37,6 +37,9 @@ COMMANDS = {
     "futures": "what jobs wait for: approvals, callbacks; and the answers",
     "agents": "agents that services of this store have run",
     "queues": "messages and events that wait or could not be delivered",
+    "backup": "write the whole store to a folder, also while it is in use",
+    "restore": "make a store of a backup",
+    "verify": "read the whole store, or a backup, and say what is damaged",
     "prompts": "prompt definition files",
     "doctor": "say which sandboxes work here, and why not the others",
     "config": "show every setting and where its value comes from",
@@ -149,6 +152,10 @@ def build_parser() -> argparse.ArgumentParser:
     prompts = add("prompts").add_subparsers(dest="prompts_command", metavar="COMMAND", required=True)
     check = add("check", prompts, "read every <role>.md of a folder and say what is wrong")
     check.add_argument("folder", metavar="DIR", help="the folder")
+    add("backup").add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
+    add("restore").add_argument("folder", type=Path, metavar="DIR", help="the backup; --data-dir says where it goes")
+    verify = add("verify")
+    verify.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="a backup (default the store in use)")
     add("doctor")
     add("config")
     return parser

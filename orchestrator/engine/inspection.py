@@ -24,6 +24,7 @@ from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resol
 from orchestrator.engine.porting import Porter
 from orchestrator.engine.queue_views import queue_views
 from orchestrator.engine.time_travel import Reference, TimeTravel
+from orchestrator.engine.upkeep import Upkeep
 from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
@@ -57,6 +58,7 @@ class Inspection:
     Attributes:
         past: the commits of its jobs.
         porter: exports and imports its jobs.
+        upkeep: backs the store up and verifies it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -65,6 +67,7 @@ class Inspection:
         self._durability = Durability(store)
         self.past = TimeTravel(store, self._jobs)
         self.porter = Porter(store, self._jobs, {})
+        self.upkeep = Upkeep(store, self._jobs)
         self._future_records = FutureStore()
 
     async def jobs(self, *, newest: int = 50) -> list[JobSummary]:

@@ -136,6 +136,10 @@ class BlockStore:
         unwanted = list(digests)
         return self._submit(lambda: self._delete_many(unwanted)).result()
 
+    def digests_sync(self, after: str, count: int) -> list[str]:
+        """Up to ``count`` of the digests that come after one in order, from the first one on where it is empty."""
+        return self._submit(lambda: self._digests(after, count)).result()
+
     def size_sync(self) -> tuple[int, int]:
         """`size`, blocking."""
         return self._submit(self._size).result()
@@ -215,6 +219,13 @@ class BlockStore:
                 connection.execute("ROLLBACK")
             raise
         return before - self._size()[0]
+
+    def _digests(self, after: str, count: int) -> list[str]:
+        start = _raw(after) if after else b""
+        rows = self._connection.execute(
+            "SELECT digest FROM block WHERE digest > ? ORDER BY digest LIMIT ?", (start, count)
+        ).fetchall()
+        return [row[0].hex() for row in rows]
 
     def _size(self) -> tuple[int, int]:
         blocks, size = self._connection.execute("SELECT blocks, bytes FROM total").fetchone()

@@ -32,9 +32,9 @@ from orchestrator.store.mirror import Mirror, changed_pages, read_range
 from orchestrator.store.preparing import check_closed, check_mirror, survey
 from orchestrator.store.redo import Record, RedoLog, read_records
 from orchestrator.store.tracking import TrackedWrites
-from statek.exceptions import StoreDamaged
+from statek.exceptions import StoreDamaged, StoreError
 
-__all__ = ["FlushGuard", "GuardPaths", "GuardStatistics", "prepare_prefix"]
+__all__ = ["FlushGuard", "GuardPaths", "GuardStatistics", "apply_log", "prepare_prefix"]
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +82,22 @@ class GuardStatistics:
     redo_bytes: int = 0
     full_compares: int = 0
     mirror_runs: int = 0
+
+
+def apply_log(folder: Path, prefix: str, mirror: Path) -> None:
+    """Bring the copy of a mirror to the last record of the log copied beside it, and remove that.
+
+    Raises:
+        StoreDamaged: the log has a hole.
+    """
+    log, copy = RedoLog(folder, prefix), Mirror(mirror)
+    try:
+        copy.write(log.recorded())
+        copy.sync()
+    finally:
+        copy.close()
+    for path in (*log.paths, mirror.with_suffix(".sums")):
+        path.unlink()
 
 
 def prepare_prefix(paths: GuardPaths) -> tuple[bool, int]:
@@ -176,6 +192,7 @@ class FlushGuard:
         self._statistics = GuardStatistics()
         self._applier: threading.Thread | None = None
         self._apply_error: OSError | None = None
+        self._held = False
 
     def statistics(self) -> GuardStatistics:
         """Counters since opening."""
@@ -268,7 +285,36 @@ class FlushGuard:
 
     # --- the mirror's side ---
 
+    def hold(self) -> threading.Thread | None:
+        """Leave the log to grow from here on, because somebody copies mirror and log; ``release_hold`` ends it.
+
+        Returns:
+            What still writes the mirror; to be waited for, elsewhere, before the copy begins.
+        """
+        self._held = True
+        return self._applier
+
+    def held_lengths(self) -> tuple[int | None, int | None]:
+        """How much of each log file belongs to the copy, None for all of it: with the mirror it is the last flush.
+
+        Raises:
+            StoreError: the log had to be given to the mirror meanwhile; the copy is worth nothing.
+        """
+        if not self._held:
+            name, limit = self._paths.prefix, REDO_LIMIT >> 20
+            raise StoreError(f"prefix {name} wrote more than {limit} MiB while it was copied; try again later")
+        lengths: list[int | None] = [None, None]
+        lengths[self._redo.active] = self._redo.length
+        return lengths[0], lengths[1]
+
+    def release_hold(self) -> None:
+        """Hand the log over again."""
+        self._held = False
+
     def _hand_over(self) -> None:
+        if self._held and self._redo.length < REDO_LIMIT:
+            return
+        self._held = False
         if self._applier is not None and self._applier.is_alive():
             if self._redo.length < REDO_LIMIT:
                 return
@@ -320,6 +366,7 @@ class FlushGuard:
         Raises:
             OSError: the disk refused; the log is kept.
         """
+        self._held = False
         self._wait_applied()
         if self._redo.length:
             closed = self._switch()

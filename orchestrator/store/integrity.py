@@ -18,7 +18,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-__all__ = ["PAGE", "PageSums", "Witness", "WitnessState", "pages_of"]
+__all__ = ["PAGE", "PageSums", "Witness", "WitnessState", "differing_pages", "pages_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +98,16 @@ class PageSums:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self._file)
+
+
+def differing_pages(path: Path, sums_path: Path) -> set[int]:
+    """The pages of a file that do not have the sums in another file; none where there are no sums."""
+    sums, file = PageSums(sums_path), os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return sums.differing(file) or set()
+    finally:
+        os.close(file)
+        sums.close()
 
 
 def _page_count(file: int) -> int:

@@ -63,14 +63,15 @@ class StoreLock:
 
     def _next_incarnation(self) -> Identity:
         path = self._folder / "store.json"
+        known: dict[str, object] = {}
         try:
             known = json.loads(path.read_bytes())
-            identity = Identity(str(known["store_id"]), int(known["incarnation"]) + 1)
+            identity = Identity(str(known["store_id"]), int(str(known["incarnation"])) + 1)
         except FileNotFoundError:
             identity = Identity(secrets.token_hex(16), 1)
         except (ValueError, KeyError, TypeError) as error:
             raise StoreDamaged(f"{path} is not readable ({error}); restore it from a backup") from error
-        content = {"format": 1, "store_id": identity.store_id, "incarnation": identity.incarnation}
+        content = {**known, "format": 1, "store_id": identity.store_id, "incarnation": identity.incarnation}
         write_durably(path, json.dumps(content).encode())
         return identity
 

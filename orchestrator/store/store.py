@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,9 @@ from typing import Any, TypeVar
 import dbzero
 
 from orchestrator.store.blocks import BlockStore
-from orchestrator.store.guard import FlushGuard, GuardPaths, GuardStatistics, prepare_prefix
+from orchestrator.store.files import copy_synced
+from orchestrator.store.guard import FlushGuard, GuardPaths, GuardStatistics, apply_log, prepare_prefix
+from orchestrator.store.integrity import PAGE, differing_pages
 from orchestrator.store.lock import StoreLock
 from orchestrator.store.probe import probe_prefix
 from orchestrator.store.thread import Answer, StoreThread, Work
@@ -61,6 +64,7 @@ class Store:
         self._broken = ""
         self._thread = StoreThread(self._flush_now)
         self._closed = False
+        self._copying = threading.Lock()
         self.store_id = ""
         self.incarnation = 0
         self.blocks: BlockStore
@@ -249,6 +253,46 @@ class Store:
         """
         self._refuse_on_store_thread("flush_sync")
         self._submit_sync(None, writes=False, durable=True)
+
+    # --- copying ---
+
+    def copy_prefix_sync(self, folder: Path) -> Path:
+        """Write the prefix as of its last flush to a folder, while it is in use; gives the file.
+
+        Mirror and log are copied, the log put over the mirror: nothing waits for it, and no visit to the store thread
+        takes longer than a moment.
+
+        Raises:
+            StoreError: no guard, or too much was written meanwhile.
+            OSError: the folder's disk refused.
+        """
+        guard = self._guard
+        if guard is None:
+            raise StoreError("a store without flush guard cannot be copied while it is open")
+        with self._copying:
+            return self._copy_prefix(guard, folder)
+
+    def _copy_prefix(self, guard: FlushGuard, folder: Path) -> Path:
+        self.flush_sync()
+        writing = self.read_sync(guard.hold)
+        try:
+            if writing is not None:
+                writing.join()
+            target, mirror = folder / f"{self.prefix}.db0", self._folder / f"{self.prefix}.mirror"
+            compares = guard.statistics().full_compares
+            copy_synced(mirror, target)
+            damaged = differing_pages(target, mirror.with_suffix(".sums"))
+            lengths = self.read_sync(guard.held_lengths)
+            if damaged and compares == guard.statistics().full_compares:  # a compare writes the mirror meanwhile
+                raise StoreDamaged(f"{mirror.name} is damaged at byte {min(damaged) * PAGE}; statek verify says more")
+            for index, length in enumerate(lengths):
+                name = f"{self.prefix}.redo.{index}"
+                copy_synced(self._folder / name, folder / name, length)
+            self.read_sync(guard.held_lengths)
+        finally:
+            self.read_sync(guard.release_hold)
+        apply_log(folder, self.prefix, target)
+        return target
 
     # --- the rest ---
 

@@ -238,6 +238,16 @@ class SettleFutureRequest(_message.Message):
     cancelled_text: bytes
     def __init__(self, id: _Optional[str] = ..., value: _Optional[_Union[NamedValue, _Mapping]] = ..., failed_text: _Optional[bytes] = ..., cancelled_text: _Optional[bytes] = ...) -> None: ...
 
+class BackupStoreRequest(_message.Message):
+    __slots__ = ("folder_text",)
+    FOLDER_TEXT_FIELD_NUMBER: _ClassVar[int]
+    folder_text: bytes
+    def __init__(self, folder_text: _Optional[bytes] = ...) -> None: ...
+
+class VerifyStoreRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -361,6 +371,64 @@ class ExportJobResponse(_message.Message):
     DATA_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class BackupStoreResponse(_message.Message):
+    __slots__ = ("progress", "backup")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_FIELD_NUMBER: _ClassVar[int]
+    progress: str
+    backup: Backup
+    def __init__(self, progress: _Optional[str] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ...) -> None: ...
+
+class Backup(_message.Message):
+    __slots__ = ("store_id", "prefix", "at_us", "blocks", "size_bytes", "damaged_blocks")
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    store_id: str
+    prefix: str
+    at_us: int
+    blocks: int
+    size_bytes: int
+    damaged_blocks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, store_id: _Optional[str] = ..., prefix: _Optional[str] = ..., at_us: _Optional[int] = ..., blocks: _Optional[int] = ..., size_bytes: _Optional[int] = ..., damaged_blocks: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class VerifyStoreResponse(_message.Message):
+    __slots__ = ("progress", "findings", "counts")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    progress: str
+    findings: _containers.RepeatedCompositeFieldContainer[Finding]
+    counts: VerifiedCounts
+    def __init__(self, progress: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., counts: _Optional[_Union[VerifiedCounts, _Mapping]] = ...) -> None: ...
+
+class Finding(_message.Message):
+    __slots__ = ("problem_text", "job", "commit", "done_text")
+    PROBLEM_TEXT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    DONE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    problem_text: bytes
+    job: str
+    commit: int
+    done_text: bytes
+    def __init__(self, problem_text: _Optional[bytes] = ..., job: _Optional[str] = ..., commit: _Optional[int] = ..., done_text: _Optional[bytes] = ...) -> None: ...
+
+class VerifiedCounts(_message.Message):
+    __slots__ = ("jobs", "entries", "commits", "blocks")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    jobs: int
+    entries: int
+    commits: int
+    blocks: int
+    def __init__(self, jobs: _Optional[int] = ..., entries: _Optional[int] = ..., commits: _Optional[int] = ..., blocks: _Optional[int] = ...) -> None: ...
 
 class ImportJobResponse(_message.Message):
     __slots__ = ("id", "repeated", "lost_texts")

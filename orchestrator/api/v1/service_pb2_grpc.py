@@ -160,6 +160,16 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureResponse.FromString,
                 _registered_method=True)
+        self.BackupStore = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/BackupStore',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.BackupStoreRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.BackupStoreResponse.FromString,
+                _registered_method=True)
+        self.VerifyStore = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/VerifyStore',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/orchestrator.api.v1.StatekService/GetStatus',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetStatusRequest.SerializeToString,
@@ -346,6 +356,20 @@ class StatekServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BackupStore(self, request, context):
+        """Writes a backup of the store while it works: lines about the progress, then what it holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyStore(self, request, context):
+        """Reads everything in the store: lines about the progress, then what is damaged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """What the service is and how busy it is.
         """
@@ -480,6 +504,16 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.SettleFuture,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureResponse.SerializeToString,
+            ),
+            'BackupStore': grpc.unary_stream_rpc_method_handler(
+                    servicer.BackupStore,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.BackupStoreRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.BackupStoreResponse.SerializeToString,
+            ),
+            'VerifyStore': grpc.unary_stream_rpc_method_handler(
+                    servicer.VerifyStore,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -1163,6 +1197,60 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/SettleFuture',
             orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.SettleFutureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BackupStore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/BackupStore',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.BackupStoreRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.BackupStoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyStore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/VerifyStore',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,60 @@
+"""The blocking client's verbs on the upkeep of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.api.connection import Connection
+from orchestrator.api.texts import from_wire, to_wire
+from orchestrator.api.v1 import service_pb2 as pb
+from statek.exceptions import InternalError
+from statek.upkeep import BackedUp, Finding, Verified
+
+__all__ = ["UpkeepVerbs"]
+
+Progress = Callable[[str], None]
+
+
+def _silent(_line: str) -> None:
+    """Progress that nobody reads."""
+
+
+class UpkeepVerbs(Connection):
+    """What a client does with the store as a whole (docs/backup.md)."""
+
+    def backup(self, folder: Path, progress: Progress = _silent) -> BackedUp:
+        """Let the service write a backup of its store while it works.
+
+        Args:
+            folder: on the service's machine; must not exist, or be empty.
+            progress: gets a line for whatever takes long.
+
+        Raises:
+            InvalidRequest: the folder is in use, or its path is not absolute.
+            StoreFull: its disk is full.
+            StoreError: the store cannot be copied; nothing is left behind.
+        """
+        request = pb.BackupStoreRequest(folder_text=to_wire(str(folder)))
+        for page in self._pages(self._stub.BackupStore, request, timeout=None):
+            if page.HasField("backup"):
+                found = page.backup
+                damaged = tuple(found.damaged_blocks)
+                return BackedUp(found.store_id, found.prefix, found.at_us, found.blocks, found.size_bytes, damaged)
+            progress(page.progress)
+        raise InternalError("the service ended a backup without a word on it")
+
+    def verify(self, progress: Progress = _silent) -> Verified:
+        """Let the service read everything in its store; gives what is damaged."""
+        findings: list[Finding] = []
+        for page in self._pages(self._stub.VerifyStore, pb.VerifyStoreRequest(), timeout=None):
+            findings += [
+                Finding(from_wire(found.problem_text), found.job, found.commit, from_wire(found.done_text))
+                for found in page.findings
+            ]
+            if page.HasField("counts"):
+                counts = page.counts
+                return Verified(counts.jobs, counts.entries, counts.commits, counts.blocks, tuple(findings))
+            if page.progress:
+                progress(page.progress)
+        raise InternalError("the service ended a verification without its result")

@@ -1,0 +1,61 @@
+"""What the upkeep of a store gives: what a backup holds, what a verification found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["BackedUp", "Finding", "Verified"]
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """What a backup holds.
+
+    Attributes:
+        store_id: of the store that was backed up.
+        prefix: its prefix.
+        at_us: when, microseconds UTC.
+        blocks: how many blocks it holds.
+        size_bytes: of all its files.
+        damaged_blocks: digests of blocks that were damaged in the store; they are not in it.
+    """
+
+    store_id: str
+    prefix: str
+    at_us: int
+    blocks: int
+    size_bytes: int
+    damaged_blocks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is damaged.
+
+    Attributes:
+        problem: what.
+        job: id of the job; empty for what belongs to none.
+        commit: number of the commit; -1 for what belongs to none.
+        done: what was done about it; empty for nothing.
+    """
+
+    problem: str
+    job: str = ""
+    commit: int = -1
+    done: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was read, and what of it is damaged.
+
+    Attributes:
+        jobs, entries, commits, blocks: how many were read.
+        findings: what is damaged; empty for nothing.
+    """
+
+    jobs: int
+    entries: int
+    commits: int
+    blocks: int
+    findings: tuple[Finding, ...] = ()

@@ -1,0 +1,96 @@
+"""Backup, restore and verify over the socket and on the command line."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.store.backup import read_backup
+from statek.exceptions import InvalidRequest
+from statek.upkeep import Finding, Verified
+from tests.integration.api.test_cli import command, environment
+
+from .conftest import Serve, code
+from .test_cli_past import APPLICATION
+
+pytestmark = pytest.mark.timeout(180)
+
+
+async def test_a_working_service_is_backed_up_and_verified(serve: Serve, tmp_path: Path) -> None:
+    async with serve([code("big = [str(n) * 9 for n in range(9000)]"), code("exit(1)")]) as served:
+        id_ = await served.ask(served.client.submit, "helper")
+        await served.ask(served.client.wait, id_)
+        lines: list[str] = []
+        made = await served.ask(served.client.backup, tmp_path / "b", lines.append)
+        found = await served.ask(served.client.verify)
+        with pytest.raises(InvalidRequest, match="is there already"):
+            await served.ask(served.client.backup, tmp_path / "b")
+        with pytest.raises(InvalidRequest, match="must be absolute"):
+            await served.ask(served.client.backup, Path("b"))
+        with pytest.raises(InvalidRequest, match="there is no folder"):
+            await served.ask(served.client.backup, tmp_path / "x" / "b")
+    kept = read_backup(tmp_path / "b")
+    assert (made.store_id, made.prefix, made.blocks, made.size_bytes, made.damaged_blocks) == (
+        kept.store_id, "default", kept.blocks, kept.size_bytes, (),
+    )  # fmt: skip
+    assert found == Verified(1, 2, 3, made.blocks)
+    assert lines[0] == "copying prefix default"
+
+
+async def test_findings_cross_the_socket(serve: Serve) -> None:
+    async with serve([code("big = [str(n) * 9 for n in range(9000)]"), code("exit(1)")]) as served:
+        id_ = await served.ask(served.client.submit, "helper")
+        await served.ask(served.client.wait, id_)
+        blocks = sqlite3.connect(served.settings.data_dir / "store" / "statek" / "blocks.sqlite")
+        [digest] = blocks.execute("SELECT digest FROM block LIMIT 1").fetchone()
+        blocks.execute("UPDATE block SET data = x'00' WHERE digest = ?", (digest,))
+        blocks.commit()
+        blocks.close()
+        lines: list[str] = []
+        found = await served.ask(served.client.verify, lines.append)
+    assert found.findings == tuple(Finding(f"block {digest.hex()} is damaged: big", "j1", at) for at in (1, 2))
+    assert lines[-1] == "reading job 1 of 1"
+
+
+def test_the_commands(tmp_path: Path) -> None:
+    (tmp_path / "demo.py").write_text(APPLICATION, encoding="utf-8")
+
+    def statek(*arguments: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            command(*arguments), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    read = "read 1 job(s), 3 entries, 4 commit(s), 0 block(s): "
+    assert statek("verify")[:2] == (1, "")
+    assert statek("run", "demo.py")[0] == 0
+    code_, out, err = statek("backup", "b")
+    size = read_backup(tmp_path / "b").size_bytes
+    assert (code_, out, err) == (0, "", f"statek: {size} bytes, 0 block(s) written to b\n")
+    assert statek("verify")[:2] == (0, f"{read}0 damaged, 0 mended\n")
+    assert statek("verify", "b")[:2] == (0, f"{read}0 damaged, 0 mended\n")
+    code_, out, err = statek("restore", "b")
+    assert (code_, "is there already" in err) == (2, True)
+    code_, out, err = statek("restore", "b", "--data-dir", "again")
+    assert (code_, out) == (0, "")
+    assert err.endswith("statek run or statek serve lets them go on from there\n")
+    shown = statek("show", "j1")
+    again = statek("show", "j1", "--data-dir", "again")
+    assert again == shown
+    code_, out, _ = statek("verify", "--data-dir", "again", "--json")
+    assert (code_, json.loads(out)) == (
+        0, {"jobs": 1, "entries": 3, "commits": 4, "blocks": 0, "findings": []},
+    )  # fmt: skip
+    (tmp_path / "again" / "store" / "default.db0").write_bytes(b"")
+    code_, out, _ = statek("verify", "--data-dir", "again")
+    assert (code_, out.splitlines()[-1]) == (0, f"{read}0 damaged, 1 mended")
+    (tmp_path / "b" / "default.db0").write_bytes(b"")
+    code_, out, _ = statek("verify", "b")
+    assert (code_, out.splitlines()[-1]) == (
+        1, "read 0 job(s), 0 entries, 0 commit(s), 0 block(s): 1 damaged, 0 mended",
+    )  # fmt: skip
+    assert statek("restore", "b", "--data-dir", "third")[0] == 1
