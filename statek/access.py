@@ -10,7 +10,8 @@ What decides, in order:
 1. A name with a leading underscore (dunder names too) is never reachable.
 2. A tool must be offered to the job; a hidden or internal one only inside a hidden warmup block.
 3. An ACL of the object's class decides for its members.
-4. Without an ACL: ``strict`` denies; an object given explicitly grants its public members; one reached
+4. To a parent a job hands on what it was given explicitly, and what an ACL or the default ACL opens.
+5. Without an ACL: ``strict`` denies; an object given explicitly grants its public members; one reached
    only through an attribute follows the default ACL (DENY unless set otherwise).
 """
 
@@ -51,6 +52,7 @@ class ResourceKind(enum.Enum):
     ITEM = "use item operation"
     DOCUMENT = "read document"
     DOCSTRING = "read the docstring of"
+    HAND_ON = "hand on"
 
 
 class Reach(enum.Enum):
@@ -259,6 +261,8 @@ def decide(request: AccessRequest, policy: Policy) -> Decision:
         allowed, rule, advice = _decide_tool(request, policy)
     elif kind is ResourceKind.DOCUMENT:
         allowed, rule, advice = _decide_document(request)
+    elif kind is ResourceKind.HAND_ON:
+        allowed, rule, advice = _decide_handing_on(request, policy)
     elif name == "" and kind is ResourceKind.DOCSTRING and request.acl is not None:
         # The class itself: its members are asked for one by one.
         allowed, rule, advice = True, "a class with a STATEK-ACL may be described", ""
@@ -292,6 +296,16 @@ def _decide_document(request: AccessRequest) -> tuple[bool, str, str]:
     if not request.offered:
         return False, f"document {name!r} is not offered to this agent", "use list_of_documents() for the names"
     return True, "the document is offered to this agent", ""
+
+
+def _decide_handing_on(request: AccessRequest, policy: Policy) -> tuple[bool, str, str]:
+    """Whoever is given the object has it explicitly, which is more than a job has that reached it by the way."""
+    if request.acl is not None or request.container or request.reach is Reach.EXPLICIT:
+        return True, "it was given explicitly, or its STATEK-ACL decides for whoever has it", ""
+    if policy.default_acl is DefaultAcl.GRANT:
+        return True, "STATEK_DEFAULT_ACL=GRANT", ""
+    ask = f"the application opens it by the STATEK-ACL section of {request.type_name}'s docstring"
+    return False, f"{request.type_name} has no STATEK-ACL and was reached through an attribute", ask
 
 
 def _decide_member(request: AccessRequest, policy: Policy) -> tuple[bool, str, str]:

@@ -354,8 +354,8 @@ class StepGateway:
     def _answer(self, value: Any) -> CallAnswer:
         """The answer of a tool that gave a value, or raised JobExit (store thread)."""
         if isinstance(value, JobExit):
-            return replace(self._scope.objects.answer(value.status), error_type=EXIT_TYPE)
-        return self._scope.objects.answer(value)
+            return replace(self._scope.objects.answer(value.status, of_call=True), error_type=EXIT_TYPE)
+        return self._scope.objects.answer(value, of_call=True)
 
     async def _answer_of(
         self,

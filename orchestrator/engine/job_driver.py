@@ -446,7 +446,7 @@ class JobDriver:
                 return False
             if finish.failure is FailureKind.LIMIT:
                 self._jobs.record_harness_error(self.job.record, finish.message, now_us())
-            self._jobs.finish(self.job.record, now_us(), failure=failure, reason=reason)
+            self._jobs.finish(self.job.record, now_us(), failure=failure, reason=reason, policy=self.job.policy)
             self.job.objects.close()
             return True
 

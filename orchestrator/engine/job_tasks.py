@@ -33,10 +33,18 @@ class JobTasks:
     Args:
         access: the jobs of this process.
         record: the job whose tools call (store thread only); None for the application.
+        may_hand_on: raises AccessDenied for a value that the job may not give to its parent (store thread).
     """
 
-    def __init__(self, access: JobAccess, record: JobRecord | None = None) -> None:
+    def __init__(
+        self,
+        access: JobAccess,
+        record: JobRecord | None = None,
+        *,
+        may_hand_on: Callable[[Any], None] = lambda _value: None,
+    ) -> None:
         self._access = access
+        self._may_hand_on = may_hand_on
         self._record = record
         self._made: dict[str, int] = {}
 
@@ -169,7 +177,9 @@ class JobTasks:
         def end() -> None:
             if record.handler is None:
                 raise RuntimeError(f"job j{record.number} is no sub-task")
-            record.handler.complete(unwrap(result), error)
+            given = unwrap(result)
+            self._may_hand_on(given)
+            record.handler.complete(given, error)
 
         self._access.store.write_sync(end)
 

@@ -35,6 +35,7 @@ from orchestrator.engine.subtasks import cancel_children, settle_end
 from orchestrator.sandboxes.step import Workspace
 from sandbox_runner.wire import values
 from statek import durable, inbox
+from statek.access import Policy
 from statek.definition_errors import JobDefError
 from statek.error_handlers import MAX_HANDLERS, ErrorHandler, handlers_from_text, handlers_text
 from statek.exceptions import InternalError, LLM_HarnessError
@@ -413,8 +414,24 @@ class JobRepository(JobReader):
             kept[role] = {name: value for name, value in fields.items() if name not in {"role", "running"}}
         self.made_root().agents = pack(kept)
 
-    def finish(self, record: JobRecord, now_us: int, *, failure: dict[str, str] | None, reason: str = "") -> None:
-        """End the job; its parent is told, and its children end with it where it was cancelled."""
+    def finish(
+        self,
+        record: JobRecord,
+        now_us: int,
+        *,
+        failure: dict[str, str] | None,
+        reason: str = "",
+        policy: Policy | None = None,
+    ) -> None:
+        """End the job; its parent is told, and its children end with it where it was cancelled.
+
+        Args:
+            record: the job.
+            now_us: microseconds UTC.
+            failure: of it, or None.
+            reason: short text for lists.
+            policy: for its agent: which objects it may hand on.
+        """
         self.set_status(record, JobStatus.DONE, now_us, reason)
         record.awaited = ""
         record.failure = pack(failure) if failure else ""
@@ -428,7 +445,7 @@ class JobRepository(JobReader):
         durable.untag(record, ACTIVE_TAG)
         if failure is not None:
             FutureStore().cancel_of(record.number, f"job {job_id(record.number)} has ended: {failure['kind']}", now_us)
-        settle_end(record, failure)
+        settle_end(record, failure, policy)
         if failure is not None and failure["kind"] != FailureKind.CANCELLED.value and record.error_handlers:
             durable.tag(record, HANDLERS_TAG)
         if failure is not None and failure["kind"] == FailureKind.CANCELLED.value:

@@ -31,6 +31,7 @@ from orchestrator.engine.static_advice import examine
 from orchestrator.engine.step_aborted import StepSuspended
 from orchestrator.engine.step_actions import ACTION_CONSOLE_BYTES, actions_of, advise, tool_log
 from orchestrator.engine.step_commit import moved_head, new_commit, restore_options, same_workspace
+from orchestrator.engine.subtasks import check_handing_on
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import (
@@ -239,7 +240,11 @@ class StepRunner:
             settings=self._settings,
             variable=job.plain_variable,
             store=self._store,
-            tasks=JobTasks(self._access, job.record),
+            tasks=JobTasks(
+                self._access,
+                job.record,
+                may_hand_on=partial(check_handing_on, class_of=job.objects.class_of, policy=job.policy),
+            ),
         )
         scope = StepScope(
             record=job.record,

@@ -7,18 +7,21 @@ ends (``settle_end``), in the block that ends it: no child ends without its pare
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from orchestrator.engine.objects import ObjectGateway
-from orchestrator.engine.objects.grants import find_granted
+from orchestrator.engine.objects.grants import EXPLICIT, find_granted
+from orchestrator.engine.objects.kinds import Kind, kind_of
 from sandbox_runner.wire.values import GraphError, GraphLimits, decode
 from statek import durable
+from statek.access import AccessRequest, Policy, Reach, ResourceKind, acl_of, decide
 from statek.agents.agent import Agent
 from statek.agents.dialog_agent import message_tool
 from statek.error_handlers import inherited
-from statek.exceptions import InvalidRequest, LimitExceeded
+from statek.exceptions import AccessDenied, InvalidRequest, LimitExceeded
 from statek.inbox import entries, open_children_tag
 from statek.packing import join_pieces, pieces_of
 from statek.records import JobRecord
@@ -26,7 +29,7 @@ from statek.runnable import announce
 from statek.settings import StatekSettings
 from statek.sub_task_handler import SubTaskHandler, find_handler
 
-__all__ = ["adopt", "cancel_children", "grant_results", "muted_agent", "settle_end"]
+__all__ = ["adopt", "cancel_children", "check_handing_on", "grant_results", "muted_agent", "settle_end"]
 
 _EXIT_LIMITS = GraphLimits(max_nodes=20_000, max_depth=60)
 """As for the arguments of a call: 800 KB of empty lists would keep the store thread for a second."""
@@ -53,10 +56,15 @@ def adopt(record: JobRecord, parent: JobRecord, settings: StatekSettings, *, det
     durable.tag(record, open_children_tag(parent))
 
 
-def settle_end(record: JobRecord, failure: dict[str, str] | None) -> None:
+def settle_end(record: JobRecord, failure: dict[str, str] | None, policy: Policy | None = None) -> None:
     """Tell the parent of a job that has ended without having completed its sub-task (store thread).
 
     A job that simply exits has completed it with its exit status; any other end is a failure of it.
+
+    Args:
+        record: the job.
+        failure: of it, or None.
+        policy: for its agent; the strictest one by default.
     """
     if record.parent is not None:
         durable.untag(record, open_children_tag(record.parent))
@@ -68,26 +76,70 @@ def settle_end(record: JobRecord, failure: dict[str, str] | None) -> None:
         handler.complete(error=reason)
         return
     try:
-        handler.complete(handler.said or _exit_value(record))
-    except (InvalidRequest, LimitExceeded) as error:
+        handler.complete(handler.said or _exit_value(record, policy or Policy()))
+    except (AccessDenied, InvalidRequest, LimitExceeded) as error:
         handler.complete(error=f"its exit status cannot be handed on: {error}")
 
 
-def _exit_value(record: JobRecord) -> Any:
-    """What was passed to exit(...): plain data, and those durable objects that the job was granted."""
+def _exit_value(record: JobRecord, policy: Policy) -> Any:
+    """What was passed to exit(...): plain data, and those durable objects that the job was granted and may hand on."""
     if record.exit_status is None:
         return None
+    held: list[tuple[object, bool]] = []
 
     def granted(handle: Any) -> object:
         found = find_granted(record.grants, handle.id)
         if found is None:
             raise GraphError(f"it names an object that the job never had ({handle.id})")
+        held.append((found, record.grants.origins[handle.id - 1] == EXPLICIT))
         return found
 
     try:
-        return decode(join_pieces(pieces_of(record.exit_status)), from_handle=granted, limits=_EXIT_LIMITS)
+        value = decode(join_pieces(pieces_of(record.exit_status)), from_handle=granted, limits=_EXIT_LIMITS)
     except GraphError as error:
         raise InvalidRequest(str(error)) from None
+    for found, explicit in held:
+        if kind_of(found) is Kind.OBJECT:
+            _require_handing_on(type(found), Reach.EXPLICIT if explicit else Reach.ATTRIBUTE, policy)
+    return value
+
+
+def check_handing_on(value: Any, class_of: Callable[[Any], tuple[type, Reach] | None], policy: Policy) -> None:
+    """Return when a job may give a value to its parent (store thread).
+
+    Args:
+        value: plain data and durable objects.
+        class_of: class of a durable object and how the job came to it; None for a plain value.
+        policy: for the job's agent.
+
+    Raises:
+        AccessDenied: it holds an object that the job may not hand on.
+    """
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, dict):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list | tuple | set | frozenset):
+            waiting += item
+        elif kind_of(item) is Kind.OBJECT:
+            found = class_of(item)
+            if found is not None:
+                _require_handing_on(*found, policy)
+
+
+def _require_handing_on(cls: type, reach: Reach, policy: Policy) -> None:
+    """Return when a job may give an object of a class to its parent.
+
+    Raises:
+        AccessDenied: no; the message names the rule.
+    """
+    request = AccessRequest(ResourceKind.HAND_ON, "", type_name=cls.__name__, acl=acl_of(cls), reach=reach)
+    decide(request, policy).require()
 
 
 def muted_agent(agent: Agent, record: JobRecord) -> Agent:

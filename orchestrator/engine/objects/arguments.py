@@ -24,15 +24,22 @@ FromFuture = Callable[[FutureRef], object]
 
 
 def decode_call(
-    data: bytes, grants: Grants, limits: GraphLimits, from_future: FromFuture | None = None
+    data: bytes,
+    grants: Grants,
+    limits: GraphLimits,
+    from_future: FromFuture | None = None,
+    *,
+    named: set[int] | None = None,
 ) -> tuple[list[Any], dict[str, Any]]:
     """Decode ``[positional list, keyword dict]``; ``from_future`` makes what stands for a future, else its value does.
+
+    The handles among them are added to ``named``.
 
     Raises:
         GraphError: malformed, over a limit, or not of that shape.
         AccessDenied: a handle that this job does not have.
     """
-    found = _decode(data, grants, limits, from_future)
+    found = _decode(data, grants, limits, from_future, named)
     if type(found) is not list or len(found) != 2 or type(found[0]) is not list or type(found[1]) is not dict:
         raise GraphError("arguments are not a list of positional and a dict of keyword arguments")
     positional, keywords = found
@@ -55,13 +62,22 @@ def decode_single(data: bytes, grants: Grants, limits: GraphLimits) -> Any:
     return found[0]
 
 
-def _decode(data: bytes, grants: Grants, limits: GraphLimits, from_future: FromFuture | None = None) -> object:
+def _decode(
+    data: bytes,
+    grants: Grants,
+    limits: GraphLimits,
+    from_future: FromFuture | None = None,
+    named: set[int] | None = None,
+) -> object:
     refused: list[Exception] = []
     future_of = from_future or grants.future_value
 
     def resolve(handle: Handle) -> object:
         try:
-            return grants.resolve(handle.id).target
+            target = grants.resolve(handle.id).target
+            if named is not None:
+                named.add(handle.id)
+            return target
         except AccessDenied as error:
             refused.append(error)
             raise

@@ -98,6 +98,7 @@ class ObjectGateway:
         self._operations = Operations(self._grants, self._describer, self._snapshots, self._limits)
         self._sent: OrderedDict[int, _Sent] = OrderedDict()  # least recently used first
         self._met: set[int] = set()  # handles whose type the sandbox knows
+        self._handed: frozenset[int] = frozenset()  # handles among the arguments that were decoded last
 
     # ------------------------------------------------------------------------------ values in and out
 
@@ -137,19 +138,28 @@ class ObjectGateway:
             InvalidRequest: malformed or over a limit.
             AccessDenied: a handle that this job does not have.
         """
+        handed: set[int] = set()
         try:
-            return decode_call(data, self._grants, self._limits.arguments, from_future)
+            return decode_call(data, self._grants, self._limits.arguments, from_future, named=handed)
         except GraphError as error:
             raise InvalidRequest(str(error)) from None
+        finally:
+            self._handed = frozenset(handed)
 
-    def answer(self, value: Any) -> CallAnswer:
+    def answer(self, value: Any, *, of_call: bool = False) -> CallAnswer:
         """Answer a tool call with what the tool gave, and with every state that it may have changed.
+
+        Args:
+            value: what it gave.
+            of_call: it is of the call whose arguments were decoded last (a job makes one call at a time): those of them
+                that come back are no more the job's than they were.
 
         Raises:
             InvalidRequest: something in it has no graph form.
             LimitExceeded: too large, or too many grants.
         """
-        return self._answer(0, Done(unwrap(value), EXPLICIT, Effect.ANYTHING))
+        handed = self._handed if of_call else frozenset()
+        return self._answer(0, Done(unwrap(value), EXPLICIT, Effect.ANYTHING, handed=handed))
 
     def close(self) -> None:
         """Drop every grant; the job has ended."""
@@ -253,7 +263,8 @@ class ObjectGateway:
         raise InternalError(f"{kind} is not a call on a handle")
 
     def _answer(self, target: int, done: Done) -> CallAnswer:
-        data, named = self._encode(done.value, done.origin)
+        with self._grants.handed_back(done.handed):
+            data, named = self._encode(done.value, done.origin)
         first = [target] if target else []
         for argument in done.arguments:
             found = self._grants.find(argument) if kind_of(argument) is not None else None

@@ -16,6 +16,8 @@ element of another handle, which asks more of its class (see ``statek.access``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -153,6 +155,7 @@ class Grants:
         self._ids: dict[str | int, int] = {}
         self._keys: list[str | int] = []
         self.futures: FutureAccess | None = None
+        self._handed_back: frozenset[int] = frozenset()
         self._collections: dict[int, Any] = {}  # keeps ids of Python objects from being reused
 
     def __len__(self) -> int:
@@ -172,7 +175,8 @@ class Grants:
         """Let the job reach a durable object; gives its handle id, the same one every time.
 
         An object that had been reached through an attribute and is now given explicitly becomes an
-        explicit grant; the other way round nothing changes.
+        explicit grant, unless the call that gives it had it from the job itself (``handed_back``); the other way
+        round nothing changes.
 
         Raises:
             LimitExceeded: the job has as many grants as it may have.
@@ -180,7 +184,7 @@ class Grants:
         """
         known = self.find(target)
         if known is not None:
-            if origin == EXPLICIT and self._table.origins[known - 1] != EXPLICIT:
+            if origin == EXPLICIT and self._table.origins[known - 1] != EXPLICIT and known not in self._handed_back:
                 self._table.origins[known - 1] = EXPLICIT
             return known
         if self._table.closed:
@@ -192,6 +196,15 @@ class Grants:
         self._table.origins.append(origin)
         self._note(used + 1, target)
         return used + 1
+
+    @contextmanager
+    def handed_back(self, handles: frozenset[int]) -> Iterator[None]:
+        """Let these handles keep their origin inside the block: whoever gives them back adds nothing to them."""
+        self._handed_back = handles
+        try:
+            yield
+        finally:
+            self._handed_back = frozenset()
 
     def find(self, target: Any) -> int | None:
         """Give the handle id of an object, None if the job cannot reach it."""

@@ -47,12 +47,14 @@ class Done:
         origin: origin of the durable objects in the value.
         effect: what it may have changed.
         arguments: durable objects among its arguments.
+        handed: handles of the target and of everything among the arguments: what comes back of them was the job's.
     """
 
     value: Any
     origin: str
     effect: Effect
     arguments: tuple[Any, ...] = ()
+    handed: frozenset[int] = frozenset()
 
 
 class Operations:
@@ -138,7 +140,8 @@ class Operations:
                 f"{description.surface.name}.{name} is async; methods of durable objects run inside the store and "
                 "cannot wait: the application offers it as a tool instead"
             )
-        positional, keywords = decode_call(args, self._grants, self._limits.arguments)
+        handed = {grant.id}
+        positional, keywords = decode_call(args, self._grants, self._limits.arguments, named=handed)
         method = getattr(grant.target, name)
         positional, keywords = bind_method(method, positional, keywords)
         result = run_application(lambda: method(*positional, **keywords))
@@ -147,7 +150,7 @@ class Operations:
             if close is not None:
                 close()
             raise TypeError(f"{description.surface.name}.{name} returned an awaitable, which cannot be waited for here")
-        return Done(result, EXPLICIT, Effect.ANYTHING, (*positional, *keywords.values()))
+        return Done(result, EXPLICIT, Effect.ANYTHING, (*positional, *keywords.values()), frozenset(handed))
 
     def item(self, handle: int, name: str, args: bytes, version: bytes) -> Done:
         """Carry out an item operation of a collection.
