@@ -18,6 +18,7 @@ __all__ = [
     "MAX_TRACEBACK_LINES",
     "DefinitionErrors",
     "JobDefError",
+    "kept_traceback",
 ]
 
 MAX_KEPT_ERRORS = 8
@@ -30,6 +31,11 @@ MAX_TRACEBACK_CHARS = 8000
 """Length of a kept traceback, whatever the sandbox sends."""
 
 MAX_TRACEBACK_LINES = 200
+
+
+def kept_traceback(text: str) -> list[str]:
+    """The lines that are kept of what a sandbox sent as a traceback."""
+    return text[:MAX_TRACEBACK_CHARS].split("\n")[:MAX_TRACEBACK_LINES]
 
 
 @dataclass(frozen=True, slots=True)

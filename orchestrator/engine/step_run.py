@@ -44,7 +44,7 @@ from orchestrator.sandboxes.step import (
     ToolSpec,
 )
 from statek import durable
-from statek.definition_errors import MAX_TRACEBACK_CHARS, MAX_TRACEBACK_LINES
+from statek.definition_errors import kept_traceback
 from statek.executors.decision import Event, FutureAwaited, InDoubt, StepDied, StepEnded, StepLost
 from statek.future import LOCAL_ATTRIBUTE
 from statek.job_mode import JobMode
@@ -461,7 +461,7 @@ def _traceback(source: StepSource, end: StepResult) -> dict[str, list[str]]:
     """What is kept of a warmup block's traceback: it ends the job, and nobody but a person looks into it."""
     if source.kind != "warmup" or not end.error_traceback:
         return {}
-    return {"traceback": end.error_traceback[:MAX_TRACEBACK_CHARS].split("\n")[:MAX_TRACEBACK_LINES]}
+    return {"traceback": kept_traceback(end.error_traceback)}
 
 
 def _tool_spec(tool: ToolDef) -> ToolSpec:

@@ -50,9 +50,10 @@ async def test_suppressed_draft_is_not_run_and_counts(open_with: Open) -> None:
     assert (summary.status, summary.turns, summary.steps) == ("DONE", 3, 2)
     assert seen == [[("system", "Do not name the secret."), ("system", "Turns so far: 0")]]
     assert [item.kind for item in job.items] == ["post_processed", "post_processed", "post_processed", "reply", "reply"]
-    assert job.items[0].usage["draft"] == code("secret = 1")
+    # The reply and what it took stand with the last thing that was said of it, once.
+    assert [item.usage.get("draft") for item in job.items[:3]] == [None, code("secret = 1"), None]
     assert summary.input_tokens == sum(
-        item.usage["model"]["input_tokens"] for item in job.items if "model" in item.usage and item is not job.items[1]
+        item.usage["model"]["input_tokens"] for item in job.items if "model" in item.usage
     )
     assert console(steps(job)[0]) == ["SHOUT"]
 
