@@ -34,6 +34,9 @@ __all__ = ["open_inspection", "open_service", "open_store", "running_service", "
 
 _log = logging.getLogger("statek.app")
 
+_LOGGERS = ("statek", "orchestrator")
+"""Above every logger of the service; where their lines go is the application's or the command line's to say."""
+
 _MAX_SOCKET_FOLDER_BYTES = 70
 """Leaves room for the name of a socket below sun_path's 107 bytes."""
 
@@ -145,6 +148,8 @@ async def running_service(
     task_queue_size_funcs: Mapping[Agent, Callable[[], int]] | None = None,
 ) -> AsyncIterator[Service]:
     """Run a service over an open store until the block is left; see ``open_service`` and ``start_statek``."""
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(settings.log_level)
     async with AsyncExitStack() as stack:
         chosen = driver or await select_driver(settings.driver, base_image=settings.base_image or "")
         if driver is None:

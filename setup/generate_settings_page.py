@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from statek._other_settings import OTHER_SETTINGS
 from statek.settings import StatekSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +26,16 @@ This page is written by `setup/generate_settings_page.py`; a test holds it again
 |---|---|---|---|
 """
 
+_OTHERS = """
+## Names that are refused
+
+STATEK settings that this service does not have. Each is refused by name, with the reason, wherever it is given: a
+setting that says something about safety must not be taken and forgotten.
+
+| variable | why, and what to use |
+|---|---|
+"""
+
 
 def page() -> str:
     """The text of the page."""
@@ -33,7 +44,8 @@ def page() -> str:
         f"| {line.doc.replace('|', '/')} |"
         for line in StatekSettings().describe()
     ]
-    return _HEAD + "\n".join(rows) + "\n"
+    others = [f"| `STATEK_{name.upper()}` | {reason} |" for name, reason in OTHER_SETTINGS.items()]
+    return _HEAD + "\n".join(rows) + "\n" + _OTHERS + "\n".join(others) + "\n"
 
 
 def main() -> int:

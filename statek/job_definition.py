@@ -38,7 +38,7 @@ __all__ = ["DefinitionSource", "JobDefinition", "chosen_style", "keep_definition
 _FRAMEWORK_KEYS = frozenset(
     {
         "MODEL", "PROVIDER", "TEMPERATURE", "CHAT_STYLE", "DESCRIPTION", "LLM_TOOLS_SCOPE", "DEFAULT_DIFFICULTY",
-        "POST_PROCESSORS", "AUTO_LANG_RULE", "AUTO_LANG_HINT", "EXTRA_RESOURCES", "REASONING",
+        "POST_PROCESSORS", "AUTO_LANG_RULE", "AUTO_LANG_HINT", "REASONING",
         "STATIC_POLICY", "MODE", *HARNESS_KEYS,
     }
 )  # fmt: skip

@@ -305,6 +305,11 @@ def check_metadata(key: str, value: str) -> None:
             raise InvalidRequest(f"{key} {value!r} must be TRUE or FALSE")
     elif key in HARNESS_KEYS:
         parse_harness_value(key, value)
+    elif key == "EXTRA_RESOURCES":
+        raise InvalidRequest(
+            "EXTRA_RESOURCES is not taken: what an agent may reach is its own; give it the tools, and its role the "
+            "examples and documents"
+        )
 
 
 def parse_prompt_file(path: Path | str) -> PromptDef:

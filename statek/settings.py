@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from statek._other_settings import OTHER_SETTINGS
 from statek._setting_values import (
     SettingError,
     boolean,
@@ -137,7 +138,10 @@ class StatekSettings:
     )
     log_level: str = field(
         default="WARNING",
-        metadata=_about(choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "Lowest level that is logged."),
+        metadata=_about(
+            choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+            "Lowest level that is logged, by all loggers of the service.",
+        ),
     )
 
     # When the harness ends a job.
@@ -321,6 +325,8 @@ def _known(name: str, source: str) -> Any:
     for info in _settings():
         if info.name == name:
             return info
+    if name in OTHER_SETTINGS:
+        raise ConfigurationError(f"{name!r} ({source}) is no setting here: {OTHER_SETTINGS[name]}")
     names = [info.name for info in _settings()]
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(names))}"

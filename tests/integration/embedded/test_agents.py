@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,16 @@ def named(said: str) -> statek.SupervisedAgent:
         return said
 
     return statek.SupervisedAgent("clerk", "Work.", [word], _metadata={"MODEL": "scripted/test"})
+
+
+@pytest.mark.parametrize(("level", "heard"), [("INFO", True), ("ERROR", False)])
+def test_the_log_level_of_the_settings_acts_in_the_applications_process(
+    settings: StatekSettings, caplog: pytest.LogCaptureFixture, level: str, heard: bool
+) -> None:
+    statek.init(settings=replace(settings, log_level=level))
+    statek.start_statek(named("one"), model=ScriptedModel([]), until_idle=True)
+    for name in ("statek.tools", "orchestrator.store.thread"):
+        logging.getLogger(name).info("for the log")
+    assert [record.name for record in caplog.records if record.message == "for the log"] == (
+        ["statek.tools", "orchestrator.store.thread"] if heard else []
+    )

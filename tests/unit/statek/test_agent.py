@@ -249,3 +249,11 @@ def test_a_prompt_file_replaces_prompt_and_metadata(tmp_path: Path) -> None:
 def test_errors_of_a_definition_are_asked_of_the_service() -> None:
     with pytest.raises(ConfigurationError, match=r"call statek\.init first"):
         make().create_job_def().get_errors()
+
+
+def test_resources_of_other_agents_are_refused_and_not_forgotten() -> None:
+    lent = Agent("lent", _metadata={"MODEL": "m", "EXTRA_RESOURCES": "LM:assistant,H:helpdesk"})
+    with pytest.raises(
+        InvalidRequest, match=r"^agent 'lent': EXTRA_RESOURCES is not taken: what an agent may reach is "
+    ):
+        lent.create_job_def()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import statek
+from statek._other_settings import OTHER_SETTINGS
 from statek.access import DefaultAcl
 from statek.chat_style import ChatStyle
 from statek.exceptions import ConfigurationError
@@ -197,3 +198,32 @@ def test_the_public_names() -> None:
     assert sorted(statek.__all__) == dir(statek)
     with pytest.raises(AttributeError, match=r"^module 'statek' has no attribute 'nothing'$"):
         _ = statek.nothing
+
+
+@pytest.mark.parametrize("name", OTHER_SETTINGS)
+def test_settings_of_others_are_refused_with_the_reason(name: str, tmp_path: Path) -> None:
+    variable = f"STATEK_{name.upper()}"
+    with pytest.raises(ConfigurationError) as caught:
+        StatekSettings.load(environ={variable: "x"})
+    assert str(caught.value) == f"{name!r} ({variable}) is no setting here: {OTHER_SETTINGS[name]}"
+    file = tmp_path / "statek.toml"
+    file.write_text(f"{name} = 1\n")
+    with pytest.raises(ConfigurationError, match="is no setting here: "):
+        StatekSettings.load(file=file, environ={})
+    with pytest.raises(ConfigurationError, match="is no setting here: "):
+        StatekSettings.load({name: 1}, environ={})
+    assert name not in {line.name for line in StatekSettings().describe()}
+
+
+def test_what_the_reasons_name_exists() -> None:
+    settings = {line.name for line in StatekSettings().describe()}
+    named = {
+        "static_policy",
+        "memory_bytes",
+        "step_deadline_seconds",
+        "api_socket_path",
+        "default_difficulty",
+        "default_acl",
+    }
+    assert named <= settings
+    assert [name for name in named if not any(name in reason for reason in OTHER_SETTINGS.values())] == []
