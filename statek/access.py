@@ -53,6 +53,7 @@ class ResourceKind(enum.Enum):
     DOCUMENT = "read document"
     DOCSTRING = "read the docstring of"
     HAND_ON = "hand on"
+    TELL = "tell job"
 
 
 class Reach(enum.Enum):
@@ -214,6 +215,8 @@ class AccessRequest:
         offered: the tool or document is among the agent's.
         hidden: the tool is hidden.
         hidden_block: the question comes from a hidden warmup block.
+        same_tenant: of a job that is to be told something: it has the same owner as the one whose tool tells it.
+        related: it acts for the same principal, or has the same first parent.
     """
 
     kind: ResourceKind
@@ -225,6 +228,8 @@ class AccessRequest:
     offered: bool = True
     hidden: bool = False
     hidden_block: bool = False
+    same_tenant: bool = True
+    related: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +266,8 @@ def decide(request: AccessRequest, policy: Policy) -> Decision:
         allowed, rule, advice = _decide_tool(request, policy)
     elif kind is ResourceKind.DOCUMENT:
         allowed, rule, advice = _decide_document(request)
+    elif kind is ResourceKind.TELL:
+        allowed, rule, advice = _decide_telling(request)
     elif kind is ResourceKind.HAND_ON:
         allowed, rule, advice = _decide_handing_on(request, policy)
     elif name == "" and kind is ResourceKind.DOCSTRING and request.acl is not None:
@@ -296,6 +303,16 @@ def _decide_document(request: AccessRequest) -> tuple[bool, str, str]:
     if not request.offered:
         return False, f"document {name!r} is not offered to this agent", "use list_of_documents() for the names"
     return True, "the document is offered to this agent", ""
+
+
+def _decide_telling(request: AccessRequest) -> tuple[bool, str, str]:
+    """What a tool pushes on behalf of its job; what the application pushes itself is not asked about."""
+    ask = "the application pushes it outside of a job's tools"
+    if not request.same_tenant:
+        return False, "a job's tools tell jobs of its own tenant only", ask
+    if not request.related:
+        return False, "a job's tools tell jobs of the same principal or of its family only", ask
+    return True, "the job is of the same tenant, and of the same principal or family", ""
 
 
 def _decide_handing_on(request: AccessRequest, policy: Policy) -> tuple[bool, str, str]:

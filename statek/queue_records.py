@@ -42,14 +42,18 @@ class QueueEntry:
         target: id of the job that it is for; empty for an event.
         value: what is delivered.
         reason: JSON text of why it could not be delivered; empty while nobody tried.
+        sender: JSON list of id, tenant and principal of the job whose tool pushed it; empty for the application.
     """
 
-    def __init__(self, number: int, at_us: int, target: str, value: StoredValue) -> None:
+    sender = ""
+
+    def __init__(self, number: int, at_us: int, target: str, value: StoredValue, sender: str = "") -> None:
         self.number = number
         self.at_us = at_us
         self.target = target
         self.value = value
         self.reason = ""
+        self.sender = sender
 
     def why(self) -> str:
         """Why it could not be delivered."""
@@ -82,7 +86,7 @@ class QueueLane:
         self.held_order = []
         self.held_first = 0
 
-    def add(self, value: object, at_us: int, target: str = "") -> None:
+    def add(self, value: object, at_us: int, target: str = "", sender: str = "") -> None:
         """Append something.
 
         Raises:
@@ -93,7 +97,7 @@ class QueueLane:
         if used >= MAX_LANE_ENTRIES:
             raise LimitExceeded("queue_entries", MAX_LANE_ENTRIES, used + 1, "wait until some are delivered")
         stored = StoredValue.of(value, what="what is pushed into a queue", limit="queue_entry_bytes")
-        self.entries[self.tail] = QueueEntry(self.tail, at_us, target, stored)
+        self.entries[self.tail] = QueueEntry(self.tail, at_us, target, stored, sender)
         self.tail += 1
 
     def first(self) -> QueueEntry | None:

@@ -10,9 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from statek.exceptions import InvalidRequest
+from statek.packing import pack
 from statek.queue_records import MESSAGES, find_lane, made_lane
 from statek.runnable import QUEUES, announce
 from statek.task import task_door
+from statek.tools import find_tool_context
 
 if TYPE_CHECKING:
     from statek.agents.agent import Agent
@@ -108,8 +110,12 @@ class StatekPushQueue:
 
     @staticmethod
     def _push(name: str, value: object, target: str) -> None:
+        context = find_tool_context()
+        by_job = context is not None and context.job is not None
+        sender = pack([context.job_id, context.tenant, context.principal]) if context is not None and by_job else ""
+
         def push(given: object) -> None:
-            made_lane(name).add(given, time.time_ns() // 1000, target)
+            made_lane(name).add(given, time.time_ns() // 1000, target, sender)
             announce(QUEUES, "")
 
         task_door().run(push, value)

@@ -16,10 +16,13 @@ from functools import partial
 from orchestrator.engine.access import JobAccess
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
+from statek.access import AccessRequest, Policy, ResourceKind, decide
 from statek.agents.agent import Agent, SupervisedAgent
 from statek.exceptions import InvalidRequest, StatekError, StoreError
 from statek.inbox import USER, InboxEntry, push
+from statek.packing import unpack
 from statek.queue_records import MESSAGES, QueueEntry, QueueLane, find_lane, lanes
+from statek.records import JobRecord
 from statek.task_door import NewJob
 
 __all__ = ["QueuePump", "event_name"]
@@ -180,16 +183,39 @@ class QueuePump:
 
         Raises:
             InvalidRequest: there is no such job, or it cannot hear it any more.
+            AccessDenied: the job whose tool pushed it may not tell it anything.
             LimitExceeded: too much waits for it.
         """
         record = self._access.record(entry.target)
+        if entry.sender:
+            self._decide(entry, record)
         pushed = push(record, InboxEntry(USER, str(entry.value.load()), entry.at_us), now_us())
         if not pushed.delivered:
             raise InvalidRequest(f"job {entry.target} ended by a failure that no message mends")
 
+    def _decide(self, entry: QueueEntry, record: JobRecord) -> None:
+        """May the job whose tool pushed an entry tell this one something?
+
+        Raises:
+            AccessDenied: no; the reason names the rule.
+        """
+        id_, tenant, principal = unpack(entry.sender)
+        related = record.principal == principal or _family(record) == _family(self._access.record(id_))
+        asked = AccessRequest(ResourceKind.TELL, entry.target, same_tenant=record.tenant == tenant, related=related)
+        decide(asked, Policy()).require()
+
     def _make_job(self, agent: Agent, entry: QueueEntry) -> None:
-        """Make a job that works on an event."""
-        self._access.create(agent, NewJob(shared_vars={event_name(agent): entry.value.load()}))
+        """Make a job that works on an event: of the owner, and for the principal, of the job whose tool pushed it."""
+        variables = {event_name(agent): entry.value.load()}
+        _, tenant, principal = unpack(entry.sender) if entry.sender else ("", None, None)
+        self._access.create(agent, NewJob(shared_vars=variables, tenant=tenant or None, principal=principal or None))
+
+
+def _family(record: JobRecord) -> int:
+    """Number of the job at the top of a job's family."""
+    while record.parent is not None:
+        record = record.parent
+    return int(record.number)
 
 
 def _hold(name: str, reason: str) -> None:

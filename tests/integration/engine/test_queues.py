@@ -225,3 +225,34 @@ async def test_misuse_is_refused_by_name(open_agents: Open, queue: Any, monkeypa
             await asyncio.to_thread(push.push_to_agent_queue, None, 1)
         with pytest.raises(InvalidRequest, match="count is 0"):
             await asyncio.to_thread(push.pop_from_agent_queue, "clerk", 0)
+
+
+@pytest.mark.parametrize(
+    ("sender", "target", "rule"),
+    [
+        ({"principal": "ann"}, {"principal": "ann"}, ""),
+        ({"principal": "ann"}, {"principal": "bob"}, "same principal or of its family"),
+        ({"tenant": "a"}, {"tenant": "b"}, "of its own tenant"),
+    ],
+)
+async def test_a_tool_tells_jobs_of_its_own_tenant_and_principal(
+    open_agents: Open, sender: dict[str, str], target: dict[str, str], rule: str
+) -> None:
+    @tool(effect="store")
+    def tell(**kwargs: Any) -> None:
+        """Tell the first job something, and let the clerk work."""
+        StatekPushQueue().push_to_job_console("j1", "hello")
+        StatekPushQueue().push_to_agent_queue("clerk", {"subject": "mine"})
+
+    model = RoleModel(teller=[code("tell()\nexit()")], hearer=[code("exit()")] * 2, clerk=[code("exit(subject)")])
+    async with open_agents([agent("teller", tools=[tell]), agent("hearer"), CLERK], model) as service:
+        await service.wait(await service.submit("hearer", **target))
+        await service.wait(await service.submit("teller", **sender))
+        await service.wait_idle()
+        heard = [item.text for item in (await service.job("j1")).items if item.kind == "user"]
+        made = (await service.job("j3")).summary
+        [messages] = [queue for queue in await service.queues() if not queue.role]
+    reasons = [entry.reason for entry in messages.entries]
+    assert heard == ([] if rule else ["hello"])
+    assert [rule in reason for reason in reasons] == ([True] if rule else [])
+    assert (made.tenant, made.principal) == (sender.get("tenant", "default"), sender.get("principal", ""))
