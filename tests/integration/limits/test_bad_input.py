@@ -14,11 +14,14 @@ import pytest
 from examples.calendar_assistant.main import main as calendar_assistant
 from orchestrator.app import open_service, open_store
 from orchestrator.engine.service import Service
+from orchestrator.sandboxes import runner_files
 from orchestrator.sandboxes.link import LinkLimits, RunnerLink
+from orchestrator.sandboxes.process import UnsafeProcessDriver
 from orchestrator.store.store import Store
 from sandbox_runner.wire.v1 import runner_pb2 as pb
 from statek.agents.agent import SupervisedAgent
 from statek.exceptions import ConfigurationError, InvalidRequest, NotFound, RunnerViolation, StoreLocked
+from statek.model import ModelReply, ModelRequest
 from statek.settings import StatekSettings, set_statek_settings
 from statek.testing import ScriptedModel
 from tests.integration.limits.conftest import Open, code, consoles
@@ -219,6 +222,57 @@ async def test_runner_that_speaks_another_protocol(data_dir: Path, protocol: int
         await link.aclose()
     assert str(protocol) in str(caught.value)
     assert "protocol" in str(caught.value)
+
+
+async def of_another_version(data_dir: Path, generation: int) -> UnsafeProcessDriver:
+    """A driver of real runners whose code, all else as it is, speaks another generation of the protocol."""
+    cache = data_dir / "cache"
+    driver = UnsafeProcessDriver(cache=cache)
+    site = await runner_files.prepare_site("base")
+    (cache / "runner-site").mkdir(parents=True)
+    (cache / "runner-site" / site.name).symlink_to(site)
+    folder = await runner_files.prepare_code("base", cache=cache)
+    file = folder / "sandbox_runner" / "supervisor.py"
+    source = file.read_text()
+    assert source.count("\nPROTOCOL = 1\n") == 1
+    file.write_text(source.replace("\nPROTOCOL = 1\n", f"\nPROTOCOL = {generation}\n"))
+    for compiled in file.parent.glob("__pycache__/supervisor.*"):
+        compiled.unlink()
+    return driver
+
+
+async def test_a_service_whose_runners_speak_another_protocol_says_so_and_loses_nothing(
+    data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = StatekSettings.load({"data_dir": data_dir / "d", "driver": "process", "pool_size": 0}, environ={})
+    agent = SupervisedAgent(role="helper", _system_prompt="Work.", _metadata={"MODEL": "scripted/test"})
+    replies = [code("kept = [41]"), code("exit(kept[0] + 1)")]
+    asked = asyncio.Event()
+
+    class Silent:
+        async def complete(self, request: ModelRequest) -> ModelReply:
+            if request.turn:
+                asked.set()
+                await asyncio.Event().wait()
+            return ModelReply(text=replies[0])
+
+    async with open_service(settings, [agent], model=Silent()) as service:
+        id_ = await service.submit("helper")
+        await asked.wait()
+    driver = await of_another_version(data_dir, 7)
+    try:
+        async with open_service(settings, [agent], model=ScriptedModel(replies), driver=driver) as service:
+            stalled = await service.wait(id_)
+            (variable,) = await service.variables(id_)
+    finally:
+        await driver.aclose()
+    assert stalled.status == "STARTED"
+    assert stalled.reason == ("no sandbox: no runner could be started: protocol: generation 7 is not spoken here, 1 is")
+    assert (variable.name, variable.value) == ("kept", [41])
+    assert "protocol: generation 7 is not spoken here, 1 is" in caplog.text
+    async with open_service(settings, [agent], model=ScriptedModel(replies)) as service:
+        summary = await service.wait(id_)
+    assert (summary.status, summary.exit_status, summary.failure, summary.reason) == ("DONE", "42", None, "")
 
 
 HOLD = """
