@@ -67,6 +67,7 @@ def read_summary(message: pb.JobSummary) -> JobSummary:
         changed_us=message.changed_us,
         input_tokens=message.input_tokens,
         output_tokens=message.output_tokens,
+        cached_tokens=message.cached_tokens,
         cost_microusd=message.cost_microusd,
         exit_status=from_wire(message.exit_text),
         num_completions=message.num_completions,

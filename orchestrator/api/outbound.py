@@ -90,6 +90,7 @@ def summary_to_wire(summary: JobSummary) -> pb.JobSummary:
         changed_us=summary.changed_us,
         input_tokens=summary.input_tokens,
         output_tokens=summary.output_tokens,
+        cached_tokens=summary.cached_tokens,
         cost_microusd=summary.cost_microusd,
         exit_text=to_wire(summary.exit_status),
         num_completions=summary.num_completions,

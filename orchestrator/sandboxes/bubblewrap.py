@@ -49,6 +49,9 @@ class BubblewrapDriver:
     Args:
         cache: folder for the flavours' wheels and the records of running children.
         program: path of bwrap; None looks for it in PATH.
+
+    Attributes:
+        grouped: whether runners get resource groups; known once a flavour is prepared.
     """
 
     def __init__(self, *, cache: Path | None = None, program: str | None = None) -> None:
@@ -56,7 +59,7 @@ class BubblewrapDriver:
         self._program = program
         self._children = Children(self._cache / "runners" / "bubblewrap")
         self._facts: dict[str, BubblewrapFacts] = {}
-        self._grouped = False
+        self.grouped = False
         self._processes: dict[str, asyncio.subprocess.Process] = {}
 
     @property
@@ -105,7 +108,7 @@ class BubblewrapDriver:
         site = await prepare_site(flavour, cache=self._cache)
         code = await prepare_code(flavour, cache=self._cache)
         digest = await asyncio.to_thread(flavour_digest, flavour)
-        self._grouped = await asyncio.to_thread(_groups_work)
+        self.grouped = await asyncio.to_thread(_groups_work)
         self._facts[flavour] = await asyncio.to_thread(_find_facts, program, site, code, digest)
         return digest
 
@@ -130,7 +133,7 @@ class BubblewrapDriver:
     async def _start(self, spec: RunnerSpec) -> RunnerRef:
         facts = self._facts[spec.flavour]
         group = None
-        if self._grouped:
+        if self.grouped:
             group = await asyncio.to_thread(self._make_group, spec)
             if group is None:
                 raise RunnerLost(f"the kernel refused a resource group for runner {spec.runner_id}")

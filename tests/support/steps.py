@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.sandboxes.bubblewrap import BubblewrapDriver
+from orchestrator.sandboxes.driver import Driver
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import CallAnswer, CallRequest, OutputItem, StepEnd, StepInput, Workspace
 
-__all__ = ["Console", "run"]
+__all__ = ["Console", "bounded_by_rlimit", "run"]
 
 
 class Console:
@@ -31,3 +33,11 @@ async def run(sandbox: Sandbox, code: str, *, deadline: float = 20.0, console: C
 
 async def _no_blocks(digests: Sequence[str]) -> dict[str, bytes]:
     raise AssertionError(f"no blocks {digests} were named")
+
+
+def bounded_by_rlimit(driver: Driver) -> bool:
+    """Whether the memory of its runners is bounded by RLIMIT_AS alone, which the code sees as a MemoryError.
+
+    An ordinary user has no cgroup of its own to make groups in; ``statek doctor`` says which of the two it is.
+    """
+    return isinstance(driver, BubblewrapDriver) and not driver.grouped

@@ -601,7 +601,7 @@ class GetStatusResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_us: _Optional[int] = ..., statistics_json: _Optional[bytes] = ...) -> None: ...
 
 class JobSummary(_message.Message):
-    __slots__ = ("id", "role_text", "tenant_text", "principal_text", "status", "reason_text", "failure", "steps", "turns", "tier", "created_us", "changed_us", "input_tokens", "output_tokens", "cost_microusd", "exit_text", "num_completions", "parent", "repeated_replies", "origin", "mode")
+    __slots__ = ("id", "role_text", "tenant_text", "principal_text", "status", "reason_text", "failure", "steps", "turns", "tier", "created_us", "changed_us", "input_tokens", "output_tokens", "cost_microusd", "exit_text", "num_completions", "parent", "repeated_replies", "origin", "mode", "cached_tokens")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_TEXT_FIELD_NUMBER: _ClassVar[int]
     TENANT_TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -623,6 +623,7 @@ class JobSummary(_message.Message):
     REPEATED_REPLIES_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     id: str
     role_text: bytes
     tenant_text: bytes
@@ -644,7 +645,8 @@ class JobSummary(_message.Message):
     repeated_replies: int
     origin: str
     mode: str
-    def __init__(self, id: _Optional[str] = ..., role_text: _Optional[bytes] = ..., tenant_text: _Optional[bytes] = ..., principal_text: _Optional[bytes] = ..., status: _Optional[str] = ..., reason_text: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[int] = ..., turns: _Optional[int] = ..., tier: _Optional[str] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., exit_text: _Optional[bytes] = ..., num_completions: _Optional[int] = ..., parent: _Optional[str] = ..., repeated_replies: _Optional[int] = ..., origin: _Optional[str] = ..., mode: _Optional[str] = ...) -> None: ...
+    cached_tokens: int
+    def __init__(self, id: _Optional[str] = ..., role_text: _Optional[bytes] = ..., tenant_text: _Optional[bytes] = ..., principal_text: _Optional[bytes] = ..., status: _Optional[str] = ..., reason_text: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[int] = ..., turns: _Optional[int] = ..., tier: _Optional[str] = ..., created_us: _Optional[int] = ..., changed_us: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_microusd: _Optional[int] = ..., exit_text: _Optional[bytes] = ..., num_completions: _Optional[int] = ..., parent: _Optional[str] = ..., repeated_replies: _Optional[int] = ..., origin: _Optional[str] = ..., mode: _Optional[str] = ..., cached_tokens: _Optional[int] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("kind_text", "type_text", "message_text")
