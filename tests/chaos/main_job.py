@@ -7,14 +7,16 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from images.build import build_image
+from tests.chaos.containers import Containers
 from tests.chaos.moments import Moment, choose_moment
 from tests.chaos.processes import Ended, left_behind, run, runner_names, wait_gone
 
-__all__ = ["Campaign", "Program", "fast_program", "real_program"]
+__all__ = ["Campaign", "Program", "docker_program", "fast_program", "real_program"]
 
 QUARANTINE = "quarantine"
 _FEWEST_FLUSHES = 15
@@ -30,12 +32,20 @@ class Program:
         command: the ``-m`` arguments for a data directory.
         environment: added to the process's own.
         by_progress: share of the kills that are spread over the flushes of a run instead of its time.
+        containers: where its runners are containers.
     """
 
     name: str
     command: Callable[[Path], Sequence[str]]
     by_progress: float = 0.5
     environment: dict[str, str] = field(default_factory=dict)
+    containers: Containers | None = None
+
+
+def docker_program(engine: str) -> Program:
+    """The main job with scripted replies and a fixed clock, in containers of this engine."""
+    build_image("base", engine=engine)  # not within the time of a run
+    return replace(fast_program("docker"), environment={"DOCKER_HOST": engine}, containers=Containers(engine))
 
 
 def fast_program(driver: str = "bubblewrap") -> Program:
@@ -121,7 +131,8 @@ class Campaign:
                     at_start.append(ended.last("step_in_flight"))
                 if not ended.killed:
                     break
-                runners |= runner_names(data_dir)
+                begun = runner_names(data_dir)
+                runners |= begun
                 done += 1
                 self.kills += 1
                 self.moments.append(ended.seconds)
@@ -130,6 +141,8 @@ class Campaign:
                 if phase == "job under way":
                     self.steps[_steps_told(ended)] += 1
                 alive = wait_gone(ended.orphans, data_dir)
+                if self.program.containers is not None:
+                    alive += self.program.containers.still_running(begun)
                 assert not alive, f"seed {self.seed}: runners outlive their orchestrator: {alive}"
                 if _was_shown(ended):
                     break  # the same command would now do the work for another request
@@ -137,6 +150,8 @@ class Campaign:
             self._check(ended, data_dir, at_start)
             # What the last process left is removed by the next start; there is none after a job that was shown.
             left = [] if ended.killed else left_behind(runners)
+            if self.program.containers is not None and not ended.killed:
+                left += self.program.containers.left(runners)
             assert not left, f"seed {self.seed}, job {self.jobs}: left behind {left}"
 
     def _check(self, ended: Ended, data_dir: Path, at_start: list[int]) -> None:

@@ -11,8 +11,9 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.chaos.containers import some_engine
 from tests.chaos.evidence import commit_of_tree, machine
-from tests.chaos.main_job import Campaign, fast_program, real_program
+from tests.chaos.main_job import Campaign, docker_program, fast_program, real_program
 from tests.chaos.processes import ROOT
 from tests.chaos.quarantine import QuarantineCampaign
 
@@ -37,12 +38,13 @@ group and no record of a runner is left after the last run.
 | program | kills | jobs | start-up | opening, recovery | job under way | after its end | steps re-run | quarantined |
 |---|---|---|---|---|---|---|---|---|
 {fast}
-{real}
+{docker}{real}
 
-A step that two crashes hit is quarantined by design; a quarantined job is accepted only if the same step was found in
-flight at two starts, and counted apart. Of the example itself the transcript is compared (what changed, names of the
-variables, last line), and each job is killed at most once. Its kills under way, by the number of steps that it had told
-of: {steps}. A run of it that nobody killed made {flushes} flushes.
+The containers are looked for in their engine: none runs 10 s after its orchestrator was killed, none is left after the
+last run. A step that two crashes hit is quarantined by design; a quarantined job is accepted only if the same step was
+found in flight at two starts, and counted apart. Of the example itself the transcript is compared (what changed, names
+of the variables, last line), and each job is killed at most once. Its kills under way, by the number of steps that it
+had told of: {steps}. A run of it that nobody killed made {flushes} flushes.
 
 ## Steps that kill what runs them
 
@@ -62,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=100, help="of the main job (%(default)s)")
     parser.add_argument("--example-kills", type=int, default=30, help="of the example itself (%(default)s)")
     parser.add_argument("--quarantine-kills", type=int, default=10, help="made by a step (%(default)s)")
+    parser.add_argument("--docker-kills", type=int, default=30, help="of the main job in containers (%(default)s)")
     parser.add_argument("--commit", default="", help="of an exported tree, which cannot tell")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "evidence" / "main-job-kills.md")
@@ -71,6 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fast = Campaign(fast_program(), options.seed)
     fast.run(options.kills)
     print(_campaign_line(fast), flush=True)
+    in_containers = ""
+    if options.docker_kills:
+        with some_engine(ROOT) as engine:
+            contained = Campaign(docker_program(engine), options.seed)
+            contained.run(options.docker_kills)
+        in_containers = _campaign_line(contained) + "\n"
+        print(in_containers, end="", flush=True)
     real = Campaign(real_program(), options.seed, most_kills_of_one_job=1)
     real.run(options.example_kills)
     print(_campaign_line(real), dict(real.steps), flush=True)
@@ -84,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "took": f"{began:%Y-%m-%d %H:%M} UTC, {seconds:.0f} s",
         "seed": options.seed,
         "fast": _campaign_line(fast),
+        "docker": in_containers,
         "real": _campaign_line(real),
         "steps": ", ".join(f"{step}: {count}" for step, count in sorted(real.steps.items())) or "none",
         "flushes": real.whole_flushes,

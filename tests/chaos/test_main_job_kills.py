@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.main_job import Campaign, fast_program, real_program
+from tests.chaos.main_job import Campaign, docker_program, fast_program, real_program
 from tests.chaos.processes import run
 
 KILLS = os.environ.get("STATEK_TEST_KILLS", "")
@@ -21,6 +21,15 @@ def test_a_few_kills_of_the_main_job() -> None:
     campaign = Campaign(fast_program(), SEED)
     campaign.run(int(KILLS or 12))
     assert campaign.kills == int(KILLS or 12)
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(600)
+def test_a_few_kills_of_the_main_job_in_containers(docker_engine: str) -> None:
+    print("seed", SEED)
+    campaign = Campaign(docker_program(docker_engine), SEED)
+    campaign.run(4)
+    assert (campaign.kills, campaign.expected["tier"]) == (4, "container")
 
 
 @pytest.mark.chaos
