@@ -171,8 +171,8 @@ def test_a_call_in_doubt_is_listed_and_decided(machine: Callable[..., Machine]) 
         (("j1", call), 2, "one of the arguments --happened --failed --retry is required"),
         (("j1", call, "--happened", "{"), 2, "--happened"),
         (("j1", "x", "--retry"), 2, "CALL"),
-        (("j9", call, "--retry"), 1, "error[not_found]: there is no job j9"),
-        (("j1", "99", "--retry"), 1, "error[invalid_request]: "),
+        (("j9", call, "--retry"), 1, "error[not_found]: job j9 does not exist"),
+        (("j1", "99", "--retry"), 2, "error[invalid_request]: "),
     ]
     for arguments_given, status, text in refused:
         code, output, errors = here.statek("calls", "resolve", *arguments_given)
@@ -189,7 +189,7 @@ def test_a_call_in_doubt_is_listed_and_decided(machine: Callable[..., Machine]) 
     assert here.statek("calls", "list") == (0, "", "statek: no call is in doubt\n")
     assert here.json("calls", "list") == []
     code, output, errors = here.statek("calls", "resolve", "j1", call, "--retry")
-    assert (code, output) == (1, "")
+    assert (code, output) == (2, "")
     assert errors == (
         "statek: error[invalid_request]: job j1 is DONE, not suspended; nothing of it is to be resolved\n"
     )
@@ -233,7 +233,7 @@ def test_a_job_in_doubt_is_cancelled(machine: Callable[..., Machine]) -> None:
     (done,) = here.json("jobs")
     assert (done["status"], done["failure"]["kind"], done["failure"]["message"]) == ("DONE", "cancelled", "not needed")
     code, output, errors = here.statek("cancel", "j1")
-    assert (code, output) == (1, "")
+    assert (code, output) == (2, "")
     assert errors.startswith("statek: error[invalid_request]: job j1 is DONE")
     code, output, errors = here.statek("cancel", "j9", "--json")
     assert (code, output) == (1, "")
