@@ -74,7 +74,7 @@ class Machine:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -111,7 +111,7 @@ class Machine:
         service = self.serve()
         code, id_, errors = self.statek("submit", "--role", "payer")
         assert code == 0, errors
-        assert service.wait(60) == -signal.SIGKILL
+        assert service.wait(120) == -signal.SIGKILL
         assert (self.folder / "paid.txt").read_text().splitlines()[-1] == str(amount)
         return id_.strip()
 
@@ -209,7 +209,7 @@ def test_a_call_is_made_again_or_failed_as_decided_without_a_service(
     service = here.serve()
     listed = here.call_in_doubt()
     service.terminate()
-    assert service.wait(60) in {0, 143}
+    assert service.wait(120) in {0, 143}
     # The store's own word: no service answers now.
     assert [call["number"] for call in here.json("calls", "list")] == [listed["number"]]
     resolved = here.json("calls", "resolve", "j1", str(listed["number"]), *decision)
