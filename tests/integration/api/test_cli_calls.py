@@ -234,7 +234,7 @@ def test_a_job_in_doubt_is_cancelled(machine: Callable[..., Machine]) -> None:
     assert (done["status"], done["failure"]["kind"], done["failure"]["message"]) == ("DONE", "cancelled", "not needed")
     code, output, errors = here.statek("cancel", "j1")
     assert (code, output) == (2, "")
-    assert errors.startswith("statek: error[invalid_request]: job j1 is DONE")
+    assert errors.startswith("statek: error[invalid_request]: job j1 is done already")
     code, output, errors = here.statek("cancel", "j9", "--json")
     assert (code, output) == (1, "")
     assert errors.startswith("statek: error[not_found]: ")
