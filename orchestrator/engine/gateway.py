@@ -165,7 +165,7 @@ class StepGateway:
     async def _recorded(self, call: RecordedCall) -> CallAnswer:
         """The answer of the first run; the objects must know what states it brings."""
         if call.answer is None:
-            return await self._settle(call)
+            return await self.settle(call)
         if call.answer.handles:
             await self._store.read(partial(self._scope.objects.note_sent, call.answer.handles))
         return call.answer
@@ -442,7 +442,7 @@ class StepGateway:
 
     # -------------------------------------------------------------------------------------- doubt
 
-    async def _settle(self, recorded: RecordedCall) -> CallAnswer:
+    async def settle(self, recorded: RecordedCall) -> CallAnswer:
         """Answer a recorded intent without outcome, where its tool allows it.
 
         An idempotent tool is called again with the same key; a tool with ``reconcile`` is asked what

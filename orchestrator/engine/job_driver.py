@@ -434,7 +434,7 @@ class JobDriver:
     async def _finish(self, finish: Finish) -> bool:
         """End the job durably; False when something came for it meanwhile, so that it goes on."""
         if finish.drop_current:
-            await self._steps.record_death(self.job, finish.message)
+            await self._steps.record_death(self.job, finish.message, final=True)
         failure = None
         if finish.failure is not None:
             failure = {"kind": finish.failure.value, "message": finish.message}

@@ -401,14 +401,30 @@ class StepRunner:
         return StepEnded(error=refusal)
 
     async def record_death(
-        self, job: ActiveJob, reason: str, console: Console | None = None, journal: Journal | None = None
+        self,
+        job: ActiveJob,
+        reason: str,
+        console: Console | None = None,
+        journal: Journal | None = None,
+        *,
+        final: bool = False,
     ) -> Event:
-        """Write the end of a step that its own code caused: workspace as before, reason, effects."""
+        """Write the end of a step that its own code caused: workspace as before, reason, effects.
+
+        A call that is in doubt since an earlier run is settled first, unless the job ends with it (``final``): who
+        goes on has to know what took effect. Where only an operator can tell, the step waits and then runs once more.
+        """
         source = job.current
         assert source is not None
         if journal is None:
             journal = await self.load_journal(job)
         console = console or Console(self._console_bytes())
+        try:
+            if not final:
+                await self._settle_doubts(self._gateway(job, source, journal, console), journal)
+        except CallInDoubt as doubt:
+            await self._durability.commit(partial(self._put_down, job))
+            return InDoubt(str(doubt))
         console.error(f"StepDied: {reason}. {_AFTER_DEATH[job.mode]}")
         effects = [call for call in journal.calls if call.effect != "none"]
         if effects:
@@ -434,6 +450,16 @@ class StepRunner:
         await self._durability.commit(write)
         self._remember(job, source, outcome)
         return StepDied(reason, source.kind == "warmup")
+
+    @staticmethod
+    async def _settle_doubts(gateway: StepGateway, journal: Journal) -> None:
+        """Find out what became of every call without an outcome.
+
+        Raises:
+            CallInDoubt: of one, only an operator can tell.
+        """
+        for call in [call for call in journal.calls if call.in_doubt]:
+            await gateway.settle(call)
 
     def _write_end(self, job: ActiveJob, new: NewCommit, outcome: StepOutcome) -> None:
         """The durable end of a step (store thread)."""

@@ -33,6 +33,9 @@ from statek.exceptions import ConfigurationError, RunnerLost
 
 __all__ = ["BubblewrapDriver"]
 
+_PROBE_ATTEMPTS = 3
+"""A mount of somebody else that goes away while the whole tree is bound fails one."""
+
 _START_SECONDS = 10.0
 _STDERR_BYTES = 4096
 _GROUP_REMOVAL_SECONDS = 1.0
@@ -82,11 +85,14 @@ class BubblewrapDriver:
         root = os.geteuid() == 0
         argv = [program, *(("--unshare-pid", "--unshare-net", "--unshare-ipc") if root else ("--unshare-all",))]
         argv += ["--die-with-parent", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--", sys.executable, "-S", "-c", ""]
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        _, stderr = await process.communicate()
-        if process.returncode != 0:
+        for _ in range(_PROBE_ATTEMPTS):
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+            _, stderr = await process.communicate()
+            if process.returncode == 0:
+                break
+        else:
             reason = f"bubblewrap cannot make namespaces here: {stderr.decode(errors='replace').strip()[:200]}"
             return ProbeReport(self.name, self.tier, available=False, reason=reason, remedy=_ALLOW_NAMESPACES)
         grouped = await asyncio.to_thread(_groups_work)

@@ -111,9 +111,9 @@ class Store:
             store._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(f"the store folder {root} cannot be used: {error.strerror}") from error
-        identity = store._lock.acquire()
-        store.store_id, store.incarnation = identity.store_id, identity.incarnation
         try:
+            identity = store._lock.acquire()
+            store.store_id, store.incarnation = identity.store_id, identity.incarnation
             store._open()
         except OSError as error:
             store._lock.release()

@@ -10,11 +10,13 @@ import argparse
 import asyncio
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from orchestrator.sandboxes.docker import DockerDriver
 from tests.chaos.damage import DamageReport, damage_store
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="write the evidence there")
     parser.add_argument("--commit", default="", help="of an exported tree, which cannot tell")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
     wanted = options.kills >= _WITH_ENGINE if options.engine is None else options.engine
     print(f"seed {options.seed}", flush=True)
     with _engine(wanted=wanted) as engine:
@@ -68,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_evidence(options.output, matrix, damage, commit=options.commit)
     print(tally.line(options.seed))
     return 0 if tally.clean else 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager

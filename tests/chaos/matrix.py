@@ -298,4 +298,4 @@ class _Round:
 
     def _stderr(self) -> str:
         path = self._folder / "stderr"
-        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+        return path.read_text(errors="replace")[-2000:] if path.exists() else ""

@@ -9,6 +9,8 @@ import pytest
 
 from orchestrator.engine.operator_calls import Resolution, Verdict
 from orchestrator.engine.service import Service
+from orchestrator.sandboxes.sandbox import Sandbox
+from orchestrator.sandboxes.step import Death, DeathCause, StepInput
 from statek import tool
 from statek.exceptions import InvalidRequest
 
@@ -104,6 +106,42 @@ async def test_call_in_doubt_waits_for_an_operator(
     assert console(step)[0] == shown
     assert len(gate.keys) == calls
     assert len(set(gate.keys)) == calls
+
+
+@pytest.fixture
+def dies_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor of the next step that is run dies before its code reaches its call."""
+    real, deaths = Sandbox.run_step, [Death(DeathCause.CRASHED, "signal 9")]
+
+    async def run_step(self: Sandbox, step: StepInput, handler: Any) -> Any:
+        return deaths.pop() if deaths and "pay" in step.code else await real(self, step, handler)
+
+    monkeypatch.setattr(Sandbox, "run_step", run_step)
+
+
+async def test_a_step_that_dies_with_a_call_in_doubt_settles_it_first(open_with: Open, request: Any) -> None:
+    gate = Gate(idempotent=True)
+    id_ = await crash_in_call(open_with, gate)
+    request.getfixturevalue("dies_once")
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        await service.wait(id_)
+        step = steps(await service.job(id_))[1]
+    assert (step.state, len(gate.keys), len(set(gate.keys))) == ("died", 2, 1)
+    assert console(step)[1:] == ["calls of this step that took effect: pay(...) succeeded"]
+
+
+async def test_a_step_that_dies_with_a_call_in_doubt_waits_for_an_operator(open_with: Open, request: Any) -> None:
+    gate = Gate()
+    id_ = await crash_in_call(open_with, gate)
+    request.getfixturevalue("dies_once")
+    async with open_with(REPLIES, tools=[gate.tool]) as service:
+        waiting = await service.wait(id_)
+        assert (waiting.status, waiting.reason.partition(", key")[0]) == ("SUSPENDED", "in doubt: pay, call 1")
+        await service.resolve(id_, 1, Resolution(Verdict.HAPPENED, "paid 5, says the bank"))
+        summary = await service.wait(id_)
+        step = steps(await service.job(id_))[1]
+    assert (summary.status, summary.exit_status, len(gate.keys)) == ("DONE", "1", 1)
+    assert (step.state, console(step)) == ("committed", ["paid 5, says the bank"])
 
 
 async def test_suspended_job_stays_suspended_over_a_restart(open_with: Open) -> None:

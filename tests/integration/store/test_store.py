@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import subprocess
@@ -286,3 +287,24 @@ async def test_blocks(store: Store) -> None:
     with pytest.raises(StoreDamaged, match=digest):
         await store.blocks.get(digest)
     assert await store.blocks.delete_many([digest]) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (errno.EIO, StoreError, "the store {} cannot be opened: [Errno 5] Input/output error"),
+        (errno.ENOSPC, StoreFull, "no space to open the store {}: No space left on device"),
+    ],
+)
+def test_a_disk_that_refuses_the_start_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[StoreError], words: str
+) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        with pytest.raises(StoreError) as caught:
+            Store.open(tmp_path)
+    assert (type(caught.value), str(caught.value)) == (kind, words.format(tmp_path))
+    Store.open(tmp_path).close()
