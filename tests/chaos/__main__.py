@@ -43,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="write the evidence there")
     parser.add_argument("--commit", default="", help="of an exported tree, which cannot tell")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     wanted = options.kills >= _WITH_ENGINE if options.engine is None else options.engine
     print(f"seed {options.seed}", flush=True)
     with _engine(wanted=wanted) as engine:
@@ -112,4 +111,5 @@ async def _prepare(engine: PrivateEngine) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)  # so that engine, mounts and folders go with it
     sys.exit(main())
