@@ -11,14 +11,15 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.engine.active_job import ActiveJob, StepSource
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.console import Console
+from orchestrator.engine.dead_steps import effects_told, settle_doubts
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.elements import ChatItem
-from orchestrator.engine.gateway import EXIT_TYPE, CallInDoubt, Diverged, StepGateway, StepScope
+from orchestrator.engine.gateway import CallInDoubt, Diverged, StepGateway, StepScope
 from orchestrator.engine.job_control import EngineJobControl, shared_context_of
 from orchestrator.engine.job_futures import FutureWaits
 from orchestrator.engine.job_tasks import JobTasks
@@ -421,16 +422,13 @@ class StepRunner:
         console = console or Console(self._console_bytes())
         try:
             if not final:
-                await self._settle_doubts(self._gateway(job, source, journal, console), journal)
+                await settle_doubts(self._gateway(job, source, journal, console), journal)
         except CallInDoubt as doubt:
             await self._durability.commit(partial(self._put_down, job))
             return InDoubt(str(doubt))
         console.error(f"StepDied: {reason}. {_AFTER_DEATH[job.mode]}")
-        effects = [call for call in journal.calls if call.effect != "none"]
-        if effects:
-            listed = "; ".join(f"{call.key.name}(...) {_became(call.answer)}" for call in effects[:50])
-            more = f" and {len(effects) - 50} more" if len(effects) > 50 else ""
-            console.note(f"calls of this step that took effect: {listed}{more}")
+        if told := effects_told(journal):
+            console.note(told)
         outcome = StepOutcome(
             state="died",
             outcome="died",
@@ -450,16 +448,6 @@ class StepRunner:
         await self._durability.commit(write)
         self._remember(job, source, outcome)
         return StepDied(reason, source.kind == "warmup")
-
-    @staticmethod
-    async def _settle_doubts(gateway: StepGateway, journal: Journal) -> None:
-        """Find out what became of every call without an outcome.
-
-        Raises:
-            CallInDoubt: of one, only an operator can tell.
-        """
-        for call in [call for call in journal.calls if call.in_doubt]:
-            await gateway.settle(call)
 
     def _write_end(self, job: ActiveJob, new: NewCommit, outcome: StepOutcome) -> None:
         """The durable end of a step (store thread)."""
@@ -493,10 +481,3 @@ def _traceback(source: StepSource, end: StepResult) -> dict[str, list[str]]:
 def _tool_spec(tool: ToolDef) -> ToolSpec:
     """A tool as the workspace is told of it."""
     return ToolSpec(tool.name, tool.signature_text, tool.doc, tool.objects, tool.subject)
-
-
-def _became(answer: Any) -> str:
-    """What became of a call, for the console."""
-    if answer is None:
-        return "is in doubt"
-    return f"raised {answer.error_type}" if answer.error_type not in {"", EXIT_TYPE} else "succeeded"
