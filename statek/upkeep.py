@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BackedUp", "Finding", "Verified"]
+__all__ = ["BackedUp", "Finding", "Migrated", "MigratedName", "Verified"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +59,38 @@ class Verified:
     commits: int
     blocks: int
     findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MigratedName:
+    """What becomes of a variable or file (``/work/path``) on another image.
+
+    Attributes:
+        name: its name.
+        state: ``restored`` (it is saved there as it was), ``saved anew`` (it reads, and is written otherwise there),
+            ``lost``, or ``lost before``.
+        reason: why it is lost.
+    """
+
+    name: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What became, or would become, of a job on another image.
+
+    Attributes:
+        job: its id.
+        saved_on: the image that its newest commit names.
+        image: the image that it was tried on; the same where nothing is to be done.
+        commit: number of the commit that was made; -1 where none was.
+        names: what became of each variable and file.
+    """
+
+    job: str
+    saved_on: str
+    image: str
+    commit: int = -1
+    names: tuple[MigratedName, ...] = ()

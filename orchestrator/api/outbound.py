@@ -25,7 +25,7 @@ from statek.executors.views import (
     QueueView,
     VariableView,
 )
-from statek.upkeep import BackedUp, Finding
+from statek.upkeep import BackedUp, Finding, MigratedName
 
 __all__ = [
     "agent_to_wire",
@@ -38,6 +38,7 @@ __all__ = [
     "future_to_wire",
     "inbox_to_wire",
     "item_parts",
+    "migrated_name_to_wire",
     "pages",
     "queue_to_wire",
     "summary_to_wire",
@@ -284,6 +285,13 @@ def finding_to_wire(finding: Finding) -> pb.Finding:
     """Something that is damaged."""
     problem = to_wire(finding.problem[:_PROBLEM_CHARS])
     return pb.Finding(problem_text=problem, job=finding.job, commit=finding.commit, done_text=to_wire(finding.done))
+
+
+def migrated_name_to_wire(found: MigratedName) -> pb.MigratedName:
+    """What became of a variable or file on another image."""
+    return pb.MigratedName(
+        name_text=to_wire(found.name), state=found.state, reason_text=to_wire(found.reason[:_PROBLEM_CHARS])
+    )
 
 
 def variable_parts(index: int, variable: VariableView) -> Iterator[pb.VariablePart]:

@@ -243,6 +243,16 @@ class Servicer(pb_grpc.StatekServiceServicer):
         return pb.ImportJobResponse(id=found.id, repeated=found.repeated, lost_texts=lost)
 
     @_stream
+    async def MigrateJob(self, request: pb.MigrateJobRequest) -> AsyncIterator[pb.MigrateJobResponse]:  # noqa: N802
+        """Move a job to the image in force."""
+        found = await self._service.migrate(request.id, request.image, dry_run=request.dry_run)
+        yield pb.MigrateJobResponse(saved_on=found.saved_on, image=found.image, commit=found.commit)
+        for page in outbound.pages(
+            map(outbound.migrated_name_to_wire, found.names), lambda names: pb.MigrateJobResponse(names=names)
+        ):
+            yield page
+
+    @_stream
     async def FollowJob(self, request: pb.FollowJobRequest) -> AsyncIterator[pb.FollowJobResponse]:  # noqa: N802
         """Show items as they are finished."""
         index = request.start

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.api.connection import Connection
+from orchestrator.api.connection import Connection, plain_text
 from orchestrator.api.texts import from_wire, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from statek.exceptions import InternalError
-from statek.upkeep import BackedUp, Finding, Verified
+from statek.upkeep import BackedUp, Finding, Migrated, MigratedName, Verified
 
 __all__ = ["UpkeepVerbs"]
 
@@ -43,6 +44,28 @@ class UpkeepVerbs(Connection):
                 return BackedUp(found.store_id, found.prefix, found.at_us, found.blocks, found.size_bytes, damaged)
             progress(page.progress)
         raise InternalError("the service ended a backup without a word on it")
+
+    def migrate(self, id_: str, image: str, *, dry_run: bool = False) -> Migrated:
+        """Move a job that was saved on another image to the one that the service runs, and let it go on.
+
+        Args:
+            id_: the job.
+            image: the image that the service runs, or its first seven or more characters.
+            dry_run: only say what would become of each variable and file.
+
+        Raises:
+            NotFound: there is no such job.
+            InvalidRequest: the service runs another image, or a step of the job is in flight.
+            RestoreFailed: the job's variables end every runner that restores them.
+        """
+        request = pb.MigrateJobRequest(id=plain_text("id", id_), image=plain_text("image", image), dry_run=dry_run)
+        found = Migrated(id_, "", "")
+        names: list[MigratedName] = []
+        for page in self._pages(self._stub.MigrateJob, request, timeout=None):
+            if page.image:
+                found = Migrated(id_, page.saved_on, page.image, page.commit)
+            names += [MigratedName(from_wire(n.name_text), n.state, from_wire(n.reason_text)) for n in page.names]
+        return replace(found, names=tuple(names))
 
     def verify(self, progress: Progress = _silent) -> Verified:
         """Let the service read everything in its store; gives what is damaged."""

@@ -20,7 +20,7 @@ COMMANDS = {
     "run": "run one job to its end in this process",
     "serve": "run the service until SIGTERM or SIGINT",
     "submit": "give the running service a job",
-    "jobs": "list jobs, export one to a file, import one",
+    "jobs": "list jobs, export one to a file, import one, move them to another image",
     "show": "show a job: code, console, calls, what changed",
     "locals": "show the variables of a job",
     "files": "list the files that a job keeps in /work, or copy them",
@@ -66,7 +66,7 @@ def command_names() -> list[str]:
         "futures": ("futures list", "futures show", "futures resolve", "futures fail", "futures cancel"),
         "agents": ("agents list",),
         "queues": ("queues list",),
-        "jobs": ("jobs", "jobs export", "jobs import"),
+        "jobs": ("jobs", "jobs export", "jobs import", "jobs migrate"),
     }
     return [full for name in COMMANDS for full in parents.get(name, (name,))]
 
@@ -111,6 +111,10 @@ def build_parser() -> argparse.ArgumentParser:
     import_.add_argument("file", type=Path, metavar="FILE", help="what statek jobs export wrote, also elsewhere")
     import_.add_argument("--principal", default="", metavar="NAME", help="on whose behalf the job acts here")
     import_.add_argument("--request-id", default="", metavar="NAME", help="the same for a repeated import: made once")
+    migrate = add("migrate", of_jobs, "move jobs that were saved on another image to the one that the service runs")
+    migrate.add_argument("ids", nargs="*", metavar="ID", help="the jobs (default: all that are not done)")
+    migrate.add_argument("--image", required=True, metavar="NEW", help="the image that the service runs")
+    migrate.add_argument("--dry-run", action="store_true", help="only say what would become of each variable")
     for name in ("show", "locals", "files", "logs"):
         add(name).add_argument("id", metavar="ID", help="the job, for example j12")
     files = commands.choices["files"]

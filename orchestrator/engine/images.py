@@ -34,5 +34,5 @@ def check_image(jobs: JobRepository, record: JobRecord, in_force: str) -> None:
         return
     raise ImageMismatch(
         f"job {job_id(record.number)} was saved (commit {commit.seq}) on the image {saved_on}, and this service runs "
-        f"{in_force}: start the service with that image to go on with it"
+        f"{in_force}: start the service with that image to go on with it, or move it (statek jobs migrate)"
     )

@@ -27,6 +27,7 @@ from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.job_futures import FutureWaits, JobFutures
 from orchestrator.engine.job_watch import JobWatch
 from orchestrator.engine.jobs import job_id, job_number
+from orchestrator.engine.migration import Migration
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
 from orchestrator.engine.porting import Porter
@@ -69,6 +70,7 @@ from statek.pricing import load_model_pricing
 from statek.runnable import QUEUES, listening
 from statek.settings import StatekSettings
 from statek.task_door import NewJob
+from statek.upkeep import Migrated
 
 __all__ = ["Service"]
 
@@ -100,6 +102,7 @@ class Service(Inspection):
         self._model = model
         self._agents = AgentBook(agents, self._jobs)
         self.porter = Porter(store, self._jobs, self._agents)
+        self._migration = Migration(self._durability, self._jobs, pool)
         self._factory = JobFactory(store, settings, self._jobs)
         self._tool_runner = ToolRunner()
         self._broker = SandboxBroker(
@@ -384,6 +387,15 @@ class Service(Inspection):
         """How many more jobs could be driven now."""
         counts = self._scheduler.statistics()
         return max(0, self._settings.max_concurrency - counts["running"] - counts["runnable"])
+
+    async def migrate(self, id_: str, image: str, *, dry_run: bool = False) -> Migrated:
+        """Move a job that was saved on another image to the one in force, and let it go on; see ``Migration``."""
+        found = await self._migration.migrate(id_, image, dry_run=dry_run)
+        number = job_number(id_)
+        if found.commit >= 0:
+            self._stalled.discard(number)
+            self.notice(number, await self._store.read(lambda: str(self._jobs.get(number).tenant)))
+        return found
 
     def notice(self, number: int, tenant: str) -> None:
         """Drive a job that has become runnable."""

@@ -146,6 +146,16 @@ class ImportHead(_message.Message):
     principal: str
     def __init__(self, request_id: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...
 
+class MigrateJobRequest(_message.Message):
+    __slots__ = ("id", "image", "dry_run")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    image: str
+    dry_run: bool
+    def __init__(self, id: _Optional[str] = ..., image: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
 class ReadFileRequest(_message.Message):
     __slots__ = ("id", "path_text")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -371,6 +381,28 @@ class ExportJobResponse(_message.Message):
     DATA_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class MigrateJobResponse(_message.Message):
+    __slots__ = ("saved_on", "image", "commit", "names")
+    SAVED_ON_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    saved_on: str
+    image: str
+    commit: int
+    names: _containers.RepeatedCompositeFieldContainer[MigratedName]
+    def __init__(self, saved_on: _Optional[str] = ..., image: _Optional[str] = ..., commit: _Optional[int] = ..., names: _Optional[_Iterable[_Union[MigratedName, _Mapping]]] = ...) -> None: ...
+
+class MigratedName(_message.Message):
+    __slots__ = ("name_text", "state", "reason_text")
+    NAME_TEXT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_TEXT_FIELD_NUMBER: _ClassVar[int]
+    name_text: bytes
+    state: str
+    reason_text: bytes
+    def __init__(self, name_text: _Optional[bytes] = ..., state: _Optional[str] = ..., reason_text: _Optional[bytes] = ...) -> None: ...
 
 class BackupStoreResponse(_message.Message):
     __slots__ = ("progress", "backup")

@@ -105,6 +105,11 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobResponse.FromString,
                 _registered_method=True)
+        self.MigrateJob = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/MigrateJob',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.MigrateJobRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.MigrateJobResponse.FromString,
+                _registered_method=True)
         self.FollowJob = channel.unary_stream(
                 '/orchestrator.api.v1.StatekService/FollowJob',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobRequest.SerializeToString,
@@ -274,6 +279,13 @@ class StatekServiceServicer:
 
     def ImportJob(self, request_iterator, context):
         """Makes a job of such an archive, or none where the archive is not in order. Once answered, it is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MigrateJob(self, request, context):
+        """Moves a job that was saved on another image to the one in force, or says what would become of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -449,6 +461,11 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.ImportJob,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobResponse.SerializeToString,
+            ),
+            'MigrateJob': grpc.unary_stream_rpc_method_handler(
+                    servicer.MigrateJob,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.MigrateJobRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.MigrateJobResponse.SerializeToString,
             ),
             'FollowJob': grpc.unary_stream_rpc_method_handler(
                     servicer.FollowJob,
@@ -900,6 +917,33 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/ImportJob',
             orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.ImportJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MigrateJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/MigrateJob',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.MigrateJobRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.MigrateJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,9 +1,12 @@
-"""Commands that carry jobs between stores: jobs export, jobs import."""
+"""Commands that carry jobs to other stores and images: jobs export, jobs import, jobs migrate."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 
+from orchestrator.api.limits import MAX_NEWEST
+from orchestrator.api.socket_file import api_socket
 from orchestrator.cli import exit_codes
 from orchestrator.cli.desk import Desk, open_desk
 from orchestrator.cli.progress import Progress
@@ -16,6 +19,9 @@ __all__ = ["dispatch"]
 def dispatch(options: argparse.Namespace, settings: StatekSettings, terminal: Terminal) -> int:
     """Run the command that the options name."""
     always = getattr(options, "progress", False)
+    if options.jobs_command == "migrate":
+        with Progress(terminal.err, "asking the service", always=always) as progress:
+            return _migrate(options, settings, terminal, progress)
     text = f"writing {options.output}" if options.jobs_command == "export" else f"checking {options.file}"
     with Progress(terminal.err, text, always=always) as progress, open_desk(settings) as desk:
         if options.jobs_command == "export":
@@ -33,6 +39,31 @@ def _export(desk: Desk, options: argparse.Namespace, terminal: Terminal, progres
         terminal.value({"id": options.id, "file": str(options.output), "bytes": size})
     else:
         terminal.note(f"{size} bytes written to {options.output}")
+
+
+def _migrate(options: argparse.Namespace, settings: StatekSettings, terminal: Terminal, progress: Progress) -> int:
+    """``statek jobs migrate``: by the running service, whose image it is."""
+    from orchestrator.api.client import StatekClient
+
+    with StatekClient(api_socket(settings)) as client:
+        every = [job.id for job in client.jobs(newest=MAX_NEWEST) if job.status != "DONE"] if not options.ids else ()
+        found = []
+        for id_ in options.ids or every:
+            progress.say(f"migrating {id_}")
+            found.append(client.migrate(id_, options.image, dry_run=options.dry_run))
+    progress.clear()
+    if terminal.json:
+        terminal.value([asdict(job) | {"names": [asdict(name) for name in job.names]} for job in found])
+        return exit_codes.OK
+    for job in found:
+        if job.saved_on == job.image:
+            terminal.note(f"job {job.job} is on {job.image} already")
+            continue
+        made = f"commit {job.commit}" if job.commit >= 0 else "dry run, nothing written"
+        terminal.line(f"{job.job} {job.saved_on} -> {job.image} ({made})")
+        for name in job.names:
+            terminal.line(f"  {name.name}: {name.state}{f': {name.reason}' if name.reason else ''}")
+    return exit_codes.OK
 
 
 def _import(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress: Progress) -> None:

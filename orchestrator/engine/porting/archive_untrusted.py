@@ -46,7 +46,7 @@ _MAX_TEXT = 64 << 10
 _MAX_HANDLES = InboundLimits().held
 _ITEM_KINDS = frozenset({"user", "system", "notification", "reminder", "post_processed"})
 _STEP_KINDS = frozenset({"warmup", "reply"})
-_COMMIT_KINDS = frozenset({"start", "step", "rollback", "import"})
+_COMMIT_KINDS = frozenset({"start", "step", "rollback", "import", "migration"})
 _END_STATES = frozenset({"committed", "died"})
 _GRAPH_LIMITS = values.GraphLimits(max_bytes=16 << 20, max_nodes=2_000_000, max_text_bytes=16 << 20)
 

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.store.backup import read_backup
 from statek.exceptions import InvalidRequest
-from statek.upkeep import Finding, Verified
+from statek.upkeep import Finding, Migrated, MigratedName, Verified
 from tests.integration.api.test_cli import command, environment
 
 from .conftest import Serve, code
@@ -94,3 +94,30 @@ def test_the_commands(tmp_path: Path) -> None:
         1, "read 0 job(s), 0 entries, 0 commit(s), 0 block(s): 1 damaged, 0 mended",
     )  # fmt: skip
     assert statek("restore", "b", "--data-dir", "third")[0] == 1
+
+
+def test_jobs_are_migrated_by_the_service_that_has_the_image(tmp_path: Path) -> None:
+    """The command needs a running service, whose image it is."""
+    done = subprocess.run(
+        command("jobs", "migrate", "--image", "new"),
+        cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, "no service answers" in done.stderr) == (2, "", True)
+
+
+async def test_a_migration_crosses_the_socket(serve: Serve) -> None:
+    async with serve([code("x = 1"), code("exit(x)")]) as served:
+        id_ = await served.ask(served.client.submit, "helper")
+        await served.ask(served.client.wait, id_)
+        image = served.service._pool.image_digest
+        with pytest.raises(InvalidRequest, match="start it with that one"):
+            await served.ask(served.client.migrate, id_, "another")
+        found = await served.ask(served.client.migrate, id_, image, dry_run=True)
+        served.service._pool.image_digest = "new-image"
+        tried = await served.ask(served.client.migrate, id_, "new-ima", dry_run=True)
+        moved = await served.ask(served.client.migrate, id_, "new-image")
+        summary = (await served.ask(served.client.job, id_)).summary
+    assert found == Migrated(id_, image, image)
+    assert tried == Migrated(id_, image, "new-image", -1, (MigratedName("x", "restored"),))
+    assert moved == Migrated(id_, image, "new-image", 3, tried.names)
+    assert (summary.status, summary.exit_status) == ("DONE", "1")

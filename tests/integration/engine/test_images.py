@@ -74,7 +74,7 @@ async def stopped_in_the_middle(folder: Path, model: StopsAt, *, crashed: bool) 
 
 REFUSED = (
     "job j1 was saved (commit 1) on the image old, and this service runs new: "
-    "start the service with that image to go on with it"
+    "start the service with that image to go on with it, or move it (statek jobs migrate)"
 )
 
 
