@@ -66,12 +66,12 @@ class Migration:
         if in_force != image and not (len(image) >= 7 and in_force.startswith(image)):
             raise InvalidRequest(f"this service runs the image {in_force}, not {image}: start it with that one")
         number = job_number(id_)
-        seq, saved_on, head, shared = await self._store.read(partial(self._head, number))
+        seq, saved_on, head, step, shared = await self._store.read(partial(self._head, number))
         if saved_on in {"", in_force}:
             return Migrated(id_, saved_on or in_force, in_force)
         sandbox = await self._pool.claim(timeout=_CLAIM_SECONDS)
         try:
-            end = await self._save_again(number, sandbox, head, RestoreOptions(shared_context=shared))
+            end = await self._save_again(number, step, sandbox, head, RestoreOptions(shared_context=shared))
         finally:
             await self._pool.destroy(sandbox)
         names = _compared(head.workspace, end.workspace)
@@ -95,16 +95,16 @@ class Migration:
         made = await self._durability.commit(partial(self._write, number, seq, new, names))
         return Migrated(id_, saved_on, in_force, made, names)
 
-    def _head(self, number: int) -> tuple[int, str, PlacedWorkspace, bool]:
-        """Number, image and workspace of the newest commit, and whether the job is bound to a shared context."""
+    def _head(self, number: int) -> tuple[int, str, PlacedWorkspace, int, bool]:
+        """Number, image, workspace of the newest commit; number of the next step; whether it has a shared context."""
         record = self._jobs.get(number)
         _check_at_rest(record)
         seq = self._jobs.commit_count(record) - 1
         saved_on = self._jobs.commit(record, seq).image_digest
-        return seq, saved_on, self._jobs.workspace(record, seq), bool(record.shared_binding)
+        return seq, saved_on, self._jobs.workspace(record, seq), record.next_step, bool(record.shared_binding)
 
     async def _save_again(
-        self, number: int, sandbox: Sandbox, head: PlacedWorkspace, how: RestoreOptions
+        self, number: int, step: int, sandbox: Sandbox, head: PlacedWorkspace, how: RestoreOptions
     ) -> StepResult:
         """Restore a workspace and save it, without running anything."""
         inline = await self._store.read(lambda: self._jobs.inline_blocks(self._jobs.get(number), head.places))
@@ -117,7 +117,7 @@ class Migration:
         try:
             await sandbox.restore(head.workspace, fetch, how)
             end = await sandbox.run_step(
-                StepInput(step=1, code="pass", time_us=now_us(), seed=0, deadline_seconds=_SAVE_SECONDS), _NoCalls()
+                StepInput(step=step, code="pass", time_us=now_us(), seed=0, deadline_seconds=_SAVE_SECONDS), _NoCalls()
             )
         except RunnerError as error:
             raise RestoreFailed(f"job {job_id(number)} cannot be restored on this image: {error}") from error

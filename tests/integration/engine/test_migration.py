@@ -42,7 +42,9 @@ async def test_a_job_goes_on_upon_the_image_that_it_was_moved_to(tmp_path: Path)
         texts = [item.text for item in (await service.job(id_)).items if item.kind == "system"]
     assert {name.name: name.state for name in tried.names} == NAMES
     [lost] = [name for name in tried.names if name.state == "lost"]
-    assert lost == MigratedName("thing", "lost", "cannot be restored: ModuleNotFoundError: No module named 'oldlib'")
+    assert lost == MigratedName(
+        "thing", "lost", "before step 2: cannot be restored: ModuleNotFoundError: No module named 'oldlib'"
+    )
     assert (tried.saved_on, tried.image, tried.commit) == ("old", "new", -1)
     assert moved == Migrated(id_, "old", "new", 2, tried.names)
     assert [commit.number for commit in before] == [0, 1]
