@@ -23,6 +23,7 @@ from orchestrator.sandboxes.driver import Driver, RunnerLimits
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.sandboxes.probe import select_driver
 from orchestrator.sandboxes.step import StepLimits
+from orchestrator.store.block_locations import BlockLocation
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
 from statek.agents.definitions import read_library
@@ -57,7 +58,7 @@ def open_store(settings: StatekSettings, *, prefix: str | None = None) -> Store:
         prefix: its dbzero prefix; None takes the one that is there, ``default`` for a new store.
 
     Raises:
-        ConfigurationError: the store holds another prefix.
+        ConfigurationError: the store holds another prefix, or keeps its blocks elsewhere.
         InvalidRequest: an illegal prefix name.
         StoreLocked: another process owns it.
         StoreDamaged: it cannot be rebuilt.
@@ -70,7 +71,7 @@ def open_store(settings: StatekSettings, *, prefix: str | None = None) -> Store:
             f"the store {root} holds the prefix {', '.join(held)}; one data directory has one prefix, "
             f"choose another data directory for {name}"
         )
-    return Store.open(root, prefix=name)
+    return Store.open(root, prefix=name, blocks=BlockLocation(settings.blocks, settings.blocks_cache_bytes))
 
 
 def runner_limits(settings: StatekSettings) -> RunnerLimits:

@@ -12,6 +12,7 @@ from statek.exceptions import InvalidRequest
 
 __all__ = [
     "SettingError",
+    "block_location",
     "boolean",
     "choice",
     "integer",
@@ -44,6 +45,16 @@ def optional(convert: Callable[[Any], T]) -> Callable[[Any], T | None]:
         return convert(value)
 
     return convert_optional
+
+
+def block_location(value: Any) -> str:
+    """Where blocks are kept; a scheme without its place is completed (``memory`` is ``memory:``)."""
+    location = text(value).strip()
+    if location in {"", "memory"}:
+        return {"": "disk", "memory": "memory:"}[location]
+    if location != "disk" and ":" not in location:
+        raise SettingError(f"{location!r} is no place for blocks; use disk, memory:, sqlite:PATH or a URL")
+    return location
 
 
 def parsed(parse: Callable[[Any], T]) -> Callable[[Any], T]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -18,6 +19,7 @@ from typing import Any
 from statek._other_settings import OTHER_SETTINGS
 from statek._setting_values import (
     SettingError,
+    block_location,
     boolean,
     choice,
     integer,
@@ -51,6 +53,8 @@ SETTINGS_FILE = "statek.toml"
 _PREFIX = "STATEK_"
 _TEST_PREFIX = "STATEK_TEST_"
 _MASK = "********"
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=\?)\S+")
+"""What a URL may say besides the place."""
 
 
 def _about(convert: Callable[[Any], Any], doc: str, *, secret: bool = False) -> dict[str, Any]:
@@ -193,6 +197,16 @@ class StatekSettings:
     # The service.
     data_dir: Path = field(
         default=Path(".statek"), metadata=_about(path, "Directory of the store and of the service's sockets.")
+    )
+    blocks: str = field(
+        default="disk",
+        metadata=_about(
+            block_location,
+            "Where larger values are kept: disk (beside the records), memory:, sqlite:PATH or a URL (docs/storage.md).",
+        ),
+    )
+    blocks_cache_bytes: int = field(
+        default=0, metadata=_about(size(0), "Cache on disk in front of blocks that are kept elsewhere; 0 for none.")
     )
     api_socket_path: Path | None = field(
         default=None, metadata=_about(optional(path), "Unix socket of the service's API; none for one inside data_dir.")
@@ -362,7 +376,7 @@ def _shown(value: Any) -> str:
         return ""
     if isinstance(value, ChatStyle | TaskDifficulty | DefaultAcl):
         return value.name
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else _CREDENTIALS.sub(_MASK, str(value))
 
 
 _active: list[StatekSettings] = []

@@ -19,7 +19,7 @@ from orchestrator.engine.history import tags_of
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal
 from orchestrator.engine.manifest import BlockPlace, decode_manifest
-from orchestrator.store.blocks import BlockStore
+from orchestrator.store.block_calls import Blocks
 from orchestrator.store.store import Store
 from sandbox_runner.wire import values
 from statek.error_handlers import handlers_from_text
@@ -90,7 +90,7 @@ class _Verification:
 
     # ------------------------------------------------------------------------------------- blocks
 
-    def _blocks(self, blocks: BlockStore) -> None:
+    def _blocks(self, blocks: Blocks) -> None:
         total, _ = blocks.size_sync()
         after = ""
         while True:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.digests import content_digest
+from orchestrator.store.block_calls import Blocks
 from orchestrator.store.blocks import BlockStore
 from orchestrator.store.files import copy_synced, file_digest, sync_directory, write_durably
 from orchestrator.store.probe import probe_prefix
@@ -195,7 +196,7 @@ def restore_backup(folder: Path, root: Path, progress: Progress) -> Backup:
     return backup
 
 
-def _copy_blocks(source: BlockStore, path: Path, progress: Progress) -> tuple[int, list[str]]:
+def _copy_blocks(source: Blocks, path: Path, progress: Progress) -> tuple[int, list[str]]:
     """Copy every block, each checked; gives how many, and the digests of those that are damaged."""
     total, _ = source.size_sync()
     target = BlockStore.open(path)

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 import dbzero
 
-from orchestrator.store.blocks import BlockStore
+from orchestrator.store.block_calls import Blocks
+from orchestrator.store.block_locations import BlockLocation
 from orchestrator.store.files import copy_synced
 from orchestrator.store.guard import FlushGuard, GuardPaths, GuardStatistics, apply_log, prepare_prefix
 from orchestrator.store.integrity import PAGE, differing_pages
@@ -67,7 +68,8 @@ class Store:
         self._copying = threading.Lock()
         self.store_id = ""
         self.incarnation = 0
-        self.blocks: BlockStore
+        self._location = BlockLocation()
+        self.blocks: Blocks
 
     @classmethod
     def open(
@@ -78,6 +80,7 @@ class Store:
         cache_bytes: int = DEFAULT_CACHE_BYTES,
         guard: bool = True,
         track: bool = True,
+        blocks: BlockLocation | None = None,
     ) -> Store:
         """Open a store, after restoring it to its last flush if it was not closed.
 
@@ -87,6 +90,7 @@ class Store:
             cache_bytes: dbzero's page cache.
             guard: False gives up crash safety of flushes (benchmarks only).
             track: False makes the guard compare whole files.
+            blocks: where larger values are; None for beside the records.
 
         Raises:
             InvalidRequest: an illegal prefix name.
@@ -94,7 +98,7 @@ class Store:
             StoreDamaged: it does not open and could not be rebuilt.
             StoreFull: no space to open it.
             StoreError: the disk or the system refused something else.
-            ConfigurationError: dbzero is already initialised in this process.
+            ConfigurationError: dbzero is already initialised in this process, or the blocks are elsewhere.
         """
         if not _PREFIX_NAME.fullmatch(prefix):
             raise InvalidRequest(f"prefix name {prefix!r} is not [a-z0-9_-]{{1,100}}")
@@ -107,6 +111,7 @@ class Store:
             )
         root = root.resolve()
         store = cls(root, prefix, cache_bytes=cache_bytes, guard=guard, track=track)
+        store._location = blocks or store._location
         try:
             store._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -132,7 +137,7 @@ class Store:
             must_prove, sequence = prepare_prefix(paths)
             if must_prove:
                 probe_prefix(self.root, self.prefix)
-        self.blocks = BlockStore.open(self._folder / "blocks.sqlite")
+        self.blocks = self._location.open(self._folder, self.store_id)
         self._thread.start()
         control.owned = True
         gate.writer = 0

@@ -1,0 +1,179 @@
+"""What every block store offers: asynchronous and blocking calls that run on one thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from statek.exceptions import InvalidRequest, StatekError, StoreError
+
+__all__ = ["Blocks", "raw_digest"]
+
+T = TypeVar("T")
+
+
+class Blocks(ABC):
+    """Blocks by digest. Every call runs on the store's own thread; the sync twins block their caller.
+
+    Digests are 64 hex digits as `orchestrator.digests.content_digest` gives them.
+
+    Attributes:
+        description: where they are, for people.
+        is_volatile: whether they are gone when the process ends.
+    """
+
+    description = "on disk"
+    is_volatile = False
+
+    def __init__(self, worker: ThreadPoolExecutor) -> None:
+        self._worker = worker
+        self._closing = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Finish what is queued and let go of the store. Idempotent."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        # Here and not on the worker: while the interpreter ends, no worker takes new work.
+        self._worker.shutdown()
+        self._release()
+
+    # --- asynchronous ---
+
+    async def put_many(self, blocks: Mapping[str, bytes]) -> None:
+        """Store blocks; durable on return. Known ones cost one look-up.
+
+        Raises:
+            InvalidRequest: a name is not the digest of its data.
+            StoreFull: the disk refused; none of them is stored.
+        """
+        await self._run_async(lambda: self._put_many(blocks))
+
+    async def get(self, digest: str) -> bytes:
+        """Read a block.
+
+        Raises:
+            NotFound: there is none of that digest.
+            StoreDamaged: what is stored under it has another digest.
+        """
+        return await self._run_async(lambda: self._get(digest))
+
+    async def get_many(self, digests: Iterable[str]) -> dict[str, bytes]:
+        """The data of blocks by digest.
+
+        Raises:
+            NotFound: there is none of one digest.
+            StoreDamaged: what is stored under one has another digest.
+        """
+        wanted = list(digests)
+        return await self._run_async(lambda: {digest: self._get(digest) for digest in wanted})
+
+    async def has_many(self, digests: Iterable[str]) -> set[str]:
+        """Which of the digests are stored."""
+        wanted = list(digests)
+        return await self._run_async(lambda: self._has_many(wanted))
+
+    async def delete_many(self, digests: Iterable[str]) -> int:
+        """Remove blocks; gives how many there were."""
+        unwanted = list(digests)
+        return await self._run_async(lambda: self._delete_many(unwanted))
+
+    async def size(self) -> tuple[int, int]:
+        """Number of blocks and bytes of data in them."""
+        return await self._run_async(self._size)
+
+    # --- blocking twins ---
+
+    def put_many_sync(self, blocks: Mapping[str, bytes]) -> None:
+        """`put_many`, blocking."""
+        self._submit(lambda: self._put_many(blocks)).result()
+
+    def get_sync(self, digest: str) -> bytes:
+        """`get`, blocking."""
+        return self._submit(lambda: self._get(digest)).result()
+
+    def has_many_sync(self, digests: Iterable[str]) -> set[str]:
+        """`has_many`, blocking."""
+        wanted = list(digests)
+        return self._submit(lambda: self._has_many(wanted)).result()
+
+    def delete_many_sync(self, digests: Iterable[str]) -> int:
+        """`delete_many`, blocking."""
+        unwanted = list(digests)
+        return self._submit(lambda: self._delete_many(unwanted)).result()
+
+    def digests_sync(self, after: str, count: int) -> list[str]:
+        """Up to ``count`` of the digests that come after one in order, from the first one on where it is empty."""
+        return self._submit(lambda: self._digests(after, count)).result()
+
+    def size_sync(self) -> tuple[int, int]:
+        """`size`, blocking."""
+        return self._submit(self._size).result()
+
+    # --- on the worker ---
+
+    def _submit(self, work: Callable[[], T]) -> Future[T]:
+        def translated() -> T:
+            try:
+                return work()
+            except StatekError:
+                raise
+            except Exception as error:
+                known = self._translate(error)
+                if known is None:
+                    raise
+                raise known from error
+
+        with self._closing:
+            if self._closed:
+                raise StoreError("the block store is closed")
+            return self._worker.submit(translated)
+
+    async def _run_async(self, work: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._submit(work))
+
+    @abstractmethod
+    def _release(self) -> None: ...
+
+    @abstractmethod
+    def _translate(self, error: Exception) -> StoreError | None:
+        """What an error of the store is to its callers; None for a mistake of ours."""
+
+    @abstractmethod
+    def _put_many(self, blocks: Mapping[str, bytes]) -> None: ...
+
+    @abstractmethod
+    def _get(self, digest: str) -> bytes: ...
+
+    @abstractmethod
+    def _has_many(self, digests: list[str]) -> set[str]: ...
+
+    @abstractmethod
+    def _delete_many(self, digests: list[str]) -> int: ...
+
+    @abstractmethod
+    def _digests(self, after: str, count: int) -> list[str]: ...
+
+    @abstractmethod
+    def _size(self) -> tuple[int, int]: ...
+
+
+def raw_digest(digest: str) -> bytes:
+    """The 32 bytes of a digest.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    try:
+        raw = bytes.fromhex(digest)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32 or raw.hex() != digest:
+        raise InvalidRequest(f"{digest[:80]!r} is not a digest (64 lower-case hex digits)")
+    return raw

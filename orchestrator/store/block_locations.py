@@ -1,0 +1,127 @@
+"""Where the blocks of a store are: the setting ``blocks`` read, opened, and held to.
+
+The records name blocks, so a data directory keeps to one place: it is noted beside the records when a store is first
+opened, and another one is refused, except after ``memory:``, which left nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.store.block_calls import Blocks
+from orchestrator.store.blocks import BlockStore
+from orchestrator.store.kv import CachedKV, FsspecKV, KVBlocks, MemoryKV, SqliteKV
+from statek.exceptions import ConfigurationError, StatekError
+from statek.kv_store import KVStore, find_kv_store
+
+__all__ = ["IN_MEMORY", "BlockLocation", "described"]
+
+_log = logging.getLogger("statek.store")
+
+IN_MEMORY = "in memory, gone when the service stops"
+
+_DISK = "disk"
+_MEMORY = "memory"
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_SECRET = re.compile(r"(?<=://)[^/@]*@")
+_NOTE = "blocks-location"
+_CACHE = "blocks-cache.sqlite"
+
+
+def described(location: str) -> str:
+    """A location for people: without user names and passwords, and without options."""
+    if location == _DISK:
+        return "on disk"
+    if location.startswith(f"{_MEMORY}:"):
+        return IN_MEMORY
+    return f"at {_SECRET.sub('', location).partition('?')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLocation:
+    """What the settings say of blocks.
+
+    Attributes:
+        location: ``disk``, ``memory:``, ``sqlite:<path>``, or a URL of a registered scheme or of fsspec.
+        cache_bytes: size of a cache on disk in front of another place; 0 for none.
+    """
+
+    location: str = _DISK
+    cache_bytes: int = 0
+
+    @property
+    def description(self) -> str:
+        """For people."""
+        cached = f", cached on disk ({self.cache_bytes} bytes)" if self.cache_bytes else ""
+        return described(self.location) + cached
+
+    def open(self, folder: Path, store_id: str) -> Blocks:
+        """Open the block store of one data directory; blocking.
+
+        Args:
+            folder: of the store's own files.
+            store_id: of the data directory.
+
+        Raises:
+            ConfigurationError: the data directory keeps its blocks elsewhere, the blocks are another one's, or there is
+                no such place.
+            StoreError: it cannot be opened.
+        """
+        self._hold_to(folder)
+        if self.location == _DISK:
+            if self.cache_bytes:
+                raise ConfigurationError("blocks on disk need no cache; leave the setting blocks_cache_bytes out")
+            return BlockStore.open(folder / "blocks.sqlite")
+        if self.location.startswith(f"{_MEMORY}:"):
+            _log.warning("blocks are kept %s: larger variables and files survive nothing", IN_MEMORY)
+            return KVBlocks(MemoryKV(), IN_MEMORY, is_volatile=True)
+        try:
+            kv = self._kv()
+            if self.cache_bytes:
+                kv = CachedKV(kv, folder / _CACHE, self.cache_bytes)
+        except StatekError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {str(error)[:300]}"
+            raise ConfigurationError(f"the block store {self.description} cannot be opened: {reason}") from error
+        blocks = KVBlocks(kv, self.description)
+        try:
+            blocks.claim(store_id)
+        except BaseException:
+            blocks.close()
+            raise
+        return blocks
+
+    def _kv(self) -> KVStore:
+        """The store of values."""
+        match = _SCHEME.match(self.location)
+        if match is None:
+            raise ConfigurationError(
+                f"blocks are kept at 'disk', 'memory:', 'sqlite:<path>' or a URL: {self.location!r}"
+            )
+        scheme = match[1].lower()
+        registered: Callable[[str], KVStore] | None = find_kv_store(scheme)
+        if registered is not None:
+            return registered(self.location)
+        if scheme == "sqlite":
+            return SqliteKV(self.location[match.end() :])
+        return FsspecKV(self.location)
+
+    def _hold_to(self, folder: Path) -> None:
+        """Note the place, or compare it with the one that was noted."""
+        note = folder / _NOTE
+        place = described(self.location)
+        before = note.read_text(encoding="utf-8") if note.exists() else ""
+        if not before and (folder / "blocks.sqlite").exists():
+            before = described(_DISK)
+        if before and before not in {place, IN_MEMORY}:
+            raise ConfigurationError(
+                f"this data directory keeps its blocks {before}, the setting blocks says {place}; "
+                "jobs would miss what they keep there"
+            )
+        if before != place:
+            note.write_text(place, encoding="utf-8")

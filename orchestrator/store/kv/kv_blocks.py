@@ -1,0 +1,98 @@
+"""Blocks over any ``KVStore``: the digest is the key."""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import sqlite3
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from orchestrator.digests import content_digest
+from orchestrator.store.block_calls import Blocks, raw_digest
+from statek.exceptions import ConfigurationError, InvalidRequest, NotFound, StoreDamaged, StoreError, StoreFull
+from statek.kv_store import KVStore
+
+__all__ = ["KVBlocks"]
+
+_PREFIX = "block/"
+_OWNER = "statek/store"
+
+
+class KVBlocks(Blocks):
+    """Blocks over a ``KVStore``, which is called on the block thread only.
+
+    Args:
+        kv: the values; closed with this.
+        description: where that is, for people; without passwords.
+        is_volatile: whether they are gone when the process ends.
+    """
+
+    def __init__(self, kv: KVStore, description: str, *, is_volatile: bool = False) -> None:
+        super().__init__(ThreadPoolExecutor(1, thread_name_prefix="blocks"))
+        self._kv = kv
+        self.description = description
+        self.is_volatile = is_volatile
+
+    def claim(self, store_id: str) -> None:
+        """Make this the block store of one data directory, once and for all; blocking.
+
+        Two data directories must not share one: what one of them removes, the other would miss.
+
+        Raises:
+            ConfigurationError: it is another one's.
+            StoreError: it cannot be asked.
+        """
+        mine = store_id.encode()
+        if self._submit(lambda: self._kv.compare_and_set(_OWNER, None, mine)).result():
+            return
+        owner = self._submit(lambda: self._kv.get(_OWNER)).result()
+        if owner != mine:
+            raise ConfigurationError(f"the blocks {self.description} belong to another data directory")
+
+    # ------------------------------------------------------------------------------------- on the worker
+
+    def _release(self) -> None:
+        self._kv.close()
+
+    def _translate(self, error: Exception) -> StoreError | None:
+        full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+        full |= isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+        kind = StoreFull if full else StoreError
+        return kind(f"the block store {self.description} failed: {type(error).__name__}: {str(error)[:300]}")
+
+    def _put_many(self, blocks: Mapping[str, bytes]) -> None:
+        for digest, data in blocks.items():
+            if content_digest(data) != digest:
+                raise InvalidRequest(f"a block named {digest[:80]!r} has the digest {content_digest(data)}")
+        for digest, data in blocks.items():
+            if not self._kv.exists(_PREFIX + digest):  # same digest, same content
+                self._kv.set(_PREFIX + digest, data)
+
+    def _get(self, digest: str) -> bytes:
+        raw_digest(digest)
+        data = self._kv.get(_PREFIX + digest)
+        if data is None:
+            raise NotFound(f"no block {digest}")
+        if content_digest(data) != digest:
+            raise StoreDamaged(f"block {digest} is damaged: its content has another digest")
+        return data
+
+    def _has_many(self, digests: list[str]) -> set[str]:
+        for digest in digests:
+            raw_digest(digest)
+        return {digest for digest in digests if self._kv.exists(_PREFIX + digest)}
+
+    def _delete_many(self, digests: list[str]) -> int:
+        for digest in digests:
+            raw_digest(digest)
+        return sum(self._kv.delete(_PREFIX + digest) for digest in digests)
+
+    def _size(self) -> tuple[int, int]:
+        """Reads every block: such a store keeps no sums."""
+        sizes = [len(value) for key in self._kv.list(_PREFIX) if (value := self._kv.get(key)) is not None]
+        return len(sizes), sum(sizes)
+
+    def _digests(self, after: str, count: int) -> list[str]:
+        found = (key.removeprefix(_PREFIX) for key in self._kv.list(_PREFIX))
+        return heapq.nsmallest(count, (digest for digest in found if digest > after))
