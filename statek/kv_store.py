@@ -12,11 +12,24 @@ from collections.abc import Callable, Iterator
 
 from statek.exceptions import InvalidRequest
 
-__all__ = ["MAX_KEY_BYTES", "KVStore", "check_key", "find_kv_store", "register_kv_store"]
+__all__ = [
+    "IN_MEMORY",
+    "MAX_KEY_BYTES",
+    "KVStore",
+    "check_key",
+    "describe_location",
+    "find_kv_store",
+    "register_kv_store",
+    "without_credentials",
+]
 
 MAX_KEY_BYTES = 512
 """Length of a key in UTF-8. Every implementation takes so much, with any characters in it."""
 
+IN_MEMORY = "in memory, gone when the service stops"
+"""Where blocks are that survive nothing."""
+
+_SECRET = re.compile(r"(?<=://)[^/@\s]*@")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}")
 _OWN_SCHEMES = frozenset({"disk", "memory", "sqlite"})
 
@@ -78,6 +91,26 @@ def check_key(key: str) -> bytes:
     if not 0 < len(data) <= MAX_KEY_BYTES:
         raise InvalidRequest(f"a key of a KVStore has 1 to {MAX_KEY_BYTES} bytes, not {len(data)}")
     return data
+
+
+def describe_location(location: str, cache_bytes: int = 0) -> str:
+    """The setting ``blocks`` for people: without user names and passwords, and without options.
+
+    Args:
+        location: the setting.
+        cache_bytes: size of the cache in front of it; 0 for none.
+    """
+    if location == "disk":
+        return "on disk"
+    if location.startswith("memory:"):
+        return IN_MEMORY
+    cached = f", cached on disk ({cache_bytes} bytes)" if cache_bytes else ""
+    return f"at {without_credentials(location).partition('?')[0]}{cached}"
+
+
+def without_credentials(text: str) -> str:
+    """A text without the user names and passwords of the URLs in it."""
+    return _SECRET.sub("", text)
 
 
 _factories: dict[str, Factory] = {}

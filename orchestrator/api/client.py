@@ -21,7 +21,7 @@ from orchestrator.api.joining import (
 )
 from orchestrator.api.limits import DEFAULT_NEWEST
 from orchestrator.api.porting_client import PortingVerbs
-from orchestrator.api.texts import to_wire
+from orchestrator.api.texts import from_wire, to_wire
 from orchestrator.api.upkeep_client import UpkeepVerbs
 from orchestrator.api.v1 import service_pb2 as pb
 from statek.exceptions import InternalError
@@ -125,7 +125,15 @@ class StatekClient(HistoryVerbs, FutureVerbs, PortingVerbs, UpkeepVerbs):
             raise InternalError("the service sent a job without its head")
         waiting = tuple(map(read_inbox, head.inbox))
         awaited = read_awaited(head.awaited) if head.HasField("awaited") else None
-        return JobView(read_summary(head.summary), tuple(items), head.commits, head.image_digest, waiting, awaited)
+        return JobView(
+            read_summary(head.summary),
+            tuple(items),
+            head.commits,
+            head.image_digest,
+            waiting,
+            awaited,
+            blocks=from_wire(head.blocks_text),
+        )
 
     def file(self, id_: str, path: str) -> Iterator[bytes]:
         """The content of one of these files in pieces; the sandbox wrote it.

@@ -132,6 +132,7 @@ class Servicer(pb_grpc.StatekServiceServicer):
             image_digest=view.image_digest,
             inbox=map(outbound.inbox_to_wire, view.inbox),
             awaited=outbound.awaited_to_wire(view.awaited),
+            blocks_text=to_wire(view.blocks),
         )
         yield pb.GetJobResponse(head=head)
         parts = (part for index, item in enumerate(view.items) for part in outbound.item_parts(index, item))

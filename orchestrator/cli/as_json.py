@@ -114,6 +114,7 @@ def job_value(view: JobView) -> dict[str, Any]:
         **summary_value(view.summary),
         "commits": view.commits,
         "image_digest": view.image_digest,
+        "blocks": view.blocks,
         "inbox": [asdict(entry) for entry in view.inbox],
         "awaited": None if view.awaited is None else asdict(view.awaited),
         "items": [item_value(index, item) for index, item in enumerate(view.items)],

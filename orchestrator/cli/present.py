@@ -19,6 +19,7 @@ from statek.executors.views import (
     ToolCallView,
     VariableView,
 )
+from statek.kv_store import describe_location
 
 __all__ = [
     "agent_rows",
@@ -126,6 +127,8 @@ def job_lines(view: JobView) -> Iterator[str]:
     if job.repeated_replies:
         times = _times(job.repeated_replies)
         yield f"model asked again after a restart: {times}; what that cost is not in the figures above"
+    if view.blocks and view.blocks != describe_location("disk"):
+        yield f"larger values are kept {view.blocks}"
     if view.image_digest:
         yield f"image {view.image_digest}"
     if job.failure is not None:

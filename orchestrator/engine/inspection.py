@@ -128,9 +128,10 @@ class Inspection:
         """Some of the chat log (store thread)."""
         record = self._jobs.get(number)
         page = chat_page(self._jobs, record, start)
-        if page.rest is None or not record.awaited:
+        if page.rest is None:
             return page
-        return replace(page, rest=replace(page.rest, awaited=awaited_view(self._future_records, record)))
+        awaited = awaited_view(self._future_records, record) if record.awaited else None
+        return replace(page, rest=replace(page.rest, awaited=awaited, blocks=self._store.blocks.description))
 
     async def items(self, id_: str, *, start: int = 0) -> list[ItemView]:
         """The finished chat items from index ``start`` on, up to the first unfinished one."""

@@ -495,5 +495,6 @@ class Service(Inspection):
             "futures": self._board.statistics(),
             "pool": asdict(self._pool.statistics()),
             "parked": self._broker.parked,
+            "blocks": self._store.blocks.description,
             "full": self._durability.full_since,
         }

@@ -46,6 +46,7 @@ from orchestrator.sandboxes.step import (
 )
 from statek import durable
 from statek.definition_errors import kept_traceback
+from statek.exceptions import NotFound, RestoreFailed, RunnerError
 from statek.executors.decision import Event, FutureAwaited, InDoubt, StepDied, StepEnded, StepLost
 from statek.future import LOCAL_ATTRIBUTE
 from statek.job_mode import JobMode
@@ -107,16 +108,32 @@ class StepRunner:
     # ---------------------------------------------------------------------------------- workspace
 
     async def restore(self, job: ActiveJob, sandbox: Sandbox) -> None:
-        """Put the job's newest commit into a fresh sandbox."""
+        """Put the job's newest commit into a fresh sandbox.
+
+        Raises:
+            RestoreFailed: blocks that the commit names are nowhere any more.
+        """
         job.places = dict(job.head.places)
         inline = await self._store.read(partial(self._jobs.inline_blocks, job.record, job.head.places))
+
+        gone: list[RestoreFailed] = []
 
         async def fetch(digests: Sequence[str]) -> Mapping[str, bytes]:
             stored = [digest for digest in digests if digest not in inline]
             found = {digest: inline[digest] for digest in digests if digest in inline}
-            return {**found, **await self._store.blocks.get_many(stored)} if stored else found
+            try:
+                return {**found, **await self._store.blocks.get_many(stored)} if stored else found
+            except NotFound as error:
+                where = self._store.blocks.description
+                gone.append(RestoreFailed(f"what the job keeps is gone: {error}; blocks are {where}"))
+                raise gone[0] from error
 
-        await sandbox.restore(job.head.workspace, fetch, restore_options(job))
+        try:
+            await sandbox.restore(job.head.workspace, fetch, restore_options(job))
+        except RunnerError:
+            if gone:  # not the runner's fault, as which the sandbox takes it
+                raise gone[0] from None
+            raise
 
     # ------------------------------------------------------------------------------------ running
 

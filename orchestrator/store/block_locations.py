@@ -16,29 +16,17 @@ from orchestrator.store.block_calls import Blocks
 from orchestrator.store.blocks import BlockStore
 from orchestrator.store.kv import CachedKV, FsspecKV, KVBlocks, MemoryKV, SqliteKV
 from statek.exceptions import ConfigurationError, StatekError
-from statek.kv_store import KVStore, find_kv_store
+from statek.kv_store import IN_MEMORY, KVStore, describe_location, find_kv_store, without_credentials
 
-__all__ = ["IN_MEMORY", "BlockLocation", "described"]
+__all__ = ["BlockLocation"]
 
 _log = logging.getLogger("statek.store")
-
-IN_MEMORY = "in memory, gone when the service stops"
 
 _DISK = "disk"
 _MEMORY = "memory"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
-_SECRET = re.compile(r"(?<=://)[^/@]*@")
 _NOTE = "blocks-location"
 _CACHE = "blocks-cache.sqlite"
-
-
-def described(location: str) -> str:
-    """A location for people: without user names and passwords, and without options."""
-    if location == _DISK:
-        return "on disk"
-    if location.startswith(f"{_MEMORY}:"):
-        return IN_MEMORY
-    return f"at {_SECRET.sub('', location).partition('?')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +44,7 @@ class BlockLocation:
     @property
     def description(self) -> str:
         """For people."""
-        cached = f", cached on disk ({self.cache_bytes} bytes)" if self.cache_bytes else ""
-        return described(self.location) + cached
+        return describe_location(self.location, self.cache_bytes)
 
     def open(self, folder: Path, store_id: str) -> Blocks:
         """Open the block store of one data directory; blocking.
@@ -71,7 +58,13 @@ class BlockLocation:
                 no such place.
             StoreError: it cannot be opened.
         """
-        self._hold_to(folder)
+        self._check(folder)
+        blocks = self._opened(folder, store_id)
+        (folder / _NOTE).write_text(describe_location(self.location), encoding="utf-8")
+        return blocks
+
+    def _opened(self, folder: Path, store_id: str) -> Blocks:
+        """The block store, whatever was there before."""
         if self.location == _DISK:
             if self.cache_bytes:
                 raise ConfigurationError("blocks on disk need no cache; leave the setting blocks_cache_bytes out")
@@ -86,7 +79,7 @@ class BlockLocation:
         except StatekError:
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {str(error)[:300]}"
+            reason = f"{type(error).__name__}: {without_credentials(str(error))[:300]}"
             raise ConfigurationError(f"the block store {self.description} cannot be opened: {reason}") from error
         blocks = KVBlocks(kv, self.description)
         try:
@@ -100,9 +93,7 @@ class BlockLocation:
         """The store of values."""
         match = _SCHEME.match(self.location)
         if match is None:
-            raise ConfigurationError(
-                f"blocks are kept at 'disk', 'memory:', 'sqlite:<path>' or a URL: {self.location!r}"
-            )
+            raise ConfigurationError(f"{self.location!r} is no place for blocks: disk, memory:, sqlite:PATH or a URL")
         scheme = match[1].lower()
         registered: Callable[[str], KVStore] | None = find_kv_store(scheme)
         if registered is not None:
@@ -111,17 +102,15 @@ class BlockLocation:
             return SqliteKV(self.location[match.end() :])
         return FsspecKV(self.location)
 
-    def _hold_to(self, folder: Path) -> None:
-        """Note the place, or compare it with the one that was noted."""
+    def _check(self, folder: Path) -> None:
+        """Refuse another place than the one that was noted."""
         note = folder / _NOTE
-        place = described(self.location)
+        place = describe_location(self.location)
         before = note.read_text(encoding="utf-8") if note.exists() else ""
         if not before and (folder / "blocks.sqlite").exists():
-            before = described(_DISK)
+            before = describe_location(_DISK)
         if before and before not in {place, IN_MEMORY}:
             raise ConfigurationError(
                 f"this data directory keeps its blocks {before}, the setting blocks says {place}; "
                 "jobs would miss what they keep there"
             )
-        if before != place:
-            note.write_text(place, encoding="utf-8")

@@ -226,6 +226,7 @@ class JobView:
 
     Attributes:
         warmup_block: index of the warmup block that runs, waits or comes next; None for none.
+        blocks: where its larger values are kept, for people.
     """
 
     summary: JobSummary
@@ -235,6 +236,7 @@ class JobView:
     inbox: tuple[InboxView, ...] = ()
     awaited: AwaitedView | None = None
     warmup_block: int | None = None
+    blocks: str = ""
 
 
 @dataclass(frozen=True, slots=True)

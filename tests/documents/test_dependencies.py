@@ -40,6 +40,10 @@ def test_dependencies_of_the_service() -> None:
     assert rows("Service") == names(PROJECT["project"]["optional-dependencies"]["service"])
 
 
+def test_dependencies_of_blocks_elsewhere() -> None:
+    assert rows("Blocks") == names(PROJECT["project"]["optional-dependencies"]["blocks"])
+
+
 def test_dependencies_of_the_example() -> None:
     assert rows("Example") == names(PROJECT["project"]["optional-dependencies"]["example"])
 

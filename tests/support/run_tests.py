@@ -24,6 +24,10 @@ from tests.support.private_engine import EngineUnavailable, PrivateEngine, usual
 ROOT = Path(__file__).resolve().parents[2]
 
 
+_NEEDED = {"bubblewrap": "bwrap", "redis-server": "redis-server"}
+"""Debian packages of every run, and the program by which each is known."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run pytest with these arguments; its status, or 2 when no engine can be had."""
     signal.signal(signal.SIGTERM, _interrupt)
@@ -72,7 +76,7 @@ def _install_missing(*, engine: bool) -> None:
         EngineUnavailable: this user may not install them; the message holds the command for an administrator.
     """
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    packages = [] if shutil.which("bwrap") else ["bubblewrap"]
+    packages = [name for name, program in _NEEDED.items() if not shutil.which(program)]
     if engine and not shutil.which("dockerd", path=path):
         packages += ["docker.io", "iptables"]
     elif engine and os.geteuid() != 0:

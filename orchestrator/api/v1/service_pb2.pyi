@@ -283,18 +283,20 @@ class GetJobResponse(_message.Message):
     def __init__(self, head: _Optional[_Union[JobHead, _Mapping]] = ..., items: _Optional[_Iterable[_Union[ItemPart, _Mapping]]] = ...) -> None: ...
 
 class JobHead(_message.Message):
-    __slots__ = ("summary", "commits", "image_digest", "inbox", "awaited")
+    __slots__ = ("summary", "commits", "image_digest", "inbox", "awaited", "blocks_text")
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     COMMITS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     INBOX_FIELD_NUMBER: _ClassVar[int]
     AWAITED_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_TEXT_FIELD_NUMBER: _ClassVar[int]
     summary: JobSummary
     commits: int
     image_digest: str
     inbox: _containers.RepeatedCompositeFieldContainer[InboxEntry]
     awaited: Awaited
-    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ..., commits: _Optional[int] = ..., image_digest: _Optional[str] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., awaited: _Optional[_Union[Awaited, _Mapping]] = ...) -> None: ...
+    blocks_text: bytes
+    def __init__(self, summary: _Optional[_Union[JobSummary, _Mapping]] = ..., commits: _Optional[int] = ..., image_digest: _Optional[str] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., awaited: _Optional[_Union[Awaited, _Mapping]] = ..., blocks_text: _Optional[bytes] = ...) -> None: ...
 
 class Awaited(_message.Message):
     __slots__ = ("mode", "futures", "statement")

@@ -15,6 +15,7 @@ from orchestrator.cli.progress import Progress
 from orchestrator.cli.terminal import Terminal
 from orchestrator.sandboxes.driver import ProbeReport, Tier
 from orchestrator.sandboxes.probe import probe_all
+from statek.kv_store import describe_location
 from statek.settings import StatekSettings
 
 __all__ = ["doctor", "report_lines"]
@@ -46,6 +47,7 @@ def _facts(settings: StatekSettings) -> dict[str, Any]:
         "driver_setting": settings.driver,
         "data_dir": str(settings.data_dir.absolute()),
         "data_dir_exists": settings.data_dir.is_dir(),
+        "blocks": describe_location(settings.blocks, settings.blocks_cache_bytes),
         "fsync_folder": str(folder),
         "fsync_ms": fsync,
         "unwritable": unwritable,
@@ -80,6 +82,7 @@ def report_lines(tiers: Sequence[ProbeReport], facts: dict[str, Any]) -> Iterato
     yield f"driver setting: {facts['driver_setting']}"
     yield ""
     yield f"data directory: {facts['data_dir']}{'' if facts['data_dir_exists'] else ' (not made yet)'}"
+    yield f"larger values: {facts['blocks']}"
     yield f"service: {'answers' if facts['service'] else 'none answers'} at {facts['socket']}"
     if facts["fsync_ms"] is None:
         yield f"disk: {facts['fsync_folder']} cannot be written: {facts['unwritable']}"

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from orchestrator.digests import content_digest
 from orchestrator.store.block_calls import Blocks, raw_digest
 from statek.exceptions import ConfigurationError, InvalidRequest, NotFound, StoreDamaged, StoreError, StoreFull
-from statek.kv_store import KVStore
+from statek.kv_store import KVStore, without_credentials
 
 __all__ = ["KVBlocks"]
 
@@ -59,7 +59,8 @@ class KVBlocks(Blocks):
         full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
         full |= isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
         kind = StoreFull if full else StoreError
-        return kind(f"the block store {self.description} failed: {type(error).__name__}: {str(error)[:300]}")
+        said = without_credentials(str(error))[:300]
+        return kind(f"the block store {self.description} failed: {type(error).__name__}: {said}")
 
     def _put_many(self, blocks: Mapping[str, bytes]) -> None:
         for digest, data in blocks.items():

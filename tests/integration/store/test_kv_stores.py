@@ -15,8 +15,8 @@ from tests.integration.store.conftest import OpenKV
 pytestmark = pytest.mark.timeout(120)
 
 HOSTILE = [
-    "a", "A", "..", ".", "../../etc/passwd", "/", "//a//", "a/b", "a/b/c", "a+", "a+/b", "%", "%2e", "a\0b", "a\nb", " ",
-    "*", "?", "[a]", "{x}", "\\", "~", "$HOME", "a.lock", "ä", "\U0001f600", "-", "_", "con", "x" * MAX_KEY_BYTES,
+    "a", "A", "..", ".", "../../etc/passwd", "/", "//a//", "a/b", "a/b/c", "a+", "a+/b", "%", "%2e", "a\0b", "a\nb",
+    " ", "*", "?", "[a]", "{x}", "\\", "~", "$HOME", "a.lock", "ä", "\U0001f600", "-", "_", "con", "x" * MAX_KEY_BYTES,
     "/" * MAX_KEY_BYTES, "x" * 120, "x" * 121, "x" * 240,
 ]  # fmt: skip
 
