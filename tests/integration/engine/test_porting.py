@@ -266,7 +266,7 @@ async def test_what_acts_on_the_host_comes_from_the_agent_here(open_with: Open, 
     assert b"secret-of-there" not in b"".join(content for _, content in frames_of(data))
     async with open_with(["unused", code("exit(w)")], metadata={"API_KEY": "own"}, data_dir=tmp_path / "b") as service:
         await read_in(service, data)
-        definition, _ = await asyncio.to_thread(service.definition_sync, "j1")
+        definition, _ = await asyncio.to_thread(service.access.definition_sync, "j1")
         assert (dict(definition.metadata), definition.warmup) == ({"MODEL": "scripted/test", "API_KEY": "own"}, ())
         await service.push("j1", "Go on.")
         service.notice(1, "default")
