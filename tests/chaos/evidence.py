@@ -18,7 +18,7 @@ __all__ = ["commit_of_tree", "machine", "write_evidence"]
 
 _TEXT = """# Kills
 
-Made by `make chaos N={kills} SEED={seed}`; [chaos.md](../chaos.md) says what is done and what is checked.
+Made by `make chaos SEED={seed}`, {kills} kills; [chaos.md](../chaos.md) says what is done and what is checked.
 
 - commit: {commit}
 - machine: {machine}
@@ -36,6 +36,8 @@ Made by `make chaos N={kills} SEED={seed}`; [chaos.md](../chaos.md) says what is
 |---|---|
 {killed}
 
+The n-th write or fsync failed (EIO, ENOSPC), the disk was full for a while (fill), the clock stood still or jumped a day.
+
 | failed without a death | times |
 |---|---|
 {failures}
@@ -50,7 +52,7 @@ than was acknowledged. A log that is not needed, an old version of a page and th
 |---|---|---|---|
 {damage}
 
-Kills by point, {visited} of {points} points; the others were not reached in this run.
+Kills by point, {visited} of {points} points.
 
 | point | kills | point | kills | point | kills |
 |---|---|---|---|---|---|
