@@ -36,7 +36,7 @@ Made by `make chaos SEED={seed}`, {kills} kills; [chaos.md](../chaos.md) says wh
 |---|---|
 {killed}
 
-The n-th write or fsync failed (EIO, ENOSPC), the disk was full for a while (fill), the clock stood still or jumped a day.
+The n-th write or fsync failed (EIO, ENOSPC), the disk was full for a while (fill), the clock stood still or jumped.
 
 | failed without a death | times |
 |---|---|
