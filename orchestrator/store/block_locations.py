@@ -14,6 +14,7 @@ from pathlib import Path
 
 from orchestrator.store.block_calls import Blocks
 from orchestrator.store.blocks import BlockStore
+from orchestrator.store.files import write_durably
 from orchestrator.store.kv import CachedKV, FsspecKV, KVBlocks, MemoryKV, SqliteKV
 from statek.exceptions import ConfigurationError, StatekError
 from statek.kv_store import IN_MEMORY, KVStore, describe_location, find_kv_store, without_credentials
@@ -27,6 +28,12 @@ _MEMORY = "memory"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _NOTE = "blocks-location"
 _CACHE = "blocks-cache.sqlite"
+
+
+def _noted(folder: Path) -> str:
+    """The place that a data directory was used with; empty where none is noted."""
+    note = folder / _NOTE
+    return note.read_text(encoding="utf-8", errors="replace") if note.exists() else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,9 @@ class BlockLocation:
         """
         self._check(folder)
         blocks = self._opened(folder, store_id)
-        (folder / _NOTE).write_text(describe_location(self.location), encoding="utf-8")
+        place = describe_location(self.location)
+        if _noted(folder) != place:  # written once, and whole: a cut note would look like another place
+            write_durably(folder / _NOTE, place.encode())
         return blocks
 
     def _opened(self, folder: Path, store_id: str) -> Blocks:
@@ -104,9 +113,8 @@ class BlockLocation:
 
     def _check(self, folder: Path) -> None:
         """Refuse another place than the one that was noted."""
-        note = folder / _NOTE
         place = describe_location(self.location)
-        before = note.read_text(encoding="utf-8") if note.exists() else ""
+        before = _noted(folder)
         if not before and (folder / "blocks.sqlite").exists():
             before = describe_location(_DISK)
         if before and before not in {place, IN_MEMORY}:

@@ -25,7 +25,11 @@ __all__ = ["DamageReport", "damage_store"]
 
 _JOBS = 2
 _DEATH = Fault("acknowledged", 30, "orchestrator")
-_REFUSALS = ("statek.exceptions.StoreDamaged: ", "statek.exceptions.NotFound: no block ")
+_REFUSALS = (
+    "statek.exceptions.StoreDamaged: ",
+    "statek.exceptions.NotFound: no block ",
+    "statek.exceptions.ConfigurationError: this data directory keeps its blocks ",
+)
 
 
 @dataclass
