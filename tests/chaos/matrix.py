@@ -215,6 +215,7 @@ class _Round:
             engine_pid=self._engine.pid if self._engine is not None else 0,
         )
         life = run_life(plan, seconds=_LIFE_SECONDS, engine=self._engine)
+        (self._folder / "d" / "filler").unlink(missing_ok=True)  # of one that was killed while its disk was full
         self._said += life.said
         self._tally.lives += 1
         for fault in life.fired:
