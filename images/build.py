@@ -183,7 +183,7 @@ def _folder(name: str) -> tarfile.TarInfo:
 def main() -> int:
     """Build one image; 0 when it is there, 2 with one sentence when it cannot be made."""
     parser = argparse.ArgumentParser(description="Make the runner image of a flavour and print its tag.")
-    parser.add_argument("flavour", nargs="?", default="base")
+    parser.add_argument("flavour", nargs="?", default="base", help="a folder of images/ (%(default)s)")
     parser.add_argument("--base-image", default="", help="image with Python and pip to build upon")
     parser.add_argument("--wheels", type=Path, default=None, help="folder of wheels for it: the build needs no network")
     parser.add_argument("--engine", default=None, help="address of the Docker engine")

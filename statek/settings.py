@@ -376,6 +376,8 @@ def _shown(value: Any) -> str:
         return ""
     if isinstance(value, ChatStyle | TaskDifficulty | DefaultAcl):
         return value.name
+    if isinstance(value, StaticPolicy):
+        return value.value
     return str(value).lower() if isinstance(value, bool) else _CREDENTIALS.sub(_MASK, str(value))
 
 

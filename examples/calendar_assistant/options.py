@@ -53,7 +53,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         SystemExit: a wrong argument (2), or help was asked for (0).
     """
     parser = argparse.ArgumentParser(
-        prog="calendar_assistant",
+        prog="python -m examples.calendar_assistant",
         description="Let an agent in a sandbox move a meeting in a durable calendar.",
         allow_abbrev=False,
     )

@@ -16,7 +16,7 @@ USAGE = 2
 """A wrong argument, or something has to be set up first."""
 
 SUSPENDED = 3
-"""``run``: the job waits for an operator."""
+"""``run``: the job is suspended: a call in doubt or a future waits for an answer."""
 
 INTERRUPTED = 130
 """Ended by SIGINT, as shells count it."""

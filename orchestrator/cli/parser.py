@@ -33,7 +33,7 @@ COMMANDS = {
     "tag": "give a commit of a job a name",
     "rollback": "put variables and files of a job back to a commit, by a new commit",
     "fork": "make a job that goes on from a commit of another one",
-    "calls": "calls whose outcome is not known",
+    "calls": "calls whose outcome is not known, and the decisions about them",
     "futures": "what jobs wait for: approvals, callbacks; and the answers",
     "agents": "agents that services of this store have run",
     "queues": "messages and events that wait or could not be delivered",
@@ -217,7 +217,7 @@ def _common_options(level: int) -> argparse.ArgumentParser:
     )
     group.add_argument("--json", action="store_true", help="print JSON")
     group.add_argument("--progress", action="store_true", help="show progress although no terminal is there")
-    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error, and the log")
     return common
 
 

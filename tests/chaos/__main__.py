@@ -31,7 +31,9 @@ _WITH_ENGINE = 100
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a campaign, or one of its rounds."""
-    parser = argparse.ArgumentParser(prog="tests.chaos")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description="Kill processes on purpose and check what is left."
+    )
     parser.add_argument("--kills", type=int, default=100, help="go on until there were so many (%(default)s)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="of everything")
     parser.add_argument("--round", type=int, action="append", help="only this round of the seed; may be repeated")

@@ -60,7 +60,9 @@ and its job goes on, the third ends as if nothing had happened (unless both cras
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the campaigns and write the report; raises at the first thing that is wrong, and writes nothing then."""
-    parser = argparse.ArgumentParser(prog="tests.chaos.report")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos.report", description="Kill the main job on purpose and write the report."
+    )
     parser.add_argument("--kills", type=int, default=100, help="of the main job (%(default)s)")
     parser.add_argument("--example-kills", type=int, default=30, help="of the example itself (%(default)s)")
     parser.add_argument("--quarantine-kills", type=int, default=10, help="made by a step (%(default)s)")

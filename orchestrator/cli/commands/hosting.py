@@ -190,7 +190,7 @@ def _close(summary: JobSummary, terminal: Terminal) -> int:
     elif summary.reason:
         terminal.note(f"job {summary.id}: {summary.reason}")
     if summary.status == "SUSPENDED":
-        terminal.note("statek calls list shows what is to be decided")
+        terminal.note("statek futures list and statek calls list show what it waits for")
     if terminal.json:
         terminal.value(as_json.summary_value(summary))
     else:
