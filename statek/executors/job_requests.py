@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from statek.chat_history import ChatHistoryItem, ChatRole
 from statek.difficulty import TaskDifficulty
-from statek.tool_specs import provider_spec
 
 if TYPE_CHECKING:
     from statek.executors.job_source import JobSource
@@ -37,7 +36,7 @@ class JobRequests:
         return self._request(*self._source.history_sync(self.id))
 
     def get_request_data(self, turn: int) -> dict[str, Any]:
-        """What the model was asked with at a turn, with the agent's tools of today.
+        """What the model was asked with at a turn.
 
         Args:
             turn: number of the request, from 0: that of the job's first reply.
@@ -65,7 +64,7 @@ class JobRequests:
             "system_prompt": definition.system_prompt(agent, difficulty),
             "model": definition.model_for(difficulty),
             "metadata": dict(definition.metadata),
-            "available_tools": [provider_spec(tool) for tool in definition.provider_tools(agent)],
+            "available_tools": [dict(spec) for spec in definition.provider_specs(definition.provider_tools(agent))],
             "provider_config": definition.provider_config,
             "chat_style": definition.chat_style,
         }

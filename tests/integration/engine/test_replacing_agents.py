@@ -254,5 +254,7 @@ async def test_formal_tools_are_told_of_as_they_were(open_agents: Open) -> None:
         assert (await service.wait(id_)).exit_status == "1"
         other = await service.submit("clerk")
         await service.wait(other)
+        asked = await asyncio.to_thread(service.access.job(1).get_next_request)
     described = [[spec["function"]["description"] for spec in request.tools] for request in model.requests]
     assert described == [["Tell the price."], ["Tell the price."], ["Tell it otherwise."]]
+    assert [spec["function"]["description"] for spec in asked["available_tools"]] == described[0]
