@@ -164,7 +164,7 @@ class Job(JobMetrics, JobRequests):
     @property
     def mode(self) -> JobMode:
         """What becomes of its variables and files between steps."""
-        return JobMode(self._source.job_sync(self.id).summary.mode)
+        return JobMode(self._summary.mode)
 
     @property
     def files(self) -> JobFiles:
@@ -380,12 +380,12 @@ class Job(JobMetrics, JobRequests):
     @property
     def error(self) -> JobDefError | None:
         """Why it ended by failure; None otherwise."""
-        view = self._source.job_sync(self.id)
-        failure = view.summary.failure
+        failure = self._summary.failure
         if not failure:
             return None
         # The last entry of a job whose warmup failed is the block that did.
-        trace = view.items[-1].traceback if failure["kind"] == "warmup" and view.items else None
+        items = self._source.job_sync(self.id).items if failure["kind"] == "warmup" else ()
+        trace = items[-1].traceback if items else None
         return JobDefError(failure["kind"], failure["message"], trace, self.id)
 
     @property
