@@ -91,7 +91,7 @@ class _Verification:
     # ------------------------------------------------------------------------------------- blocks
 
     def _blocks(self, blocks: Blocks) -> None:
-        total, _ = blocks.size_sync()
+        total = blocks.count_sync()
         after = ""
         while True:
             try:

@@ -9,6 +9,7 @@ and a digest over all of that.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -42,7 +43,7 @@ _BLOCKS = "blocks.sqlite"
 _BATCH_BYTES = 4 << 20
 _PREFIX = re.compile(r"[a-z0-9_-]{1,100}")
 _DIGESTS = 500  # per look at the block store
-_DISK_FULL = frozenset({28, 122})  # ENOSPC, EDQUOT
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def restore_backup(folder: Path, root: Path, progress: Progress) -> Backup:
 
 def _copy_blocks(source: Blocks, path: Path, progress: Progress) -> tuple[int, list[str]]:
     """Copy every block, each checked; gives how many, and the digests of those that are damaged."""
-    total, _ = source.size_sync()
+    total = source.count_sync()
     target = BlockStore.open(path)
     damaged: list[str] = []
     done, after = 0, ""
@@ -223,7 +224,7 @@ def _copy_blocks(source: Blocks, path: Path, progress: Progress) -> tuple[int, l
                 target.put_many_sync(batch)
             done += len(digests)
             progress(f"copying blocks, {done} of {max(done, total)}")
-        return target.size_sync()[0], damaged
+        return target.count_sync(), damaged
     finally:
         target.close()
 

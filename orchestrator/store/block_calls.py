@@ -112,9 +112,9 @@ class Blocks(ABC):
         """Up to ``count`` of the digests that come after one in order, from the first one on where it is empty."""
         return self._submit(lambda: self._digests(after, count)).result()
 
-    def size_sync(self) -> tuple[int, int]:
-        """`size`, blocking."""
-        return self._submit(self._size).result()
+    def count_sync(self) -> int:
+        """Number of blocks; unlike `size` it never reads any."""
+        return self._submit(self._count).result()
 
     # --- on the worker ---
 
@@ -162,6 +162,9 @@ class Blocks(ABC):
 
     @abstractmethod
     def _size(self) -> tuple[int, int]: ...
+
+    @abstractmethod
+    def _count(self) -> int: ...
 
 
 def raw_digest(digest: str) -> bytes:

@@ -129,6 +129,9 @@ class BlockStore(Blocks):
         blocks, size = self._connection.execute("SELECT blocks, bytes FROM total").fetchone()
         return blocks, size
 
+    def _count(self) -> int:
+        return self._size()[0]
+
 
 def _translate(error: sqlite3.Error, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -94,6 +94,9 @@ class KVBlocks(Blocks):
         sizes = [len(value) for key in self._kv.list(_PREFIX) if (value := self._kv.get(key)) is not None]
         return len(sizes), sum(sizes)
 
+    def _count(self) -> int:
+        return sum(1 for _ in self._kv.list(_PREFIX))
+
     def _digests(self, after: str, count: int) -> list[str]:
         found = (key.removeprefix(_PREFIX) for key in self._kv.list(_PREFIX))
         return heapq.nsmallest(count, (digest for digest in found if digest > after))
