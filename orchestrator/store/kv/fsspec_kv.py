@@ -14,8 +14,8 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from orchestrator.store.files import sync_directory
 from statek.exceptions import ConfigurationError, StoreError
 from statek.kv_store import KVStore, check_key
 
@@ -163,8 +163,4 @@ def _write_local(path: Path, value: bytes) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    folder: Any = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_directory(path.parent)
