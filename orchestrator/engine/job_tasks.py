@@ -74,7 +74,6 @@ class JobTasks:
         """Make a job and the handler of its work in one atomic block; its giver is not told of the end."""
         chosen = self._chosen(agent, is_dialog=is_dialog)
         origin = self._origin("made")
-        store = self._access.store
 
         def make() -> SubTaskHandler:
             record = self._made_once(chosen, given, origin)
@@ -84,7 +83,7 @@ class JobTasks:
             made: SubTaskHandler = record.handler
             return made
 
-        made: SubTaskHandler = self._written(make if store.on_store_thread() else lambda: wrap(make(), store))
+        made: SubTaskHandler = self._given(make)
         return made
 
     def _chosen(self, agent: Agent | str, *, is_dialog: bool) -> Agent:
@@ -194,9 +193,7 @@ class JobTasks:
     def _given(self, make: Any) -> Any:
         """Run on the store thread; elsewhere its durable result is seen through a proxy."""
         store = self._access.store
-        if store.on_store_thread():
-            return store.write_sync(make)
-        return store.write_sync(lambda: wrap(make(), store))
+        return self._written(make if store.on_store_thread() else lambda: wrap(make(), store))
 
     def _parent(self, given: NewJob) -> JobRecord | None:
         """Who gives a new job its work (store thread)."""
