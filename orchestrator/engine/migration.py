@@ -81,11 +81,9 @@ class Migration:
         inline = sum(map(len, new_blocks.values())) <= MAX_INLINE_BYTES
         if new_blocks and not inline:
             await self._durability.put_blocks(new_blocks)
-        named = {digest for component in end.workspace.components for digest in component.blocks}
-        named |= {digest for file in end.workspace.files for digest in file.blocks}
         new = NewCommit(
             workspace=end.workspace,
-            places={digest: head.places[digest] for digest in named if digest not in new_blocks},
+            places={digest: head.places[digest] for digest in end.workspace.digests() - new_blocks.keys()},
             new_blocks=new_blocks,
             inline=inline,
             changed=changed_names(head.workspace, end.workspace),

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.engine.active_job import ActiveJob
 from orchestrator.engine.jobs import NewCommit
 from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
-from orchestrator.sandboxes.step import RestoreOptions, StepResult, Workspace
+from orchestrator.sandboxes.step import RestoreOptions, StepResult
 from statek.job_mode import JobMode
 
 __all__ = ["moved_head", "new_commit", "restore_options", "same_workspace"]
@@ -62,7 +62,7 @@ def moved_head(job: ActiveJob, seq: int, new: NewCommit) -> None:
     for index, digest in enumerate(new.new_blocks):
         places[digest] = BlockPlace(seq, index) if new.inline else BlockPlace(-1, 0)
     job.places.update(places)
-    job.head = PlacedWorkspace(new.workspace, {d: places[d] for d in _named(new.workspace)}, new.held)
+    job.head = PlacedWorkspace(new.workspace, {d: places[d] for d in new.workspace.digests()}, new.held)
     job.head_seq = seq
 
 
@@ -70,10 +70,4 @@ def _kept_places(
     known: Mapping[str, BlockPlace], end: StepResult, new_blocks: dict[str, bytes]
 ) -> dict[str, BlockPlace]:
     """Places of the blocks that the new workspace shares with older ones."""
-    return {digest: known[digest] for digest in _named(end.workspace) if digest not in new_blocks}
-
-
-def _named(workspace: Workspace) -> set[str]:
-    """Every digest that a workspace names."""
-    parts = [*(c.blocks for c in workspace.components), *(f.blocks for f in workspace.files)]
-    return {digest for blocks in parts for digest in blocks}
+    return {digest: known[digest] for digest in end.workspace.digests() - new_blocks.keys()}

@@ -211,6 +211,11 @@ class Workspace:
     files: tuple[WorkFile, ...] = ()
     lost: tuple[LostValue, ...] = ()
 
+    def digests(self) -> set[str]:
+        """Of every block that it names."""
+        parts = [*(component.blocks for component in self.components), *(file.blocks for file in self.files)]
+        return {digest for blocks in parts for digest in blocks}
+
 
 @dataclass(frozen=True, slots=True)
 class StepInput:
