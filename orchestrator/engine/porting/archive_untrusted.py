@@ -102,7 +102,6 @@ class _Check:
         match kind:
             case Kind.BLOCK if not self._commits:
                 self._take_block(content, offset)
-                return
             case Kind.COMMIT if not self._items:
                 self._take_commit(decode_commit(self._commits, content))
                 self._commit_offsets.append(offset)
@@ -114,7 +113,6 @@ class _Check:
                 self._take_end(decode_end(self._ends + 1, content))
             case _:
                 raise InvalidArchive(f"the archive has a frame of kind {kind.name.lower()} where none can be")
-        self._index.entries.append(offset)
 
     def finish(self, file: BinaryIO) -> ArchiveIndex:
         """Check what only the whole shows."""

@@ -81,11 +81,9 @@ class ArchiveIndex:
     Attributes:
         head: the job as a whole.
         blocks: offset by digest.
-        entries: offsets of the other frames, in order.
         lost: reason by name of the variables of the newest commit that reach durable objects.
     """
 
     head: ArchiveHead
     blocks: dict[str, int] = field(default_factory=dict)
-    entries: list[int] = field(default_factory=list)
     lost: dict[str, str] = field(default_factory=dict)

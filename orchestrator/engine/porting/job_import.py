@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from functools import partial
+from typing import BinaryIO
 
 from orchestrator.engine.clock import now_us
-from orchestrator.engine.elements import ChatItem, Commit, StepEnd, decode_commit, decode_end, decode_item
+from orchestrator.engine.elements import decode_commit, decode_end, decode_item
 from orchestrator.engine.jobs import NewCommit
 from orchestrator.engine.manifest import PlacedWorkspace, changed_names, decode_manifest
 from orchestrator.engine.porting.archive import Kind, read_frame_at, read_frames
@@ -128,39 +129,27 @@ def _write(store: Store, page: list[Callable[[], None]]) -> None:
 
 
 def _changes(jobs: StagedJobs, record: JobRecord, file: BinaryIO) -> Iterator[tuple[Callable[[], None], int]]:
-    """What is to be added, in order, and the length of each."""
+    """What is to be added on the store thread, in order, and the length of each."""
     commits = items = ends = 0
     journal: list[bytes] = []
     file.seek(0)
     for frame in read_frames(file):
         match frame.kind:
             case Kind.COMMIT:
-                yield _Add(jobs.take_commit, record, decode_commit(commits, frame.content)), len(frame.content)
+                yield partial(jobs.take_commit, record, decode_commit(commits, frame.content)), len(frame.content)
                 commits += 1
             case Kind.ITEM:
-                yield _Add(jobs.take_item, record, decode_item(items, frame.content)), len(frame.content)
+                yield partial(jobs.take_item, record, decode_item(items, frame.content)), len(frame.content)
                 items += 1
             case Kind.JOURNAL:
                 journal.append(frame.content)
             case Kind.END:
                 ends += 1
                 end = decode_end(ends, frame.content)
-                yield _Add(jobs.take_end, record, end, journal), len(frame.content) + sum(map(len, journal))
+                yield partial(jobs.take_end, record, end, journal), len(frame.content) + sum(map(len, journal))
                 journal = []
             case _:
                 pass
-
-
-class _Add:
-    """One addition, to be made on the store thread."""
-
-    def __init__(self, take: Callable[..., None], record: JobRecord, *what: ChatItem | Commit | StepEnd | Any) -> None:
-        self._take = take
-        self._record = record
-        self._what = what
-
-    def __call__(self) -> None:
-        self._take(self._record, *self._what)
 
 
 # --------------------------------------------------------------------------------------- the last block
@@ -222,8 +211,7 @@ def _without(placed: PlacedWorkspace, lost: dict[str, str]) -> PlacedWorkspace:
     known = {value.name for value in workspace.lost}
     more = tuple(LostValue(name, reason) for name, reason in sorted(lost.items()) if name not in known)
     left = Workspace(kept, workspace.files, (*workspace.lost, *more))
-    named = {digest for component in left.components for digest in component.blocks}
-    named |= {digest for file in left.files for digest in file.blocks}
+    named = left.digests()
     return replace(
         placed,
         workspace=left,

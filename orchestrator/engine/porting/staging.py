@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from orchestrator.digests import content_digest
 from orchestrator.engine.element_lists import extend, length_of, to_element
@@ -85,17 +84,14 @@ class StagedJobs(JobRepository):
         durable.untag(record, _STAGED_TAG)
         return number
 
-    def remove_staged(self, but: Sequence[Any] = ()) -> bool:
+    def remove_staged(self) -> bool:
         """Remove some of what imports have left that did not come to their end; whether there is more.
 
-        Args:
-            but: records that are being imported now.
+        Preconditions:
+            nothing is being imported.
         """
         begun = time.perf_counter()
-        keep = {durable.uuid_of(record) for record in but}
         for record in list(durable.find(JobRecord, _STAGED_TAG)):
-            if durable.uuid_of(record) in keep:
-                continue
             for name in _LISTS:
                 found = getattr(record, name)
                 while length_of(found):
