@@ -25,11 +25,11 @@ from statek.executors.views import (
     VariableView,
 )
 from statek.settings import StatekSettings
+from statek.upkeep import BackedUp
 
 if TYPE_CHECKING:
     # Imported where used: the engine takes half a second, gRPC a tenth.
     from orchestrator.engine.inspection import Inspection
-from statek.upkeep import BackedUp
 
 __all__ = ["Desk", "StoreDesk", "open_desk", "open_service_desk", "service_answers"]
 

@@ -45,16 +45,16 @@ class StalledJobs:
         self._jobs = jobs
         self._notice = notice
         self._changed = changed
-        self._reasons: dict[int, str] = {}
+        self._stalled: set[int] = set()
         self._retries: set[asyncio.TimerHandle] = set()
 
     def __contains__(self, number: int) -> bool:
         """Whether that job is stalled."""
-        return number in self._reasons
+        return number in self._stalled
 
     def discard(self, number: int) -> None:
         """The job goes on, or ends."""
-        self._reasons.pop(number, None)
+        self._stalled.discard(number)
 
     def close(self) -> None:
         """Try nothing again."""
@@ -86,7 +86,7 @@ class StalledJobs:
             tenant = await self._durability.commit(note)
         except (NotFound, StoreError) as error:
             _log.error("that job %s cannot go on could not be noted: %s", job_id(number), error)
-        self._reasons[number] = reason  # not before: whoever waits for the job reads the reason from its record
+        self._stalled.add(number)  # not before: whoever waits for the job reads the reason from its record
         self._changed(number)
         if not retry:
             return
