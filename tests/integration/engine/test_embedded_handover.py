@@ -26,7 +26,7 @@ async def test_job_submitted_between_recovery_and_the_first_notice_is_driven(
     start = Service.start
 
     def submit() -> str:
-        return embedded.submit(agent, NewJob()).id
+        return embedded.submit_batch(agent, [NewJob()])[0].id
 
     async def start_and_be_overtaken(self: Service) -> None:
         await start(self)
