@@ -16,6 +16,8 @@ __all__ = ["COMMANDS", "UsageError", "build_parser", "command_names", "explicit_
 _LEVELS = 3
 """Depths of parsers: statek, command, command of a command."""
 
+_APP = "agents: module:attribute or path/to/file.py:attribute (:agents when left out)"
+
 COMMANDS = {
     "run": "run one job to its end in this process",
     "serve": "run the service until SIGTERM or SIGINT",
@@ -94,21 +96,23 @@ def build_parser() -> argparse.ArgumentParser:
         return made
 
     run = add("run")
-    run.add_argument("app", metavar="APP", help="agents: module:attribute or path/to/file.py:attribute")
+    run.add_argument("app", metavar="APP", help=_APP)
     _job_options(run, role_required=False)
     serve = add("serve")
-    serve.add_argument("app", metavar="APP", help="agents: module:attribute or path/to/file.py:attribute")
+    serve.add_argument("app", metavar="APP", help=_APP)
     _job_options(add("submit"), role_required=True)
     jobs = add("jobs")
     jobs.add_argument(
         "--newest", type=_count, default=DEFAULT_NEWEST, metavar="N", help=f"how many (default {DEFAULT_NEWEST})"
     )
-    of_jobs = jobs.add_subparsers(dest="jobs_command", metavar="COMMAND")
+    of_jobs = jobs.add_subparsers(
+        dest="jobs_command", metavar="COMMAND", title="commands", description="Without one the newest jobs are listed."
+    )
     export = add("export", of_jobs, "write a job with its whole past to a file")
     export.add_argument("id", metavar="ID", help="the job, for example j12")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the new file")
-    import_ = add("import", of_jobs, "make a job of such a file")
-    import_.add_argument("file", type=Path, metavar="FILE", help="what statek jobs export wrote, also elsewhere")
+    import_ = add("import", of_jobs, "make a job of a file that statek jobs export wrote")
+    import_.add_argument("file", type=Path, metavar="FILE", help="the file, also one of another store")
     import_.add_argument("--principal", default="", metavar="NAME", help="on whose behalf the job acts here")
     import_.add_argument("--request-id", default="", metavar="NAME", help="the same for a repeated import: made once")
     migrate = add("migrate", of_jobs, "move jobs that were saved on another image to the one that the service runs")
