@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fsyncs import FsyncCounter
+from benchmarks.fsyncs import FSYNC_NOTE, FsyncCounter
 from benchmarks.measurement import Measurement
 from orchestrator.app import running_service
 from orchestrator.engine.service import Service
@@ -58,8 +58,14 @@ class Bench:
         return smoke if self.smoke else full
 
     def add(self, name: str, value: float, unit: str, reference: float, versus: str, **more: Any) -> None:
-        """Take one number and print its line; arguments as for Measurement."""
+        """Take one number and print its line; arguments as for Measurement.
+
+        Raises:
+            ValueError: its notes do not say how many fsyncs an operation made (``per_operation``).
+        """
         result = Measurement(name, value, unit, reference, versus, **more)
+        if FSYNC_NOTE not in result.notes:
+            raise ValueError(f"{name} does not say how many fsyncs it made")
         self.results.append(result)
         self.write(result.line())
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.bench import Bench, Console, run_code
+from benchmarks.fsyncs import per_operation
 from benchmarks.measurement import percentile
 from orchestrator.sandboxes.children import tree_of
 from orchestrator.sandboxes.driver import Driver, RunnerRef
@@ -26,30 +27,27 @@ _GONE_SECONDS = 10.0
 
 
 async def measure_deadline(bench: Bench) -> None:
-    """An endless loop: from its deadline until its death is known, and until the whole runner is gone.
+    """An endless loop: from its deadline until the whole process tree is gone, and until its death is known.
 
     First by the runner's own PID 1; then with that stopped (SIGSTOP), as a hostile one would stop itself, so that the
     host's clock has to find out and the host has to kill.
     """
-    verdict: list[float] = []
-    gone: list[float] = []
-    async with bench.pool(1, max_runners=2) as pool:
-        for _ in range(bench.times(25, 4)):
-            sandbox = await pool.claim(timeout=_CLAIM_SECONDS)
-            verdict.append(await _run_endless(sandbox))
-            begun = time.perf_counter()
-            await sandbox.destroy()
-            gone.append(verdict[-1] + (time.perf_counter() - begun) * 1000)
-            await pool.destroy(sandbox)
-            await pool.wait_warm(1, timeout=_CLAIM_SECONDS)
-    bench.add("deadline_kill_p95", percentile(verdict, 95), "ms", 50, "target-50ms")
-    bench.add("deadline_runner_gone_p95", percentile(gone, 95), "ms", percentile(verdict, 95), "deadline_kill_p95")
-    await _measure_host_kill(bench)
+    await _measure_kills(bench, "deadline_kill", target_ms=50, stopped=False)
+    await _measure_kills(bench, "host_kill", target_ms=250, stopped=True)
 
 
-async def _measure_host_kill(bench: Bench) -> None:
+async def _measure_kills(bench: Bench, name: str, *, target_ms: int, stopped: bool) -> None:
+    """Deadline until every process of the runner is gone (the promise), and until the verdict is known (a part of it).
+
+    Args:
+        bench: the run.
+        name: of the number.
+        target_ms: what is promised.
+        stopped: whether PID 1 is stopped, so that the host has to kill.
+    """
     verdict: list[float] = []
     gone: list[float] = []
+    before = bench.fsyncs.count()
     async with bench.pool(1, max_runners=2) as pool:
         driver: Driver = pool._driver  # noqa: SLF001 - it alone knows which process PID 1 is
         for _ in range(bench.times(25, 4)):
@@ -57,16 +55,18 @@ async def _measure_host_kill(bench: Bench) -> None:
             await run_code(sandbox, 1, "x = 0")
             first = await _pid_of(driver, sandbox.runner)
             with _Tree(first) as tree:
-                os.kill(first, signal.SIGSTOP)
+                if stopped:
+                    os.kill(first, signal.SIGSTOP)
                 due = time.perf_counter() + _DEADLINE_SECONDS
                 watching = asyncio.ensure_future(asyncio.to_thread(tree.wait_gone))
-                late = await _run_endless(sandbox, step=2)
-                verdict.append(late)
+                verdict.append(await _run_endless(sandbox, step=2))
+                await sandbox.destroy()  # as its owner does once the step is over
                 gone.append((await watching - due) * 1000)
             await pool.destroy(sandbox)
             await pool.wait_warm(1, timeout=_CLAIM_SECONDS)
-    bench.add("host_kill_p95", percentile(gone, 95), "ms", 250, "target-250ms")
-    bench.add("host_kill_verdict_p95", percentile(verdict, 95), "ms", percentile(gone, 95), "host_kill_p95")
+    notes = per_operation(bench.fsyncs.count() - before, len(gone))
+    bench.add(f"{name}_p95", percentile(gone, 95), "ms", target_ms, f"target-{target_ms}ms", notes=notes)
+    bench.add(f"{name}_verdict_p95", percentile(verdict, 95), "ms", percentile(gone, 95), f"{name}_p95", notes=notes)
 
 
 async def _run_endless(sandbox: Sandbox, *, step: int = 1) -> float:

@@ -48,9 +48,9 @@ async def measure_flushes(bench: Bench) -> None:
         bench.add(f"flush_total_{label}", guarded["total"], "ms", own_ms, "dbzero_commit", notes=notes)
         compares = bench.times(20, 3)
         compared = await _compared(root, compares, bench.fsyncs)
-        notes = per_operation(compared["fsyncs"] + _DBZERO_FSYNCS * compares, compares)
+        compare_notes = per_operation(compared["fsyncs"] + _DBZERO_FSYNCS * compares, compares)
         versus = f"flush_guard_{label}"
-        bench.add(f"flush_compare_{label}", compared["guard"], "ms", guarded["guard"], versus, notes=notes)
+        bench.add(f"flush_compare_{label}", compared["guard"], "ms", guarded["guard"], versus, notes=compare_notes)
         per_mb.append(compared["guard"] / (compared["bytes"] / (1 << 20)))
         stalls.append(compared["stall"])
         if mib == 64:
@@ -58,9 +58,10 @@ async def measure_flushes(bench: Bench) -> None:
             total = f"flush_total_{label}"
             bench.add("flush_sqlite_full", _sqlite(root, times), "ms", guarded["total"], total, notes=notes)
     first, last = sizes[1][0], sizes[-1][0]
-    bench.add("flush_compare_per_mb", per_mb[-1], "ms/MB", per_mb[1], f"that_at_{first}mb", notes={"size": f"{last}MB"})
+    notes = {"size": f"{last}MB", **compare_notes}
+    bench.add("flush_compare_per_mb", per_mb[-1], "ms/MB", per_mb[1], f"that_at_{first}mb", notes=notes)
     # Nothing of the platform's may hold the event loop longer than that.
-    bench.add("flush_compare_loop_stall", max(stalls), "ms", 10, "target-10ms", notes={"size": f"{last}MB"})
+    bench.add("flush_compare_loop_stall", max(stalls), "ms", 10, "target-10ms", notes=notes)
 
 
 def _unguarded(root: Path, mib: int, times: int) -> float:

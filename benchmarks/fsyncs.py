@@ -16,7 +16,10 @@ from typing import Any
 
 from orchestrator.store.blocks import BlockStore
 
-__all__ = ["FsyncCounter", "counted_fsyncs", "per_operation"]
+__all__ = ["FSYNC_NOTE", "FsyncCounter", "counted_fsyncs", "per_operation"]
+
+FSYNC_NOTE = "fsyncs/op"
+"""Name of the note that every line has."""
 
 
 class FsyncCounter:
@@ -67,4 +70,4 @@ def counted_fsyncs() -> Iterator[FsyncCounter]:
 
 def per_operation(count: int, operations: int) -> dict[str, str]:
     """The note of a line: fsyncs per operation."""
-    return {"fsyncs/op": f"{count / operations:.2f}"}
+    return {FSYNC_NOTE: f"{count / operations:.2f}"}

@@ -28,7 +28,11 @@ def process_driver(name: str) -> Iterator[tuple[str, str | None]]:
 
 async def two_numbers(bench: Bench) -> None:
     bench.add("first", 4.0, "ms", 5, "target-5ms", notes={"fsyncs/op": "2"})
-    bench.add("second", bench.times(10, 6), "ms", 5, "target-5ms")
+    bench.add("second", bench.times(10, 6), "ms", 5, "target-5ms", notes={"fsyncs/op": "0.00"})
+
+
+async def silent(bench: Bench) -> None:
+    bench.add("third", 1.0, "ms", 5, "target-5ms")
 
 
 async def broken(bench: Bench) -> None:
@@ -38,7 +42,7 @@ async def broken(bench: Bench) -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "chosen_driver", process_driver)
-    monkeypatch.setattr(program, "BENCHMARKS", {"numbers": two_numbers, "broken": broken})
+    monkeypatch.setattr(program, "BENCHMARKS", {"numbers": two_numbers, "broken": broken, "silent": silent})
 
 
 def test_a_run_prints_a_header_its_lines_and_what_was_missed(
@@ -69,12 +73,19 @@ def test_a_benchmark_that_fails_does_not_hide_the_others(
     assert program.main(["--folder", str(tmp_path), "broken", "numbers"]) == 1
     output = capsys.readouterr()
     assert "benchmarks: broken failed" in output.err
-    assert "second 10.0 ms 2.00x-of-target-5ms missed" in output.out
+    assert "second 10.0 ms 2.00x-of-target-5ms fsyncs/op=0.00 missed" in output.out
+
+
+def test_a_number_says_how_many_fsyncs_it_made(small: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["--folder", str(tmp_path), "silent"]) == 1
+    output = capsys.readouterr()
+    assert "ValueError: third does not say how many fsyncs it made" in output.err
+    assert "# 0 numbers in " in output.out
 
 
 def test_an_unknown_benchmark_is_named(small: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["nothing"]) == 2
-    assert capsys.readouterr().err == "benchmarks: there is no nothing; there are numbers, broken\n"
+    assert capsys.readouterr().err == "benchmarks: there is no nothing; there are numbers, broken, silent\n"
 
 
 def test_a_driver_that_does_not_work_is_one_clear_error(small: None, capsys: pytest.CaptureFixture[str]) -> None:
