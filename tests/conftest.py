@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,15 @@ from tests.support.private_engine import PrivateEngine, usual_engine
 ROOT = Path(__file__).resolve().parents[1]
 REQUIRE_DOCKER = "STATEK_TEST_REQUIRE_DOCKER"
 
+_CLOSING = {
+    "root": ("root", "root runs them"),
+    "redis": ("redis-server", "an administrator runs: apt-get install redis-server"),
+}
+"""By the mark of tests that are left out where this machine or user cannot run them: what they need, and who helps."""
+
 _docker_outcomes = {"passed": 0, "failed": 0}
 _docker_deselected = 0
-_without_root = pytest.StashKey[int]()
+_left_out = pytest.StashKey[dict[str, int]]()
 _docker_tests: set[str] = set()  # by mark: a report's keywords also hold the names of its folders
 
 
@@ -49,13 +56,14 @@ def log_levels() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.geteuid() == 0:
-        return
-    without = [item for item in items if item.get_closest_marker("root")]
-    if without:
-        config.stash[_without_root] = len(without)
-        config.hook.pytest_deselected(items=without)
-        items[:] = [item for item in items if not item.get_closest_marker("root")]
+    lacking = {"root": os.geteuid() != 0, "redis": shutil.which("redis-server") is None}
+    config.stash[_left_out] = {}
+    for marker in (marker for marker, lacks in lacking.items() if lacks):
+        without = [item for item in items if item.get_closest_marker(marker)]
+        if without:
+            config.stash[_left_out][marker] = len(without)
+            config.hook.pytest_deselected(items=without)
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -84,9 +92,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if _docker_deselected:
             text += f" ({_docker_deselected} deselected); make test runs them"
     terminalreporter.write_line(text)
-    without_root = terminalreporter.config.stash.get(_without_root, 0)
-    if without_root:
-        terminalreporter.write_line(f"tests that need root: NOT RUN ({without_root} deselected); root runs them")
+    for marker, count in terminalreporter.config.stash.get(_left_out, {}).items():
+        what, who = _CLOSING[marker]
+        terminalreporter.write_line(f"tests that need {what}: NOT RUN ({count} deselected); {who}")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterable
@@ -55,6 +56,15 @@ def test_dependencies_of_development() -> None:
 def test_debian_packages_of_the_image() -> None:
     lines = (ROOT / "images" / "base" / "packages.txt").read_text(encoding="utf-8").splitlines()
     assert rows("In the runner's image") == names(line for line in lines if not line.startswith("#"))
+
+
+def test_debian_packages_of_the_machine() -> None:
+    installers = ("setup/bootstrap.py", "tests/support/run_tests.py")
+    bootstrap, tests = ((ROOT / path).read_text(encoding="utf-8") for path in installers)
+    installed = set(re.findall(r'install_packages\("([^"]+)"\)', bootstrap))
+    for literal in re.findall(r'packages \+= (\["[^\]]*\])|^_(?:NEEDED|WANTED) = (\{.*\})$', tests, re.MULTILINE):
+        installed.update(ast.literal_eval("".join(literal)))
+    assert rows("Of the machine") == sorted(installed)
 
 
 def wheels(flavour: str) -> list[str]:

@@ -18,9 +18,10 @@ pytestmark = pytest.mark.timeout(300)
 SELECTED = [
     "tests/unit/lockdown",
     "tests/integration/runner/test_lockdown.py",
+    "tests/integration/store/test_kv_stores.py",
     "tests/docker/test_hostile_code.py::test_attack_ends_in_its_death_and_the_pool_goes_on",
 ]
-"""What is about uids, capabilities and memory: where an ordinary user is another case."""
+"""What is about uids, capabilities, memory and programs to install: where an ordinary user is another case."""
 
 
 @pytest.fixture
@@ -41,10 +42,21 @@ def run_tests(checkout: Checkout, *arguments: str) -> subprocess.CompletedProces
 
 
 def test_an_ordinary_user_passes_the_local_tests_and_is_told_what_was_left_out(whole: Checkout) -> None:
-    whole.environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"
+    # The programs of this machine but for the Redis server, which this user may not install.
+    programs = whole.folder / "programs"
+    programs.mkdir()
+    for name in {path.name for folder in ("/bin", "/usr/bin", "/usr/local/bin") for path in Path(folder).iterdir()}:
+        found = shutil.which(name, path="/usr/local/bin:/usr/bin:/bin")
+        if found and name != "redis-server":
+            (programs / name).symlink_to(found)
+    whole.environment["PATH"] = str(programs)
     done = run_tests(whole, "--local", "-q", "-p", "no:cacheprovider", "-m", "not docker and not chaos", *SELECTED)
     assert done.returncode == 0, done.stdout[-3000:]
     assert re.search(r"^docker tests: NOT RUN \(\d+ deselected\); make test runs them$", done.stdout, re.MULTILINE)
+    remedy = "an administrator runs: apt-get install redis-server"
+    assert re.search(
+        rf"^tests that need redis-server: NOT RUN \(\d+ deselected\); {remedy}$", done.stdout, re.MULTILINE
+    )
 
 
 def test_an_ordinary_user_without_an_engine_is_told_the_command_and_the_smaller_set(whole: Checkout) -> None:

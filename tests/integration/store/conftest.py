@@ -13,7 +13,7 @@ from orchestrator.store.kv import CachedKV, FsspecKV, MemoryKV, SqliteKV
 from statek.kv_store import KVStore
 from tests.support.redis_server import RedisKV, connect, redis_server
 
-KINDS = ("memory", "sqlite", "fsspec-local", "fsspec-memory", "cached", "redis")
+KINDS = ("memory", "sqlite", "fsspec-local", "fsspec-memory", "cached", pytest.param("redis", marks=pytest.mark.redis))
 
 OpenKV = Callable[[], KVStore]
 

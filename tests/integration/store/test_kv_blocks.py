@@ -144,13 +144,12 @@ while True:
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "fsspec", "redis"])
-def test_what_was_stored_survives_the_death_of_the_writer(tmp_path: Path, redis_socket: Path, kind: str) -> None:
-    place = {
-        "sqlite": str(tmp_path / "kv.sqlite"),
-        "fsspec": f"file://{tmp_path}/kv",
-        "redis": str(redis_socket),
-    }[kind]
+@pytest.mark.parametrize("kind", ["sqlite", "fsspec", pytest.param("redis", marks=pytest.mark.redis)])
+def test_what_was_stored_survives_the_death_of_the_writer(
+    tmp_path: Path, request: pytest.FixtureRequest, kind: str
+) -> None:
+    places = {"sqlite": str(tmp_path / "kv.sqlite"), "fsspec": f"file://{tmp_path}/kv"}
+    place = places[kind] if kind in places else str(request.getfixturevalue("redis_socket"))
     argv = [sys.executable, "-c", _WRITER, kind, place]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
@@ -158,7 +157,7 @@ def test_what_was_stored_survives_the_death_of_the_writer(tmp_path: Path, redis_
         writer.kill()
         told += [int(line) for line in writer.stdout.read().split()]
     kv: KVStore
-    kv = {"sqlite": SqliteKV, "fsspec": FsspecKV}[kind](place) if kind != "redis" else RedisKV(connect(redis_socket))
+    kv = {"sqlite": SqliteKV, "fsspec": FsspecKV}[kind](place) if kind != "redis" else RedisKV(connect(Path(place)))
     blocks = KVBlocks(kv, kind)
     for n in told:
         data = str(n).encode() * 5000
@@ -173,6 +172,7 @@ def test_what_was_stored_survives_the_death_of_the_writer(tmp_path: Path, redis_
     blocks.close()
 
 
+@pytest.mark.redis
 def test_blocks_survive_the_death_of_a_redis_server(tmp_path: Path) -> None:
     folder = Path("/tmp") / f"st-{tmp_path.name[-20:]}"
     folder.mkdir()
