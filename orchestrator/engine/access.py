@@ -64,6 +64,7 @@ class JobAccess:
         self.store = store
         self._agents = agents
         self._jobs = JobRepository()
+        self._inspection = Inspection(store)
 
     # ------------------------------------------------------------------------------------- making
 
@@ -176,7 +177,7 @@ class JobAccess:
 
     def error_handlers_sync(self, id_: str) -> list[ErrorHandler]:
         """The error handlers that a job keeps, and what became of them; blocks for one read."""
-        return Inspection(self.store).error_handlers_sync(id_)
+        return self._inspection.error_handlers_sync(id_)
 
     def add_error_handlers_sync(self, id_: str, handlers: Sequence[ErrorHandler]) -> None:
         """Let a job keep error handlers of other jobs too; see ``Job.add_error_handler``."""
@@ -206,11 +207,11 @@ class JobAccess:
 
     def job_sync(self, id_: str) -> JobView:
         """A job as of now; blocks for one read."""
-        return Inspection(self.store).job_sync(id_)
+        return self._inspection.job_sync(id_)
 
     def look_sync(self, id_: str) -> JobView:
         """A job as of now without its chat log; blocks for one read."""
-        return Inspection(self.store).look_sync(id_)
+        return self._inspection.look_sync(id_)
 
     def history_sync(self, id_: str, turn: int | None = None) -> tuple[list[ChatHistoryItem], TaskDifficulty]:
         """What a job's model is, or was, asked with, and at which difficulty; blocks for the reads."""
@@ -268,7 +269,7 @@ class JobAccess:
     @property
     def past(self) -> TimeTravel:
         """The commits of the jobs."""
-        return TimeTravel(self.store, self._jobs)
+        return self._inspection.past
 
     @property
     def porter(self) -> Porter:
@@ -277,11 +278,11 @@ class JobAccess:
 
     def files_sync(self, id_: str) -> list[FileView]:
         """The files below ``/work`` of a job's newest commit; blocks for one read."""
-        return Inspection(self.store).files_sync(id_)
+        return self._inspection.files_sync(id_)
 
     def file_sync(self, id_: str, path: str) -> Iterator[bytes]:
         """The content of one of these files in pieces; blocks for the reads."""
-        return Inspection(self.store).file_sync(id_, path)
+        return self._inspection.file_sync(id_, path)
 
     def handle_proxy(self, id_: str) -> Callable[[Handle], object]:
         """What gives a proxy of the object behind a job's handle.
