@@ -11,7 +11,9 @@ from orchestrator.cli import exit_codes
 from orchestrator.cli.desk import Desk, open_desk
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.terminal import Terminal
+from statek.exceptions import InvalidRequest, NotFound, RestoreFailed
 from statek.settings import StatekSettings
+from statek.upkeep import Migrated
 
 __all__ = ["dispatch"]
 
@@ -42,19 +44,36 @@ def _export(desk: Desk, options: argparse.Namespace, terminal: Terminal, progres
 
 
 def _migrate(options: argparse.Namespace, settings: StatekSettings, terminal: Terminal, progress: Progress) -> int:
-    """``statek jobs migrate``: by the running service, whose image it is."""
+    """``statek jobs migrate``: by the running service, whose image it is.
+
+    Of several jobs one that cannot be moved does not keep the others, nor what became of them, from the operator.
+    """
     from orchestrator.api.client import StatekClient
 
+    found: list[Migrated] = []
+    refused: list[str] = []
     with StatekClient(api_socket(settings)) as client:
-        every = [job.id for job in client.jobs(newest=MAX_NEWEST) if job.status != "DONE"] if not options.ids else ()
-        found = []
-        for id_ in options.ids or every:
+        ids = options.ids or [job.id for job in client.jobs(newest=MAX_NEWEST) if job.status != "DONE"]
+        for id_ in ids:
             progress.say(f"migrating {id_}")
-            found.append(client.migrate(id_, options.image, dry_run=options.dry_run))
+            try:
+                found.append(client.migrate(id_, options.image, dry_run=options.dry_run))
+            except (InvalidRequest, NotFound, RestoreFailed) as error:
+                if len(ids) == 1:
+                    raise
+                refused.append(str(error))
     progress.clear()
+    _tell_migrated(found, terminal)
+    for reason in dict.fromkeys(refused):  # another image is refused with the same words for every job
+        terminal.note(reason)
+    return exit_codes.FAILED if refused else exit_codes.OK
+
+
+def _tell_migrated(found: list[Migrated], terminal: Terminal) -> None:
+    """What became of each job and its variables."""
     if terminal.json:
         terminal.value([asdict(job) | {"names": [asdict(name) for name in job.names]} for job in found])
-        return exit_codes.OK
+        return
     for job in found:
         if job.saved_on == job.image:
             terminal.note(f"job {job.job} is on {job.image} already")
@@ -63,7 +82,6 @@ def _migrate(options: argparse.Namespace, settings: StatekSettings, terminal: Te
         terminal.line(f"{job.job} {job.saved_on} -> {job.image} ({made})")
         for name in job.names:
             terminal.line(f"  {name.name}: {name.state}{f': {name.reason}' if name.reason else ''}")
-    return exit_codes.OK
 
 
 def _import(desk: Desk, options: argparse.Namespace, terminal: Terminal, progress: Progress) -> None:

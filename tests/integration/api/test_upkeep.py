@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import sqlite3
 import subprocess
@@ -9,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.commands.porting import dispatch
+from orchestrator.cli.parser import build_parser
+from orchestrator.cli.terminal import Terminal
 from orchestrator.store.backup import read_backup
-from statek.exceptions import InvalidRequest
+from statek.exceptions import InvalidRequest, NotFound
 from statek.upkeep import Finding, Migrated, MigratedName, Verified
 from tests.integration.api.test_cli import command, environment
 
@@ -121,3 +126,24 @@ async def test_a_migration_crosses_the_socket(serve: Serve) -> None:
     assert tried == Migrated(id_, image, "new-image", -1, (MigratedName("x", "restored"),))
     assert moved == Migrated(id_, image, "new-image", 3, tried.names)
     assert (summary.status, summary.exit_status) == ("DONE", "1")
+
+
+async def test_a_job_that_cannot_be_moved_does_not_hide_what_became_of_others(serve: Serve) -> None:
+    async with serve([code("x = 1"), code("exit(x)")]) as served:
+        id_ = await served.ask(served.client.submit, "helper")
+        await served.ask(served.client.wait, id_)
+        image = served.service._pool.image_digest
+        served.service._pool.image_digest = "new-image"
+
+        async def migrate(*ids: str) -> tuple[int, str, str]:
+            out, err = io.StringIO(), io.StringIO()
+            options = build_parser().parse_args(["jobs", "migrate", "--image", "new-image", *ids])
+            ended = await asyncio.to_thread(dispatch, options, served.settings, Terminal(out, err))
+            return ended, out.getvalue(), err.getvalue()
+
+        moved = f"j1 {image} -> new-image (commit 3)\n  x: restored\n"
+        reasons = "".join(f"statek: job {id_} does not exist; this store has 1 job(s)\n" for id_ in ("j9", "j8"))
+        assert await migrate("j9", "j1", "j8") == (1, moved, reasons)
+        with pytest.raises(NotFound):
+            await migrate("j9")
+        assert await migrate() == (0, "", "")
