@@ -90,7 +90,7 @@ class Embedded:
     def access(self) -> JobAccess:
         """The jobs of the store, for application code on any thread."""
         if self._access is None:
-            self._access = JobAccess(self.settings, self.store, self._agents)
+            self._access = _Access(self.settings, self.store, self._agents)
         return self._access
 
     @property
@@ -104,9 +104,7 @@ class Embedded:
         A crash before the flush may leave some of them. Safe on any thread, the event loop's included (a flush takes
         about a millisecond).
         """
-        if isinstance(agent, Agent):
-            self._agents.setdefault(agent.role, agent)
-        elif agent not in self._agents and (made := made_agent(agent)) is not None:
+        if isinstance(agent, str) and agent not in self._agents and (made := made_agent(agent)) is not None:
             self._agents[agent] = made
         return self.tasks.create_batch(agent, given)
 
@@ -218,6 +216,24 @@ def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
         return False
+
+
+class _Access(JobAccess):
+    """The jobs of the store as the application sees them: an agent that it gave a job is known before it is run."""
+
+    def __init__(self, settings: StatekSettings, store: Store, agents: dict[str, Agent]) -> None:
+        super().__init__(settings, store, agents)
+        self._given = agents
+
+    def agent(self, agent: Agent | str) -> Agent:
+        """The agent itself, which its jobs find by its role from now on, or the one of that role.
+
+        Raises:
+            NotFound: none of that role is known here.
+        """
+        if isinstance(agent, Agent):
+            self._given.setdefault(agent.role, agent)
+        return super().agent(agent)
 
 
 class _Futures(StoredFutures):

@@ -35,7 +35,7 @@ class LLM_Harness:  # noqa: N801 -- the documented name
     max_turns: int | None = 100
     max_exceptions: int | None = 50
     max_consecutive_exceptions: int | None = 10
-    max_token_usage: int | None = None
+    max_token_usage: int | None = 5_000_000
     limit_extension_per_completion: float = 1.0
 
     def __post_init__(self) -> None:

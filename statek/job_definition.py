@@ -44,6 +44,9 @@ _FRAMEWORK_KEYS = frozenset(
 )  # fmt: skip
 """Metadata for STATEK itself; every other key is an option of the model request."""
 
+_FORGOTTEN_KEYS = frozenset({"REASONING"})
+"""Keys that no agent may have any more; the jobs of earlier versions have them, and never meant anything by them."""
+
 
 class DefinitionSource(Protocol):
     """Where a definition looks for its agent and for its errors."""
@@ -136,6 +139,8 @@ class JobDefinition:
         if not metadata.get("MODEL", "").strip():
             raise InvalidRequest(f"agent {self.role!r} has no MODEL in its metadata")
         for key, value in metadata.items():
+            if key in _FORGOTTEN_KEYS:
+                continue
             try:
                 check_metadata(key, value)
             except InvalidRequest as error:

@@ -305,6 +305,8 @@ def check_metadata(key: str, value: str) -> None:
             raise InvalidRequest(f"{key} {value!r} must be TRUE or FALSE")
     elif key in HARNESS_KEYS:
         parse_harness_value(key, value)
+    elif key == "REASONING":
+        raise InvalidRequest("REASONING is not taken: use rl= in MODEL, for example openai/gpt-5-mini/rl=60")
     elif key == "EXTRA_RESOURCES":
         raise InvalidRequest(
             "EXTRA_RESOURCES is not taken: what an agent may reach is its own; give it the tools, and its role the "

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from statek.executors.chat_log_item import printed
 from statek.executors.views import ItemView, JobView, VariableView
+from statek.future import FutureResult
 from statek.job_mode import JobMode, require_durable_variables
 
 __all__ = ["PyEnv", "UnreadableValue"]
@@ -64,6 +65,9 @@ class PyEnv:
         exit_status: what was passed to exit(...); None while it was not called. What is too long for the host to read
             is an ``UnreadableValue``.
         perm_ctx: what the job's tools remember (``statek.perm_ctx_set``), read-only.
+        next_instr_id: index of the top-level statement that waits; None while none does (``Job.next_instr_num``).
+        warmup_block_num: index of the warmup block that runs, waits or comes next; None once the warmup is over.
+        future_result: what that statement waits for, several futures as one; None while it waits for none.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class PyEnv:
         *,
         memory: Mapping[str, Any],
         add_locals: Callable[..., None],
+        future_result: FutureResult | None = None,
     ) -> None:
         self.local_state: Mapping[str, Any] = {
             view.name: view.value if view.form == "graph" else UnreadableValue(view.preview, view.form)
@@ -89,6 +94,9 @@ class PyEnv:
         }
         self.exit_status = exit_status
         self.perm_ctx: Mapping[str, Any] = MappingProxyType(dict(memory))
+        self.next_instr_id: int | None = None if job.awaited is None else job.awaited.statement
+        self.warmup_block_num: int | None = job.warmup_block
+        self.future_result = future_result
         self._add_locals = add_locals
 
     def update_locals(self, **variables: Any) -> None:

@@ -168,7 +168,8 @@ class StatekSettings:
         default=10, metadata=_about(optional(integer(0)), "Steps in a row that may end with an error.")
     )
     max_token_usage: int | None = field(
-        default=None, metadata=_about(optional(integer(1)), "Input and output tokens of one job.")
+        default=5_000_000,
+        metadata=_about(optional(integer(1)), "Input and output tokens of one job; none for no limit."),
     )
 
     limit_extension_per_completion: float = field(

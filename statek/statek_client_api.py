@@ -105,7 +105,7 @@ class StatekClientAPI:
         """
         runtime.embedded().replace_agent(agent)
 
-    def push_user_message(self, job: Job | str, message: str, *, request_id: str = "") -> bool:
+    def push_user_message(self, job: Job | str, message: object, *, request_id: str = "") -> bool:
         """Tell a job something on behalf of its user; see ``Job.push_user_message``."""
         return self.job(job).push_user_message(message, request_id=request_id)
 

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from statek.exceptions import InvalidRequest
+from statek.message_text import message_text
 from statek.packing import pack
 from statek.queue_records import MESSAGES, find_lane, made_lane
 from statek.runnable import QUEUES, announce
@@ -45,14 +46,14 @@ class StatekPushQueue:
 
         Args:
             job_uuid: the job or its id.
-            message: a text, or what is shown as one.
+            message: a text, or what ``statek.message_text`` makes one of, now and not when it is delivered.
 
         Raises:
+            InvalidRequest: what is no text is for no job id, or the agent's adapter gives no text.
             LimitExceeded: the message is too large, or the queue is full.
         """
-        text = message if isinstance(message, str) else str(message)
         target = _job_id(job_uuid)
-        self._push(MESSAGES, text, target)
+        self._push(MESSAGES, message_text(message, lambda: task_door().agent_of(target)), target)
 
     def push_to_agent_queue(self, agent: Agent | str, event: Any) -> None:
         """Let an agent work on an event: it becomes a job whose warmup reads it under its one free name.

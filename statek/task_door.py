@@ -79,6 +79,14 @@ class TaskDoor(Protocol):
         """
         ...
 
+    def agent_of(self, job_id: str) -> Agent:
+        """The agent of a job, as this process knows it now.
+
+        Raises:
+            NotFound: there is no such job, or this process does not know its agent.
+        """
+        ...
+
     def create(self, agent: Agent | str, given: NewJob, *, is_dialog: bool = False) -> Job:
         """Make a READY job.
 

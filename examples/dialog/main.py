@@ -54,12 +54,12 @@ async def _run(data_dir: Path, wanted: str) -> int:
         statek.init(settings=StatekSettings.load({"data_dir": data_dir, "pool_size": 1}))
         try:
             lines = iter(RECORDED_USER) if model.recorded else _typed()
-            return await _talk(agent, lines, model.gateway, echo=model.recorded)
+            return await _talk(agent, lines, model.gateway, data_dir, echo=model.recorded)
         finally:
             statek.close()
 
 
-async def _talk(agent: DialogAgent, lines: Iterator[str], model: Model, *, echo: bool) -> int:
+async def _talk(agent: DialogAgent, lines: Iterator[str], model: Model, data_dir: Path, *, echo: bool) -> int:
     """Give the job one message after the other and let it answer."""
     job: Job | None = None
     while (line := await asyncio.to_thread(next, lines, None)) is not None:
@@ -76,7 +76,8 @@ async def _talk(agent: DialogAgent, lines: Iterator[str], model: Model, *, echo:
         if job.py_env.exit_status:  # answer(...) ended it
             break
     if job is not None:
-        print(f"({len(job.get_dialog())} messages; to look further: statek show {job.id})")
+        look = f"statek --data-dir {data_dir} show {job.id}"
+        print(f"({len(job.get_dialog())} messages; to look further: {look})")
     return 0
 
 

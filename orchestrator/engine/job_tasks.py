@@ -62,6 +62,10 @@ class JobTasks:
         result: T = write(lambda: wrap(change(unwrap(value)), store))
         return result
 
+    def agent_of(self, job_id: str) -> Agent:
+        """The agent of a job, as this process knows it now."""
+        return self._access.agent(self._access.look_sync(job_id).summary.role)
+
     def create(self, agent: Agent | str, given: NewJob, *, is_dialog: bool = False) -> Job:
         """Make a READY job."""
         chosen = self._chosen(agent, is_dialog=is_dialog)

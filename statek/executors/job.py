@@ -18,11 +18,12 @@ from statek.executors.history import CommitDiff, CommitView, HistoricalView, par
 from statek.executors.job_requests import JobRequests
 from statek.executors.job_source import JobSource
 from statek.executors.metrics import JobMetrics
-from statek.executors.views import JobSummary
+from statek.executors.views import JobSummary, JobView
 from statek.future import CombinedFutureResult, FutureResult
 from statek.job_definition import JobDefinition
 from statek.job_mode import JobMode
 from statek.job_status import JobStatus
+from statek.message_text import message_text
 from statek.post_processors import LLM_StepData
 from statek.pyenv import PyEnv
 from statek.styles import style_for
@@ -135,7 +136,10 @@ class Job(JobMetrics, JobRequests):
     @property
     def awaited_result(self) -> FutureResult | None:
         """The future that its code waits for, several as one; None while it waits for none."""
-        awaited = self._source.look_sync(self.id).awaited
+        return self._future_of(self._source.look_sync(self.id))
+
+    def _future_of(self, view: JobView) -> FutureResult | None:
+        awaited = view.awaited
         if awaited is None:
             return None
         parts = [self._source.future(id_, what) for id_, what in zip(awaited.futures, awaited.what, strict=True)]
@@ -159,7 +163,8 @@ class Job(JobMetrics, JobRequests):
         view = source.job_sync(self.id)
         variables = () if view.summary.mode == JobMode.LIVE.value else source.variables_sync(self.id)
         exit_status, memory = source.exit_status_sync(self.id), source.memory_sync(self.id)
-        return PyEnv(view, variables, exit_status, memory=memory, add_locals=self.add_locals)
+        awaited = self._future_of(view)
+        return PyEnv(view, variables, exit_status, memory=memory, add_locals=self.add_locals, future_result=awaited)
 
     @property
     def mode(self) -> JobMode:
@@ -266,24 +271,23 @@ class Job(JobMetrics, JobRequests):
             return last.code
         return None if view.warmup_block is None else self.job_def.warmup[view.warmup_block].code
 
-    def push_user_message(self, message: str, *, request_id: str = "") -> bool:
+    def push_user_message(self, message: object, *, request_id: str = "") -> bool:
         """Tell the job something on behalf of its user; it hears it before its next model request.
 
         A job that is done goes on; one that waits hears it when it goes on by itself.
 
         Args:
-            message: what the user says.
+            message: what the user says: a text, or what ``statek.message_text`` makes one of.
             request_id: the same for a repeated push, so that it is not told twice; empty for none.
 
         Returns:
             Whether the job will hear it. False: it ended by a failure that no message mends, and keeps the message.
 
         Raises:
-            InvalidRequest: an empty message.
+            InvalidRequest: an empty message, or an adapter that gives no text.
             LimitExceeded: it is too long, or too much waits for the job already.
         """
-        text = message if isinstance(message, str) else str(message)
-        return self._source.push_sync(self.id, text, request_id).delivered
+        return self._source.push_sync(self.id, message_text(message, lambda: self.agent), request_id).delivered
 
     def push_notification(self, handler: SubTaskHandler) -> bool:
         """Tell the job of the end of a sub-task that it did not give out itself; its own are told without this.

@@ -121,6 +121,7 @@ def test_warmup_block_and_pending_code_are_told(settings: StatekSettings) -> Non
     assert (job.status, job.warmup_block_num, job.get_next_code_block()) == (JobStatus.SUSPENDED, 2, "c = b + 0")
     future = job.awaited_result
     assert future is not None
+    assert job.py_env.warmup_block_num == 2
     statek.resolve_future(future.id, 7)
     run(clerk, "```python\nexit(c)\n```")
     assert (job.warmup_block_num, job.get_next_code_block(), job.py_env.exit_status, seen) == (None, None, 7, [1])

@@ -110,3 +110,23 @@ def test_unknown_roles_are_refused_by_name(settings: StatekSettings) -> None:
         statek.StatekClientAPI().submit_new_job("nobody")
     with pytest.raises(InvalidRequest, match="names agent 'nobody', which is not among those started"):
         run(agent(), [], task_queue_size_funcs={"nobody": lambda: 1})
+
+
+def test_messages_that_are_no_text_are_told_as_the_agents_adapter_says(settings: StatekSettings) -> None:
+    statek.init(settings=settings)
+    clerk, queue, client = agent(), StatekPushQueue(), statek.StatekClientAPI()
+    clerk.context["_message_adapter"] = lambda message: f"{message['from']}: {message['body']}"
+    job = statek.create_new_job(clerk)
+    assert job.agent is clerk  # known before any service runs
+    job.push_user_message({"from": "Ann", "body": "one"})
+    client.push_user_message(job, {"from": "Bob", "body": "two"})
+    queue.push_to_job_console(job, {"from": "Cy", "body": "three"})
+    queue.push_to_job_console(job.id, {"from": "Di", "body": "four"})
+    queue.push_to_job_console("j99", ["nobody"])
+    assert job.inbox == ("Ann: one", "Bob: two")
+    assert queue.pop_from_job_console(9) == [(job.id, "Cy: three"), (job.id, "Di: four"), ("j99", "['nobody']")]
+    with pytest.raises(KeyError):
+        job.push_user_message({"from": "Ed"})
+    with pytest.raises(InvalidRequest, match="'nobody' is no job id"):
+        queue.push_to_job_console("nobody", 5)
+    assert (len(job.inbox), queue.is_empty()) == (2, True)

@@ -43,6 +43,8 @@ def desk(settings: StatekSettings) -> Desk:
 def test_job_tells_which_future_its_code_waits_for_and_where(desk: Desk) -> None:
     job = statek.StatekClientAPI().submit_new_job(desk.agent)
     assert (job.awaited_result, job.next_instr_num) == (None, None)
+    before = job.py_env
+    assert (before.next_instr_id, before.warmup_block_num, before.future_result) == (None, None, None)
     desk.run("f = ask('q')\nx = 1\nexit(f + '!')")
     awaited = job.awaited_result
     assert isinstance(awaited, FutureResult)
@@ -54,10 +56,14 @@ def test_job_tells_which_future_its_code_waits_for_and_where(desk: Desk) -> None
     )
     with pytest.raises(FutureError):
         _ = awaited.value
+    waiting = job.py_env
+    assert isinstance(waiting.future_result, FutureResult)
+    assert (waiting.next_instr_id, waiting.future_result.id, before.next_instr_id) == (2, desk.ids[0], None)
     statek.StatekClientAPI().resolve(desk.ids[0], "yes")
     assert (awaited.check_condition(), awaited.value) == (True, "yes")
     desk.run()
     assert (job.py_env.exit_status, job.awaited_result, job.next_instr_num) == ("yes!", None, None)
+    assert (job.py_env.next_instr_id, job.py_env.future_result) == (None, None)
 
 
 def test_several_awaited_futures_are_one(desk: Desk) -> None:

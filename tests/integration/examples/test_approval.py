@@ -26,16 +26,16 @@ SETTLED = [
 ]
 
 
-def environment() -> dict[str, str]:
+def environment(driver: str) -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("STATEK_", "OPENAI_"))}
-    return environ | {"STATEK_DRIVER": "process", "PYTHONPATH": str(ROOT)}
+    return environ | {"STATEK_DRIVER": driver, "PYTHONPATH": str(ROOT)}
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(driver: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment(driver),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -47,8 +47,9 @@ def paid(folder: Path) -> list[tuple[str, int]]:
     return [(payment["to"], payment["cents"]) for payment in read_payments(folder / "d" / "payments.jsonl")]
 
 
-def test_an_open_question_is_left_and_answered_by_a_later_run(tmp_path: Path) -> None:
-    first = run(tmp_path)
+@pytest.mark.parametrize("driver", ["bubblewrap", "process"])
+def test_an_open_question_is_left_and_answered_by_a_later_run(driver: str, tmp_path: Path) -> None:
+    first = run(driver, tmp_path)
     assert first.returncode == 3, first.stderr
     assert QUESTION in first.stdout.splitlines()
     assert paid(tmp_path) == [("Ada", 4200)]
@@ -57,26 +58,27 @@ def test_an_open_question_is_left_and_answered_by_a_later_run(tmp_path: Path) ->
     typed = shlex.split(resolve.removeprefix("  decide with  ").partition("  (or ")[0])
     assert typed[:-2] == ["statek", "--data-dir", "d", "futures", "resolve"]
     listed = subprocess.run(
-        [*look, "list"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
+        [*look, "list"], cwd=tmp_path, env=environment(driver), capture_output=True, text=True, timeout=60
     )
     assert typed[-2] in listed.stdout
     answer = [*look, "resolve", typed[-2], '"refuse"']
-    resolved = subprocess.run(answer, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+    resolved = subprocess.run(answer, cwd=tmp_path, env=environment(driver), capture_output=True, text=True, timeout=60)
     assert resolved.returncode == 0, resolved.stderr
-    second = run(tmp_path, "--decide", "refuse")
+    second = run(driver, tmp_path, "--decide", "refuse")
     assert second.returncode == 0, second.stderr
     assert "job j1 DONE: 2 claims paid, 2 refused." in second.stdout
     assert second.stdout.splitlines()[-5:-1] == [line % "refused" if "%" in line else line for line in SETTLED]
     assert paid(tmp_path) == [("Ada", 4200), ("Jun", 6150)]
 
 
-def test_a_program_that_is_killed_while_it_asks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", ["bubblewrap", "process"])
+def test_a_program_that_is_killed_while_it_asks(driver: str, tmp_path: Path) -> None:
     master, slave = pty.openpty()
     try:
         with subprocess.Popen(
             COMMAND,
             cwd=tmp_path,
-            env=environment(),
+            env=environment(driver),
             stdin=slave,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -89,7 +91,7 @@ def test_a_program_that_is_killed_while_it_asks(tmp_path: Path) -> None:
         os.close(master)
         os.close(slave)
     assert asking.returncode == -signal.SIGKILL
-    done = run(tmp_path, "--decide", "approve")
+    done = run(driver, tmp_path, "--decide", "approve")
     assert done.returncode == 0, done.stderr
     assert "going on with job j1, which an earlier run left" in done.stderr
     assert done.stdout.splitlines()[-5:-1] == [line % "paid" if "%" in line else line for line in SETTLED]

@@ -13,9 +13,10 @@ from tests.documents.blocks import ROOT
 
 
 @pytest.mark.timeout(120)
-def test_the_dialog_is_as_recorded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", ["bubblewrap", "process"])
+def test_the_dialog_is_as_recorded(driver: str, tmp_path: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("STATEK_", "OPENAI_"))}
-    environ |= {"STATEK_DRIVER": "process", "PYTHONPATH": str(ROOT)}
+    environ |= {"STATEK_DRIVER": driver, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
         [sys.executable, "-m", "examples.dialog", "--data-dir", "d"],
         cwd=tmp_path,
@@ -34,5 +35,5 @@ def test_the_dialog_is_as_recorded(tmp_path: Path) -> None:
         "bakery: Two rye breads and one plum cake are 10.60 €. The cake is made with wheat. Shall I send the order?",
         "you: Yes, send it.",
         "bakery: Ordered: 2 x rye bread, 1 x plum cake, 10.60 €. Thank you!",
-        "(7 messages; to look further: statek show j1)",
+        "(7 messages; to look further: statek --data-dir d show j1)",
     ]

@@ -15,9 +15,10 @@ ANSWER = "Elm is yours tomorrow at 15:00."
 
 
 @pytest.mark.timeout(150)
-def test_a_message_is_fulfilled_by_two_specialists(tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", ["bubblewrap", "process"])
+def test_a_message_is_fulfilled_by_two_specialists(driver: str, tmp_path: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("STATEK_", "OPENAI_"))}
-    environ |= {"STATEK_DRIVER": "process", "PYTHONPATH": str(ROOT)}
+    environ |= {"STATEK_DRIVER": driver, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "examples.dispatcher", "--data-dir", "d"]
     for run in (1, 2):
         ran = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=70)

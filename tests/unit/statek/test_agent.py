@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -257,3 +258,16 @@ def test_resources_of_other_agents_are_refused_and_not_forgotten() -> None:
         InvalidRequest, match=r"^agent 'lent': EXTRA_RESOURCES is not taken: what an agent may reach is "
     ):
         lent.create_job_def()
+
+
+def test_reasoning_is_refused_and_jobs_that_have_it_stay_readable() -> None:
+    with pytest.raises(
+        InvalidRequest,
+        match=r"^agent 'r': REASONING is not taken: use rl= in MODEL, for example openai/gpt-5-mini/rl=60$",
+    ):
+        Agent("r", _metadata={"MODEL": "m", "reasoning": "high"}).create_job_def()
+    kept = json.loads(Agent("r", _metadata={"MODEL": "m"}).create_job_def().to_json())
+    kept["metadata"]["REASONING"] = "high"
+    old = JobDefinition.from_json(json.dumps(kept))
+    assert (old.metadata["REASONING"], old.model_options) == ("high", {})
+    assert json.loads(old.to_json()) == kept

@@ -14,7 +14,12 @@ from statek.settings import StatekSettings
 
 def test_settings_give_the_limits() -> None:
     settings = StatekSettings(max_turns=7, max_exceptions=None, limit_extension_per_completion=0.5)
-    assert get_llm_harness(settings) == LLM_Harness(7, None, 10, None, 0.5)
+    assert get_llm_harness(settings) == LLM_Harness(7, None, 10, 5_000_000, 0.5)
+
+
+def test_every_limit_is_finite_unless_the_application_says_otherwise() -> None:
+    assert get_llm_harness(StatekSettings()) == LLM_Harness() == LLM_Harness(100, 50, 10, 5_000_000, 1.0)
+    assert LLM_Harness().after(2).max_token_usage == 15_000_000
 
 
 def test_extension_is_a_share_of_the_base_per_completion() -> None:

@@ -210,6 +210,7 @@ KEYS = (
     "STATIC_POLICY",
     "POST_PROCESSORS",
     "LLM_TOOLS_SCOPE",
+    "REASONING",
 )
 VALUES = st.text(max_size=40) | st.sampled_from(
     ["nan", "inf", "-1", "9" * 5000, "x/rl=" + "9" * 5000, "-" * 9999 + "1"]
