@@ -157,7 +157,7 @@ async def test_a5_direct(open_agents: Open) -> None:
 
 
 async def test_a6_md_dialog(open_agents: Open) -> None:
-    replies = ["I will check.\n```python\nx=2\nprint(x)\n```", "The answer is 2."]
+    replies = ["I will check.\n```python\nx=2\nprint(x)\n```", "The answer is 2.", "Welcome."]
     listener = Listener()
     async with open_agents([listener.agent("Talk.")], ScriptedModel(replies)) as service:
         job = await finish(service, message="what is x?")
@@ -166,12 +166,18 @@ async def test_a6_md_dialog(open_agents: Open) -> None:
             {"role": "assistant", "content": "```python\n# I will check.\nx=2\nprint(x)\n```"},
             {"role": "user", "content": "<CONSOLE>\n2\n</CONSOLE>"},
         ]
-        # "# The answer is 2." as the document has it: what ended the job is shown to it when it goes on.
         assert (job.summary.status, job.summary.exit_status, listener.heard) == (
             "DONE",
             "",
             ["I will check.", "The answer is 2."],
         )
+        # What ended the job is shown to it when it goes on.
+        await service.push(job.summary.id, "thanks")
+        await service.wait(job.summary.id)
+        assert shown(service)[2:] == [
+            {"role": "assistant", "content": "```python\n# The answer is 2.\n```"},
+            {"role": "user", "content": "thanks"},
+        ]
 
 
 async def test_a7_direct_warmup(open_with: Open) -> None:

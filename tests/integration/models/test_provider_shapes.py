@@ -158,15 +158,51 @@ async def test_what_a_post_processor_says_reaches_the_model(ask: Ask, shape: str
     assert is_told(shape, bodies[1], said_by.text)
 
 
+def runs(style: str, source: str) -> ModelReply:
+    """A reply that runs code, as a model writes it in a style."""
+    if style == "DIRECT":
+        return scripted_reply("", scripted_call("python_cli", "c1", code=source))
+    return reply(source if style == "CONSOLE" else f"```python\n{source}\n```")
+
+
 @pytest.mark.parametrize("shape", SHAPES)
-async def test_the_end_of_a_sub_task_reaches_the_model(ask: Ask, shape: str) -> None:
+@pytest.mark.parametrize("style", ["MARKDOWN", "CONSOLE", "MD_DIALOG", "DIRECT"])
+async def test_the_end_of_a_sub_task_reaches_the_model(ask: Ask, style: str, shape: str) -> None:
     @statek.subtask
     def ask_another(**kwargs: Any) -> Any:
         """Give work to another job."""
         return statek.create_new_job("child")
 
     child = SupervisedAgent("child", "Work.", _metadata={"MODEL": "never/asked"}, warmup_def="exit(7)")
-    agent = SupervisedAgent("helper", "Work.", [ask_another], _metadata={"MODEL": "set later"})
-    replies = [reply("```python\nask_another(id='t1')\nexit()\n```"), reply("```python\nexit()\n```")]
+    metadata = {"MODEL": "set later", "CHAT_STYLE": style, "LLM_TOOLS_SCOPE": "SYSTEM"}
+    agent = SupervisedAgent("helper", "Work.", [ask_another], _metadata=metadata)
+    replies = [runs(style, "ask_another(id='t1')\nexit()"), runs(style, "exit()")]
     bodies, _ = await ask(shape, agent, replies, others=[child])
     assert is_told(shape, bodies[1], "[Notification] sub-task id=t1 completed successfully.")
+    # What the framework looks up about it follows, in the form of the style.
+    lookup = "print(find_sub_task_handler(id='t1'))"
+    shown, result = {
+        "MARKDOWN": (f"```python\n{lookup}\n```", "7"),
+        "CONSOLE": (lookup, "> 7"),
+        "MD_DIALOG": (f"```python\n{lookup}\n```", "<CONSOLE>\n7\n</CONSOLE>"),
+        "DIRECT": (f'python_cli({{"code": "{lookup}"}})', "-> 7"),
+    }[style]
+    assert said(shape, bodies[1])[-2:] == [(model_side(shape), shown), ("user", result)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_a_reminder_reaches_the_model_in_direct(ask: Ask, shape: str) -> None:
+    metadata = {"MODEL": "set later", "CHAT_STYLE": "DIRECT", "LLM_TOOLS_SCOPE": "SYSTEM"}
+    agent = DialogAgent(send_message, role="talker", _metadata=metadata)
+    agent.update_system_prompt("Work.")
+    agent.set_new_reminder("Call answer() when you are done.")
+    replies = [runs("DIRECT", "x = 1"), reply("It is 1."), runs("DIRECT", "answer('1')")]
+    bodies, _ = await ask(shape, agent, replies)
+    side = model_side(shape)
+    reminder = ("system", "Call answer() when you are done.")
+    assert said(shape, bodies[2])[2:] == [
+        (side, 'python_cli({"code": "x = 1"})'),
+        ("user", "-> "),
+        (side, "It is 1."),
+        reminder if shape == "openai" else ("user", f"[System] {reminder[1]}"),
+    ]

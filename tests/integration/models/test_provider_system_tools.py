@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from statek import tool
+from statek import system, tool
 from statek.agents.agent import SupervisedAgent
 from statek.documents import forget_documents
 from statek.examples import forget_examples
@@ -120,3 +120,32 @@ async def test_every_system_tool_is_called_by_the_provider(ask: Ask, library: di
     ]
     assert results(shape, bodies[2])[-1] == "blue/2"
     assert job.summary.turns == 3
+
+
+@pytest.fixture
+def town_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system tool of the application; gone after the test."""
+    monkeypatch.setattr(system, "_system_tools", dict(system._system_tools))
+
+    @tool(system=True, effect="none")
+    def town_clock(town: str, **kwargs: object) -> str:
+        """Tell the time of a town."""
+        return f"noon in {town}"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.usefixtures("town_clock")
+async def test_a_system_tool_of_the_application_is_in_every_job(ask: Ask, shape: str) -> None:
+    """No agent lists it: it is formal within SYSTEM, and a name of the workspace."""
+    agent = SupervisedAgent(
+        "helper", "Work.", _metadata={"MODEL": "set later", "CHAT_STYLE": "DIRECT", "LLM_TOOLS_SCOPE": "SYSTEM"}
+    )
+    replies = [
+        scripted_reply("", scripted_call("town_clock", "c1", town="Ulm")),
+        scripted_reply("", scripted_call("python_cli", "c2", code="print(town_clock('Bonn'))")),
+        scripted_reply("", scripted_call("python_cli", "c3", code="exit(town_clock('Rome'))")),
+    ]
+    bodies, job = await ask(shape, agent, replies)
+    assert offered(shape, bodies[0]).keys() == SYSTEM_TOOLS | {"town_clock"}
+    assert results(shape, bodies[2]) == ["noon in Ulm", "noon in Bonn"]
+    assert job.summary.exit_status == "noon in Rome"
