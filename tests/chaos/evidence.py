@@ -24,7 +24,7 @@ Made by `make chaos SEED={seed}`, {kills} kills; [chaos.md](../chaos.md) says wh
 - machine: {machine}
 - date: {date}
 
-```
+```text
 {line}
 ```
 
