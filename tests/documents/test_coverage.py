@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from statek._other_settings import OTHER_SETTINGS
 from tests.documents.blocks import ROOT
 
 NOT_BUILT = "not built"
@@ -93,3 +94,10 @@ def test_what_is_left_out_on_purpose_is_not_there_and_has_its_reason() -> None:
     names = [name for row in found for name in _CODE.findall(row[0])]
     assert [name for name in names if find(name) is not None] == []
     assert find("statek.executors.job.Job.error_handlers") is not None
+
+
+def test_settings_that_are_left_out_are_refused_by_name() -> None:
+    found = cells(page().partition(DIFFERENT)[2])
+    named = {name for row in found for name in _CODE.findall(row[0]) if name.startswith("STATEK_")}
+    without = {f"STATEK_{name.upper()}" for name in OTHER_SETTINGS if name.startswith(("python_sandbox_", "rpc_"))}
+    assert named == without
