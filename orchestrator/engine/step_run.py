@@ -25,6 +25,7 @@ from orchestrator.engine.job_futures import FutureWaits
 from orchestrator.engine.job_tasks import JobTasks
 from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
+from orchestrator.engine.objects.handing_on import require_handing_on
 from orchestrator.engine.provider_calls import MAX_CALLS
 from orchestrator.engine.requests import HistoryItem
 from orchestrator.engine.saying import say
@@ -32,7 +33,6 @@ from orchestrator.engine.static_advice import examine
 from orchestrator.engine.step_aborted import StepSuspended
 from orchestrator.engine.step_actions import ACTION_CONSOLE_BYTES, actions_of, advise, tool_log
 from orchestrator.engine.step_commit import moved_head, new_commit, restore_options, same_workspace
-from orchestrator.engine.subtasks import check_handing_on
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import (
@@ -261,7 +261,7 @@ class StepRunner:
             tasks=JobTasks(
                 self._access,
                 job.record,
-                may_hand_on=partial(check_handing_on, class_of=job.objects.class_of, policy=job.policy),
+                may_hand_on=partial(require_handing_on, is_explicit=job.objects.is_explicit, policy=job.policy),
             ),
         )
         scope = StepScope(

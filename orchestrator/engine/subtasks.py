@@ -7,17 +7,16 @@ ends (``settle_end``), in the block that ends it: no child ends without its pare
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.objects.grants import EXPLICIT, find_granted
-from orchestrator.engine.objects.kinds import Kind, kind_of
+from orchestrator.engine.objects.handing_on import require_handing_on
 from sandbox_runner.wire.values import GraphError, GraphLimits, decode
 from statek import durable
-from statek.access import AccessRequest, Policy, Reach, ResourceKind, acl_of, decide
+from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.agents.dialog_agent import message_tool
 from statek.error_handlers import inherited
@@ -29,7 +28,7 @@ from statek.runnable import announce
 from statek.settings import StatekSettings
 from statek.sub_task_handler import SubTaskHandler, find_handler
 
-__all__ = ["adopt", "cancel_children", "check_handing_on", "grant_results", "muted_agent", "settle_end"]
+__all__ = ["adopt", "cancel_children", "grant_results", "muted_agent", "settle_end"]
 
 _EXIT_LIMITS = GraphLimits(max_nodes=20_000, max_depth=60)
 """As for the arguments of a call: 800 KB of empty lists would keep the store thread for a second."""
@@ -85,61 +84,21 @@ def _exit_value(record: JobRecord, policy: Policy) -> Any:
     """What was passed to exit(...): plain data, and those durable objects that the job was granted and may hand on."""
     if record.exit_status is None:
         return None
-    held: list[tuple[object, bool]] = []
+    given: dict[int, bool] = {}
 
     def granted(handle: Any) -> object:
         found = find_granted(record.grants, handle.id)
         if found is None:
             raise GraphError(f"it names an object that the job never had ({handle.id})")
-        held.append((found, record.grants.origins[handle.id - 1] == EXPLICIT))
+        given[id(found)] = record.grants.origins[handle.id - 1] == EXPLICIT
         return found
 
     try:
         value = decode(join_pieces(pieces_of(record.exit_status)), from_handle=granted, limits=_EXIT_LIMITS)
     except GraphError as error:
         raise InvalidRequest(str(error)) from None
-    for found, explicit in held:
-        if kind_of(found) is Kind.OBJECT:
-            _require_handing_on(type(found), Reach.EXPLICIT if explicit else Reach.ATTRIBUTE, policy)
+    require_handing_on(value, lambda found: given[id(found)], policy)
     return value
-
-
-def check_handing_on(value: Any, class_of: Callable[[Any], tuple[type, Reach] | None], policy: Policy) -> None:
-    """Return when a job may give a value to its parent (store thread).
-
-    Args:
-        value: plain data and durable objects.
-        class_of: class of a durable object and how the job came to it; None for a plain value.
-        policy: for the job's agent.
-
-    Raises:
-        AccessDenied: it holds an object that the job may not hand on.
-    """
-    seen: set[int] = set()
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, dict):
-            waiting += [*item.keys(), *item.values()]
-        elif isinstance(item, list | tuple | set | frozenset):
-            waiting += item
-        elif kind_of(item) is Kind.OBJECT:
-            found = class_of(item)
-            if found is not None:
-                _require_handing_on(*found, policy)
-
-
-def _require_handing_on(cls: type, reach: Reach, policy: Policy) -> None:
-    """Return when a job may give an object of a class to its parent.
-
-    Raises:
-        AccessDenied: no; the message names the rule.
-    """
-    request = AccessRequest(ResourceKind.HAND_ON, "", type_name=cls.__name__, acl=acl_of(cls), reach=reach)
-    decide(request, policy).require()
 
 
 def muted_agent(agent: Agent, record: JobRecord) -> Agent:

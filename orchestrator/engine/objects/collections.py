@@ -16,7 +16,7 @@ from orchestrator.engine.objects.kinds import Kind, is_durable_tuple, kind_of
 from statek.durable import check_key, check_storable, to_plain
 from statek.exceptions import UnstorableValue
 
-__all__ = ["READS", "ItemOperation", "item_operation", "take_out"]
+__all__ = ["READS", "REMOVES", "ItemOperation", "item_operation", "take_out"]
 
 MAX_SHIFTED = 20_000
 """Elements that one insertion into, or removal from, a durable list may move, one by one."""
@@ -34,6 +34,9 @@ _COLLECTIONS = frozenset({Kind.LIST, Kind.DICT, Kind.SET})
 
 READS = frozenset({"page", "get", "contains"})
 """Operations that change nothing."""
+
+REMOVES = frozenset({"delete", "discard", "remove"})
+"""Operations after which what they were given is nowhere that it was not before."""
 
 
 def item_operation(kind: Kind, name: str) -> ItemOperation:

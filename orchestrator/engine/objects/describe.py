@@ -122,7 +122,7 @@ class Describer:
     """Gives type descriptions for one agent; cached per class and way of reaching."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+        self.policy = policy
         self._types: dict[type, dict[bool, TypeDescription]] = {}
 
     def of(self, cls: type, *, explicit: bool) -> TypeDescription:
@@ -131,7 +131,7 @@ class Describer:
         ways = self._types.setdefault(cls, {})
         found = ways.get(explicit)
         if found is None:
-            found = ways[explicit] = TypeDescription(cls, self._policy, explicit=explicit)
+            found = ways[explicit] = TypeDescription(cls, self.policy, explicit=explicit)
         return found
 
 

@@ -223,9 +223,11 @@ class ObjectGateway:
             return None
         if kind is not Kind.OBJECT:
             return {Kind.LIST: list, Kind.DICT: dict, Kind.SET: set}[kind], Reach.EXPLICIT
-        found = self._grants.find(target)
-        explicit = found is None or self._grants.resolve(found).explicit
-        return type(target), Reach.EXPLICIT if explicit else Reach.ATTRIBUTE
+        return type(target), Reach.EXPLICIT if self.is_explicit(target) else Reach.ATTRIBUTE
+
+    def is_explicit(self, target: Any) -> bool:
+        """Whether the job was given a durable object or collection explicitly, or never had it."""
+        return self._grants.is_explicit(target)
 
     def changed_states(self, ids: Iterable[int]) -> bytes:
         """Give the states among these handles that differ from what was sent; empty bytes if none does."""

@@ -214,6 +214,11 @@ class Grants:
             return None
         return known
 
+    def is_explicit(self, target: Any) -> bool:
+        """Whether an object was given explicitly, or is not granted at all: then it never came through the job."""
+        known = self.find(target)
+        return known is None or bool(self._table.origins[known - 1] == EXPLICIT)
+
     def resolve(self, handle: int) -> Grant:
         """Give what a handle id stands for.
 

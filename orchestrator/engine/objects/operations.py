@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.engine.objects.arguments import bind_method, decode_call, decode_single
-from orchestrator.engine.objects.collections import READS, item_operation
+from orchestrator.engine.objects.collections import READS, REMOVES, item_operation
 from orchestrator.engine.objects.describe import Describer, TypeDescription
 from orchestrator.engine.objects.failures import run_application
 from orchestrator.engine.objects.grants import EXPLICIT, Grant, Grants, reached
+from orchestrator.engine.objects.handing_on import require_handing_on
 from orchestrator.engine.objects.kinds import Kind, kind_of
 from orchestrator.engine.objects.limits import ObjectLimits
 from orchestrator.engine.objects.snapshot import Snapshots, container_access
@@ -175,6 +176,8 @@ class Operations:
         origin = self._snapshots.element_origin(grant)
         if not reads and not last_write_wins:
             self._check_version(grant, version)
+        if not reads and name not in REMOVES:
+            require_handing_on(positional, self._grants.is_explicit, self._describer.policy)
         value = operation.run(grant.target, self._limits.page_items, *positional)
         return Done(value, origin, Effect.NOTHING if reads else Effect.TARGET, tuple(positional))
 

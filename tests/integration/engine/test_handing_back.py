@@ -30,11 +30,13 @@ class Desk:
 
     STATEK-ACL:
         +safe
+        +drawer
         +same
     """
 
     def __init__(self, safe: Safe) -> None:
         self.safe = safe
+        self.drawer = [safe]
 
     def same(self, thing: Any) -> Any:
         """Give back what it is given."""
@@ -107,6 +109,22 @@ async def test_what_came_back_before_a_crash_is_no_more_after_it(open_with: Open
     assert console(steps(job)[1])[0].startswith("AccessDenied: ")
 
 
+PUT_IN = ["box.append(desk.safe)", "box.insert(0, [desk.safe])", "box.extend(desk.drawer)", "box.append(desk.drawer)"]
+
+
+@pytest.mark.parametrize("how", PUT_IN)
+async def test_what_the_code_puts_into_a_list_is_no_more_than_it_was(open_with: Open, how: str) -> None:
+    replies = [code(how), code("box.append(other)\ndesk.drawer.remove(desk.safe)"), code("exit(len(box))")]
+    async with open_with(replies) as service:
+        desk, other = await desk_of(service), await desk_of(service)
+        box = await service._store.commit(lambda: Desk(Safe()).drawer)
+        id_ = await service.submit("helper", shared_vars={"desk": desk, "other": other, "box": box})
+        await service.wait(id_)
+        job = await service.job(id_)
+    assert console(steps(job)[0])[0].startswith("AccessDenied: hand on Safe denied by Safe has no STATEK-ACL")
+    assert job.summary.exit_status == "2"
+
+
 @tool(effect="store")
 def give(desk: Any, **kwargs: Any) -> Any:
     """Let the worker look at a desk."""
@@ -118,6 +136,7 @@ def give(desk: Any, **kwargs: Any) -> Any:
     [
         ("exit(desk.safe)", False),
         ("exit([{'x': desk.safe}])", False),
+        ("exit(desk.drawer[0])", False),
         ("exit(desk)", True),
         ("exit(fetch_safe())", True),
     ],
@@ -140,6 +159,26 @@ async def test_a_child_hands_on_what_it_was_given(open_agents: Open, ends: str, 
         assert summary.exit_status.startswith('["completed"')
     else:
         assert summary.exit_status == refused
+
+
+@tool(effect="store")
+def give_out(**kwargs: Any) -> Any:
+    """Let the worker look at the desk."""
+    return task.delegate_task("worker", {"desk": next(iter(durable.find(Desk, "tests-handed")))}, id="t1")
+
+
+@pytest.mark.parametrize("ends", ["exit(desk.drawer)", "report([desk.drawer][0])\nexit()"])
+async def test_a_list_that_a_child_hands_on_opens_nothing(open_agents: Open, ends: str) -> None:
+    model = RoleModel(
+        boss=[code("words, task = give_out()\nprint(words)\nprint(words[0].content)\nexit(1)"), code("exit()")],
+        worker=[code(ends), code("exit()")],
+    )
+    async with open_agents([agent("boss", tools=[give_out]), agent("worker", tools=[report])], model) as service:
+        await desk_of(service)
+        id_ = await service.submit("boss")
+        await service.wait_idle()
+        job = await service.job(id_)
+    assert "gold" not in str([console(step) for step in steps(job)])
 
 
 async def test_a_child_s_tool_hands_on_what_the_child_was_given(open_agents: Open) -> None:
