@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from statek.exceptions import InvalidRequest
 
 __all__ = [
+    "CREDENTIALS",
     "IN_MEMORY",
     "MAX_KEY_BYTES",
     "KVStore",
@@ -29,7 +30,10 @@ MAX_KEY_BYTES = 512
 IN_MEMORY = "in memory, gone when the service stops"
 """Where blocks are that survive nothing."""
 
-_SECRET = re.compile(r"(?<=://)[^/@\s]*@")
+CREDENTIALS = re.compile(r"(?<=://)(?:[^/\s]*|[^/@:\s]*:\S*)@|\?\S+")
+"""What a URL may say besides the place: a name and a password up to the last ``@``, which may hold any of ``/@?`` where
+it was not quoted, and options."""
+
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}")
 _OWN_SCHEMES = frozenset({"disk", "memory", "sqlite"})
 
@@ -105,12 +109,12 @@ def describe_location(location: str, cache_bytes: int = 0) -> str:
     if location.startswith("memory:"):
         return IN_MEMORY
     cached = f", cached on disk ({cache_bytes} bytes)" if cache_bytes else ""
-    return f"at {without_credentials(location).partition('?')[0]}{cached}"
+    return f"at {without_credentials(location)}{cached}"
 
 
 def without_credentials(text: str) -> str:
-    """A text without the user names and passwords of the URLs in it."""
-    return _SECRET.sub("", text)
+    """A text without the user names, passwords and options of the URLs in it."""
+    return CREDENTIALS.sub("", text)
 
 
 _factories: dict[str, Factory] = {}

@@ -35,6 +35,7 @@ from statek.access import DefaultAcl
 from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
 from statek.exceptions import ConfigurationError
+from statek.kv_store import CREDENTIALS
 from statek.static_policy import StaticPolicy
 
 __all__ = [
@@ -53,8 +54,6 @@ SETTINGS_FILE = "statek.toml"
 _PREFIX = "STATEK_"
 _TEST_PREFIX = "STATEK_TEST_"
 _MASK = "********"
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=\?)\S+")
-"""What a URL may say besides the place."""
 
 
 def _about(convert: Callable[[Any], Any], doc: str, *, secret: bool = False) -> dict[str, Any]:
@@ -372,6 +371,11 @@ def _from_file(file: Path, *, required: bool) -> dict[str, tuple[Any, str]]:
     return {name: (value, str(file)) for name, value in values.items()}
 
 
+def _masked(found: re.Match[str]) -> str:
+    """What stands for the credentials or the options of a URL."""
+    return f"?{_MASK}" if found.group().startswith("?") else f"{_MASK}@"
+
+
 def _shown(value: Any) -> str:
     if value is None:
         return ""
@@ -379,7 +383,7 @@ def _shown(value: Any) -> str:
         return value.name
     if isinstance(value, StaticPolicy):
         return value.value
-    return str(value).lower() if isinstance(value, bool) else _CREDENTIALS.sub(_MASK, str(value))
+    return str(value).lower() if isinstance(value, bool) else CREDENTIALS.sub(_masked, str(value))
 
 
 _active: list[StatekSettings] = []

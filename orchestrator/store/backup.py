@@ -129,12 +129,21 @@ def read_backup(folder: Path) -> Backup:
         raise StoreDamaged(f"{folder / _MANIFEST} does not read: {error}") from None
     if not isinstance(data, dict) or data.pop("seal", None) != _seal(data):
         raise StoreDamaged(f"{folder / _MANIFEST} was changed: it does not fit its seal")
-    if data.pop("format") != FORMAT:
+    if data.pop("format", None) != FORMAT:
         raise ConfigurationError(f"{folder} was written by version {data.get('service')} of the service; use that one")
-    files = {name: (int(size), str(digest)) for name, (size, digest) in data.pop("files").items()}
-    if not _PREFIX.fullmatch(str(data["prefix"])) or set(files) != {f"{data['prefix']}.db0", _BLOCKS}:
+    try:
+        files = {str(name): (int(size), str(digest)) for name, (size, digest) in data.pop("files").items()}
+        backup = Backup(**data | {"damaged_blocks": tuple(map(str, data["damaged_blocks"])), "files": files})
+        numbers = (backup.incarnation, backup.record_format, backup.at_us, backup.blocks)
+        texts = (backup.store_id, backup.prefix, backup.service)
+        typed = all(type(number) is int for number in numbers) and all(isinstance(text, str) for text in texts)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        typed = False
+    if not typed:
+        raise StoreDamaged(f"{folder / _MANIFEST} does not say what a backup says of itself")
+    if not _PREFIX.fullmatch(backup.prefix) or set(files) != {f"{backup.prefix}.db0", _BLOCKS}:
         raise StoreDamaged(f"{folder / _MANIFEST} names other files than a backup has")
-    return Backup(**data | {"damaged_blocks": tuple(data["damaged_blocks"]), "files": files})
+    return backup
 
 
 def check_backup(folder: Path, progress: Progress) -> list[str]:

@@ -102,7 +102,8 @@ class BlockLocation:
         """The store of values."""
         match = _SCHEME.match(self.location)
         if match is None:
-            raise ConfigurationError(f"{self.location!r} is no place for blocks: disk, memory:, sqlite:PATH or a URL")
+            shown = self.location.rpartition("@")[2]  # without a scheme nobody knows where a password begins
+            raise ConfigurationError(f"{shown!r} is no place for blocks: disk, memory:, sqlite:PATH or a URL")
         scheme = match[1].lower()
         registered: Callable[[str], KVStore] | None = find_kv_store(scheme)
         if registered is not None:
@@ -114,7 +115,7 @@ class BlockLocation:
     def _check(self, folder: Path) -> None:
         """Refuse another place than the one that was noted."""
         place = describe_location(self.location)
-        before = _noted(folder)
+        before = without_credentials(_noted(folder))
         if not before and (folder / "blocks.sqlite").exists():
             before = describe_location(_DISK)
         if before and before not in {place, IN_MEMORY}:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 from orchestrator.digests import content_digest
@@ -18,7 +19,7 @@ from orchestrator.engine.elements import ChatItem, Commit, StepEnd, commit_hash,
 from orchestrator.engine.history import MAX_TAGS, check_tag
 from orchestrator.engine.journal import Journal
 from orchestrator.engine.manifest import PlacedWorkspace, decode_manifest
-from orchestrator.engine.porting.archive import Kind, read_frame_at, read_frames
+from orchestrator.engine.porting.archive import MAX_ARCHIVE_BYTES, Kind, read_frame_at, read_frames
 from orchestrator.engine.porting.contents import COUNTERS, FORMAT, ArchiveHead, ArchiveIndex
 from orchestrator.engine.porting.fields import (
     check_outcome,
@@ -30,7 +31,6 @@ from orchestrator.engine.porting.fields import (
 from orchestrator.engine.porting.handles_in_values import reaches_durable_objects
 from orchestrator.engine.porting.workspaces import check_workspace
 from orchestrator.sandboxes.inbound_messages import InboundLimits
-from orchestrator.sandboxes.step import Component
 from sandbox_runner.wire import values
 from statek.difficulty import TaskDifficulty
 from statek.exceptions import InvalidArchive, LimitExceeded, StatekError
@@ -43,6 +43,8 @@ LOST_REASON = "a durable object stays in the store that it belongs to; it did no
 """What is said of a variable that reaches durable objects."""
 
 _MAX_TEXT = 64 << 10
+_MAX_LOOKED_BYTES = MAX_ARCHIVE_BYTES
+_LEAST_LOOK_BYTES = 1 << 10
 _MAX_HANDLES = InboundLimits().held
 _ITEM_KINDS = frozenset({"user", "system", "notification", "reminder", "post_processed"})
 _STEP_KINDS = frozenset({"warmup", "reply"})
@@ -90,7 +92,7 @@ class _Check:
         self._hash = ""
         self._commits = self._items = self._steps = self._ends = self._users = 0
         self._journal: list[bytes] = []
-        self._max_held = 0
+        self._max_held = self._looked_bytes = 0
 
     def take(self, kind: Kind, content: bytes, offset: int) -> None:
         """The next frame."""
@@ -209,22 +211,27 @@ class _Check:
         """The variables of the newest commit that reach durable objects."""
         lost = {}
         for component in self._head_placed.workspace.components:
-            if reaches_durable_objects(component.form, self._data_of(component, file)):
+            if reaches_durable_objects(component, partial(self._read, file)):
                 lost.update(dict.fromkeys(component.names, LOST_REASON))
         return lost
 
-    def _data_of(self, component: Component, file: BinaryIO) -> bytes:
-        """The blocks of a component of the newest commit, one after the other."""
+    def _read(self, file: BinaryIO, digest: str) -> bytes:
+        """A block of the newest commit. It is paid for each time: blocks may be named again and again.
+
+        Raises:
+            LimitExceeded: more was read than the largest job has.
+        """
         assert self._index is not None
-        parts = []
-        for digest in component.blocks:
-            place = self._head_placed.places[digest]
-            if place.commit < 0:
-                parts.append(read_frame_at(file, self._index.blocks[digest]))
-            else:
-                commit = decode_commit(place.commit, read_frame_at(file, self._commit_offsets[place.commit]))
-                parts.append(commit.blocks[place.index])
-        return b"".join(parts)
+        place = self._head_placed.places[digest]
+        if place.commit < 0:
+            content = read_frame_at(file, self._index.blocks[digest])
+        else:
+            content = read_frame_at(file, self._commit_offsets[place.commit])
+        self._looked_bytes += max(len(content), _LEAST_LOOK_BYTES)
+        if self._looked_bytes > _MAX_LOOKED_BYTES:
+            what = "the variables of the archive name their blocks too often"
+            raise LimitExceeded("archive_bytes", _MAX_LOOKED_BYTES, self._looked_bytes, what)
+        return content if place.commit < 0 else decode_commit(place.commit, content).blocks[place.index]
 
 
 # ------------------------------------------------------------------------------------------- the head

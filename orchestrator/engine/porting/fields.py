@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from statek.definition_errors import MAX_TRACEBACK_LINES
+from statek.difficulty import TaskDifficulty
 from statek.exceptions import InvalidArchive
 
 __all__ = ["check_outcome", "check_usage", "checked_line", "checked_text", "checked_whole"]
@@ -14,6 +16,7 @@ _MAX_WHOLE = (1 << 62) - 1
 _MAX_LINE = 1000
 _FLAGS = frozenset({"hidden", "text_only", "pushed"})
 _TEXTS = frozenset({"prose", "draft", "post_processor"})
+_DIFFICULTIES = [level.value for level in TaskDifficulty]
 _OUTCOME = frozenset({"outcome", "type", "message"})
 
 
@@ -67,6 +70,12 @@ def check_usage(usage: Mapping[str, Any], what: str) -> None:
             good = isinstance(value, list) and all(
                 isinstance(shown, list) and all(_are_texts(element, 2) for element in shown) for shown in value
             )
+        elif name == "traceback":
+            good = isinstance(value, list) and len(value) <= MAX_TRACEBACK_LINES and _are_texts(value, len(value))
+        elif name == "model":
+            good = isinstance(value, dict) and _is_answer(value)
+        elif name == "difficulty":
+            good = value in _DIFFICULTIES
         elif name in _FLAGS:
             good = isinstance(value, bool)
         elif name in _TEXTS:
@@ -91,6 +100,12 @@ def check_outcome(outcome: Mapping[str, Any], what: str) -> None:
 
 def _are_texts(row: Any, count: int) -> bool:
     return isinstance(row, list) and len(row) == count and all(isinstance(part, str) for part in row)
+
+
+def _is_answer(usage: dict[str, Any]) -> bool:
+    """What is kept of a model's answer: numbers, and what the provider did not say."""
+    counted = all(_is_number(usage[name]) for name in ("seconds", "output_tokens") if name in usage)
+    return counted and all(_is_number(part) or part is None for part in usage.values())
 
 
 def _is_number(value: Any) -> bool:

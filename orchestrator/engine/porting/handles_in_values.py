@@ -7,9 +7,10 @@ for another reason counts as one with a handle: it is named as lost, never silen
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
-from orchestrator.sandboxes.step import Form
+from orchestrator.sandboxes.step import Component, Form
 from sandbox_runner.wire import values
 
 __all__ = ["reaches_durable_objects"]
@@ -20,18 +21,30 @@ _FUNCTION = b"\x8c\x07_handle"  # SHORT_BINUNICODE, its length, the text
 _PICKLE, _DEEP = b"P", b"G"  # kinds of the opaque form that can hold handles (sandbox_runner.executor.opaque)
 
 
-def reaches_durable_objects(form: Form, data: bytes) -> bool:
+def reaches_durable_objects(component: Component, read: Callable[[str], bytes]) -> bool:
     """Whether the values in a component hold a handle.
 
+    A pickle is read block by block: a block may be named any number of times, and is not kept for each.
+
     Args:
-        form: of the component.
-        data: all of its blocks, one after the other.
+        component: of a workspace.
+        read: gives the block of a digest.
     """
-    if form is Form.GRAPH:
-        return _graph_holds(data)
-    if data[:1] == _DEEP:
-        return _graph_holds(data[1:])
-    return data[:1] == _PICKLE and _MODULE in data and _FUNCTION in data
+    first = read(component.blocks[0])[:1] if component.blocks else b""
+    deep = component.form is not Form.GRAPH and first == _DEEP
+    if component.form is Form.GRAPH or deep:
+        if component.size_bytes > _LIMITS.max_bytes + deep:
+            return False  # no reader takes it
+        return _graph_holds(b"".join(map(read, component.blocks))[deep:])
+    if first != _PICKLE:
+        return False
+    module = function = False
+    tail = b""
+    for digest in component.blocks:
+        piece = tail + read(digest)
+        module, function = module or _MODULE in piece, function or _FUNCTION in piece
+        tail = piece[1 - len(_MODULE) :]
+    return module and function
 
 
 def _graph_holds(data: bytes) -> bool:

@@ -90,6 +90,10 @@ class CachedKV(KVStore):
         self._forget(check_key(key))
         return self._store.compare_and_set(key, expected, value)
 
+    def drop_copy(self, key: str) -> None:
+        """Forget the copy of a value, so that the store is asked next."""
+        self._forget(check_key(key))
+
     def close(self) -> None:
         """Close the cache and the store."""
         self._connection.close()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orchestrator.store.files import sync_directory
 from statek.exceptions import ConfigurationError, StoreError
-from statek.kv_store import KVStore, check_key
+from statek.kv_store import KVStore, check_key, without_credentials
 
 __all__ = ["FsspecKV"]
 
@@ -51,7 +51,8 @@ class FsspecKV(KVStore):
             # Listings must be fresh: other processes write, too.
             self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError, TypeError) as error:
-            raise ConfigurationError(f"fsspec has no place for blocks there: {error}") from error
+            said = without_credentials(str(error))
+            raise ConfigurationError(f"fsspec has no place for blocks there: {said}") from error
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
         self._fs.makedirs(self._root, exist_ok=True)

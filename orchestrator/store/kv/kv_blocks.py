@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from orchestrator.digests import content_digest
 from orchestrator.store.block_calls import Blocks, raw_digest
+from orchestrator.store.kv.cached import CachedKV
 from statek.exceptions import ConfigurationError, InvalidRequest, NotFound, StoreDamaged, StoreError, StoreFull
 from statek.kv_store import KVStore, without_credentials
 
@@ -76,6 +77,8 @@ class KVBlocks(Blocks):
         if data is None:
             raise NotFound(f"no block {digest}")
         if content_digest(data) != digest:
+            if isinstance(self._kv, CachedKV):
+                self._kv.drop_copy(_PREFIX + digest)  # or it would be damaged for ever
             raise StoreDamaged(f"block {digest} is damaged: its content has another digest")
         return data
 

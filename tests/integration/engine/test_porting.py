@@ -253,6 +253,17 @@ async def test_a_resealed_lie_is_refused(open_with: Open) -> None:
     )
 
 
+async def test_a_job_whose_warmup_failed_is_imported_with_its_traceback(open_with: Open, tmp_path: Path) -> None:
+    async with open_with([], warmup="1 / 0") as service:
+        await service.wait(await service.submit("helper"))
+        before = (await service.job("j1")).items[0]
+        data = await archive_of(service, "j1")
+    assert before.traceback is not None
+    async with open_with([], data_dir=tmp_path / "other") as service:
+        await read_in(service, data)
+        assert (await service.job("j1")).items[0] == before
+
+
 def job_import_definition(index: Any) -> None:
     from orchestrator.engine.porting.definition import imported_definition
 

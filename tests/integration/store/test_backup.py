@@ -14,7 +14,7 @@ from orchestrator.store import backup as backups
 from orchestrator.store.backup import back_up, check_backup, read_backup, restore_backup
 from orchestrator.store.store import Store
 from statek import durable
-from statek.exceptions import InvalidRequest, NotFound, StoreDamaged, StoreError
+from statek.exceptions import ConfigurationError, InvalidRequest, NotFound, StoreDamaged, StoreError
 from statek.records import ServiceRecord
 
 pytestmark = pytest.mark.timeout(120)
@@ -207,6 +207,23 @@ def test_damage_of_a_backup_is_named_and_never_restored(tmp_path: Path) -> None:
         restore_backup(tmp_path / "b", tmp_path / "r", quiet)
     with pytest.raises(NotFound, match="holds no backup"):
         restore_backup(tmp_path, tmp_path / "other", quiet)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"format": 1},
+        {"format": 1, "files": 3},
+        {"format": 1, "files": {"a": 1}, "prefix": "default"},
+        {"format": 1, "files": {"default.db0": [1, "x"], "blocks.sqlite": [1, "x"]}, "prefix": "default"},
+        {"format": 1, "files": {"default.db0": [1, "x"], "blocks.sqlite": [1, "x"]}, "prefix": ["default"], "x": 1},
+    ],
+)
+def test_a_sealed_description_that_is_none_is_refused(tmp_path: Path, data: dict[str, Any]) -> None:
+    (tmp_path / "backup.json").write_text(json.dumps(data | {"seal": backups._seal(data)}))
+    with pytest.raises((StoreDamaged, ConfigurationError)):
+        read_backup(tmp_path)
 
 
 def test_a_damaged_block_is_left_out_and_named(tmp_path: Path) -> None:

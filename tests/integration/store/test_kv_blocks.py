@@ -22,7 +22,8 @@ from statek.exceptions import (
     StoreError,
     StoreFull,
 )
-from statek.kv_store import IN_MEMORY, KVStore, find_kv_store, register_kv_store
+from statek.kv_store import IN_MEMORY, KVStore, find_kv_store, register_kv_store, without_credentials
+from statek.settings import StatekSettings
 from tests.integration.store.conftest import OpenKV
 from tests.support.redis_server import RedisKV, connect, redis_server
 
@@ -262,6 +263,17 @@ def test_a_damaged_cache_is_made_anew_and_a_damaged_copy_is_not_given_out(
     assert "is damaged and is made anew" in caplog.text
 
 
+async def test_a_block_that_was_damaged_for_a_while_is_not_kept_damaged(tmp_path: Path) -> None:
+    behind, digest = MemoryKV(), content_digest(b"right")
+    blocks = KVBlocks(CachedKV(behind, tmp_path / "cache.sqlite", 100), "somewhere")
+    behind.set(f"block/{digest}", b"wrong")
+    with pytest.raises(StoreDamaged):
+        await blocks.get(digest)
+    behind.set(f"block/{digest}", b"right")
+    assert await blocks.get(digest) == b"right"
+    blocks.close()
+
+
 def test_a_cache_that_fails_is_done_without(tmp_path: Path) -> None:
     cache = CachedKV(MemoryKV(), tmp_path / "cache.sqlite", 100)
     cache._connection.execute("DROP TABLE cached")
@@ -314,6 +326,37 @@ def test_an_application_registers_a_store_of_its_own(tmp_path: Path) -> None:
     for bad in ("disk", "memory", "sqlite", "", "A", "a b", "a:"):
         with pytest.raises(InvalidRequest):
             register_kv_store(bad, make)
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("s3://KEY:se/cr@et@bucket/x", "s3://bucket/x"),
+        ("s3://KEY:secr@et@bucket/x?token=secret", "s3://bucket/x"),
+        ("simplecache::s3://KEY:secret@bucket", "simplecache::s3://bucket"),
+        ("file:///srv/a@b", "file:///srv/a@b"),
+    ],
+)
+def test_no_part_of_a_password_is_shown(location: str, shown: str) -> None:
+    assert BlockLocation(location).description == f"at {shown}"
+    assert without_credentials(f"no way to {location} there") == f"no way to {shown} there"
+    [said] = [line.value for line in StatekSettings(blocks=location).describe() if line.name == "blocks"]
+    assert not [part for part in ("KEY", "se/cr", "secr", "et@", "token") if part in said]
+
+
+def test_a_data_directory_that_noted_a_part_of_a_password_still_opens(tmp_path: Path) -> None:
+    place = f"shelf://u:p@w@host{tmp_path}"
+    register_kv_store("shelf", lambda _url: MemoryKV())
+    (tmp_path / "blocks-location").write_text(f"at shelf://w@host{tmp_path}")
+    BlockLocation(place).open(tmp_path, "s").close()
+    assert (tmp_path / "blocks-location").read_text() == f"at shelf://host{tmp_path}"
+
+
+@pytest.mark.parametrize("location", ["//user:secret@host/x", "nosuchscheme://user:secret@host/x?key=secret"])
+def test_a_place_that_is_refused_says_no_password(tmp_path: Path, location: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        BlockLocation(location).open(tmp_path, "s")
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

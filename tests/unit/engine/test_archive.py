@@ -6,7 +6,7 @@ import io
 import json
 import tracemalloc
 import zlib
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import pytest
@@ -14,6 +14,7 @@ from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.digests import content_digest
 from orchestrator.engine.elements import (
     ChatItem,
     Commit,
@@ -24,7 +25,7 @@ from orchestrator.engine.elements import (
     encode_item,
 )
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, encode_manifest
-from orchestrator.engine.porting import archive
+from orchestrator.engine.porting import archive, archive_untrusted
 from orchestrator.engine.porting.archive import ArchiveWriter, Kind, read_frames
 from orchestrator.engine.porting.archive_untrusted import check_archive
 from orchestrator.engine.porting.contents import COUNTERS
@@ -50,8 +51,12 @@ def head(**fields: object) -> tuple[Kind, bytes]:
     return Kind.HEAD, json.dumps(data | fields).encode()
 
 
-def commit(workspace: Workspace = Workspace(), places: dict[str, BlockPlace] | None = None) -> tuple[Kind, bytes]:  # noqa: B008 - frozen
-    manifest = encode_manifest(PlacedWorkspace(workspace, places or {}))
+def commit(
+    workspace: Workspace = Workspace(),  # noqa: B008 - frozen
+    places: dict[str, BlockPlace] | None = None,
+    held: tuple[int, ...] = (),
+) -> tuple[Kind, bytes]:
+    manifest = encode_manifest(PlacedWorkspace(workspace, places or {}, held))
     made = Commit(0, -1, "start", 0, 1, (), "", 1, {}, manifest)
     return Kind.COMMIT, encode_commit(replace(made, hash=commit_hash(made, "")))
 
@@ -129,6 +134,53 @@ def test_a_block_that_is_not_there_is_named() -> None:
     for place in (BlockPlace(-1, 0), BlockPlace(0, 0), BlockPlace(5, 0), BlockPlace(-1, 3), BlockPlace(-7, -7)):
         found = refusal(head(), commit(Workspace((component,)), {digest: place}))
         assert found == f"a commit of the archive names block {digest}, which is not in it at that place"
+
+
+def test_one_block_that_is_named_again_and_again_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = b"P" + bytes((1 << 20) - 1)
+    digest = content_digest(block)
+    component = Component(("a",), Form.OPAQUE, (digest,) * 200, 200 << 20, ("",))
+    made = commit(Workspace((component,)), {digest: BlockPlace(-1, 0)}, held=(1,))
+    file = sealed(head(blocks=1, handles=1), (Kind.BLOCK, block), made)
+    tracemalloc.start()
+    try:
+        assert check_archive(file).lost == {}
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    monkeypatch.setattr(archive_untrusted, "_MAX_LOOKED_BYTES", 100 << 20)
+    file.seek(0)
+    with pytest.raises(LimitExceeded, match="archive_bytes"):
+        check_archive(file)
+
+
+@pytest.mark.parametrize("cut", [1, 20, 40, 60, 100])
+def test_a_handle_is_found_wherever_its_name_is_cut(cut: int) -> None:
+    whole = b"P" + bytes(20) + b"sandbox_runner.executor.pickling\x8c\x07_handle" + bytes(60)
+    parts = [whole[:cut], whole[cut:]]
+    digests = tuple(map(content_digest, parts))
+    component = Component(("a",), Form.OPAQUE, digests, len(whole), ("",))
+    made = commit(Workspace((component,)), dict.fromkeys(digests, BlockPlace(-1, 0)), held=(1,))
+    blocks = [(Kind.BLOCK, part) for part in parts]
+    assert set(check_archive(sealed(head(blocks=2, handles=1), *blocks, made)).lost) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("remark", "good"),
+    [
+        ({"traceback": ["Traceback", "  1 / 0"]}, True),
+        ({"traceback": "Traceback"}, False),
+        ({"traceback": [1]}, False),
+        ({"model": {"seconds": 0.5, "output_tokens": 7, "cost": None}}, True),
+        ({"model": 7}, False),
+        ({"model": {"seconds": None}}, False),
+        ({"difficulty": "H"}, True),
+        ({"difficulty": "X"}, False),
+    ],
+)
+def test_remarks_that_readers_rely_on(remark: dict[str, object], good: bool) -> None:
+    with nullcontext() if good else pytest.raises(InvalidArchive, match="a remark"):
+        check_usage(remark, "entry 0")
 
 
 def test_entries_out_of_order_are_refused() -> None:
