@@ -52,10 +52,6 @@ class Scheduler:
         self._ready.setdefault(tenant, deque()).append(number)
         self._start_nowait()
 
-    def is_running(self, number: int) -> bool:
-        """Whether the job is being driven now."""
-        return number in self._running
-
     def statistics(self) -> dict[str, int]:
         """Counts of running and waiting jobs."""
         return {"running": len(self._running), "runnable": len(self._queued)}

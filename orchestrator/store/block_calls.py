@@ -103,11 +103,6 @@ class Blocks(ABC):
         wanted = list(digests)
         return self._submit(lambda: self._has_many(wanted)).result()
 
-    def delete_many_sync(self, digests: Iterable[str]) -> int:
-        """`delete_many`, blocking."""
-        unwanted = list(digests)
-        return self._submit(lambda: self._delete_many(unwanted)).result()
-
     def digests_sync(self, after: str, count: int) -> list[str]:
         """Up to ``count`` of the digests that come after one in order, from the first one on where it is empty."""
         return self._submit(lambda: self._digests(after, count)).result()
