@@ -175,17 +175,9 @@ class JobDriver:
         """Ask the model and make its reply the step in flight."""
         job = self.job
         job.renew_prompt()
-        request = ModelRequest(
-            model=job.definition.model_for(job.difficulty),
-            messages=job.conversation.messages(),
-            temperature=job.definition.temperature_for(job.difficulty),
-            job_id=job_id(job.number),
-            turn=job.turn,
-            tools=job.provider_specs,
-            options=job.definition.model_options_for(job.difficulty),
-        )
         asked = time.monotonic()
         try:
+            request = self._request()
             reply = priced(request.model, await self._complete(request))
         except ModelError as error:
             return ModelFailed(str(error))
@@ -222,6 +214,23 @@ class JobDriver:
         for item in await self._durability.commit(write_all):
             job.note(item)
         return ReplyReceived()
+
+    def _request(self) -> ModelRequest:
+        """The next request to the model.
+
+        Raises:
+            ModelError: it cannot be made to fit the model's context window.
+        """
+        job = self.job
+        return ModelRequest(
+            model=job.definition.model_for(job.difficulty),
+            messages=job.conversation.messages(),
+            temperature=job.definition.temperature_for(job.difficulty),
+            job_id=job_id(job.number),
+            turn=job.turn,
+            tools=job.provider_specs,
+            options=job.definition.model_options_for(job.difficulty),
+        )
 
     async def _suppress(self, reply: ModelReply, notes: Sequence[tuple[str, str]], seconds: float) -> Event:
         """Make durable what the model is told instead of its reply; the reply counts, and stays visible in the log."""

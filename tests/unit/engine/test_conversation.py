@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.engine.conversation import NEWEST_WHOLE, Conversation, estimate_tokens
-from orchestrator.engine.requests import HistoryItem, shortened
+from orchestrator.engine.requests import HistoryItem, Message, shortened
 from statek.chat_style import ChatStyle
+from statek.exceptions import ModelError
 from statek.model import ProviderToolCall
 from statek.styles import style_for
 
@@ -130,6 +134,124 @@ def test_hidden_entries_count_and_are_not_shown() -> None:
     assert asked["tool_calls"][0]["id"] == "STATEK-WARMUP-001"
 
 
+NOTE = re.compile(r"\n\[(\d+) characters are left out here to fit the model's window\]\n")
+
+
+def whole_length(shown: str) -> int:
+    """The length of a text of which this is shown."""
+    (missing,) = NOTE.findall(shown)
+    return len(NOTE.sub("", shown)) + int(missing)
+
+
+def tokens_of(messages: tuple[Message, ...]) -> int:
+    """What the texts of messages take, each rounded up."""
+    texts = [message["content"] or "" for message in messages]
+    for message in messages:
+        for call in message.get("tool_calls", ()):
+            texts += [call["id"], call["function"]["name"], call["function"]["arguments"]]
+        texts.append(message.get("tool_call_id", ""))
+    return sum(map(estimate_tokens, texts))
+
+
+def test_a_long_message_is_shortened_and_says_so() -> None:
+    conversation = Conversation(STYLE, "system", ["first words"], window_tokens=3000)
+    text = "begin " + "m" * 100_000 + " end"
+    conversation.add(HistoryItem("user", text))
+    (_, opening, said) = contents(conversation)
+    assert (opening, whole_length(said)) == ("first words", len(text))
+    assert (said[:8], said[-6:]) == ("begin mm", "mm end")
+    assert len(said) > 1000
+    assert conversation.tokens <= 3000
+
+
+def test_long_code_of_the_newest_reply_is_shortened() -> None:
+    conversation = Conversation(STYLE, "system", ["first words"], window_tokens=3000)
+    code = "\n".join(f"x{number} = {number}" for number in range(8000))
+    conversation.add(HistoryItem("reply", code, code, [("print", "done")]))
+    (_, _, asked, output) = contents(conversation)
+    assert whole_length(asked) == len(f"```python\n{code}\n```")
+    assert (asked.splitlines()[:2], asked.splitlines()[-2:]) == (["```python", "x0 = 0"], ["x7999 = 7999", "```"])
+    assert output == "done"
+    assert conversation.tokens <= 3000
+
+
+def test_long_arguments_stay_a_json_object() -> None:
+    conversation = Conversation(STYLE, "system", ["first words"], window_tokens=3000)
+    long, many = {"text": "é" * 20_000, "count": 3}, {f"name{n}": n for n in range(9000)}
+    deep = '{"a": ' + "[" * 900 + "]" * 900 + "}"
+    arguments = [json.dumps(long), json.dumps(many), deep, '{"text": "\\ud800' + "\\u0000" * 5000 + '"}']
+    calls = tuple(ProviderToolCall(f"c{n}", "look", text) for n, text in enumerate(arguments))
+    conversation.add(HistoryItem("reply", "", "", (), calls, [[("echo", "1")]] * 4))
+    shown = [json.loads(call["function"]["arguments"]) for call in conversation.messages()[2]["tool_calls"]]
+    assert (whole_length(shown[0]["text"]), shown[0]["count"]) == (20_000, 3)
+    assert whole_length(shown[1]["arguments"]) == len(arguments[1])
+    assert all(isinstance(each, dict) for each in shown)
+    assert conversation.tokens <= 3000
+
+
+def test_a_long_first_message_is_shortened_before_anything_was_said() -> None:
+    conversation = Conversation(STYLE, "system", ["begin " + "m" * 100_000])
+    conversation.limit(3000)
+    (_, opening) = contents(conversation)
+    assert whole_length(opening) == 100_006
+    assert conversation.tokens <= 3000
+
+
+def test_the_newest_entry_is_shortened_last() -> None:
+    conversation = Conversation(STYLE, "system", ["first words"], window_tokens=3000)
+    for letter in "abc":
+        conversation.add(HistoryItem("user", letter * 5000))
+    shown = contents(conversation)
+    assert shown[4] == "c" * 5000
+    assert [whole_length(text) for text in shown[2:4]] == [5000, 5000]
+
+
+def test_a_system_prompt_beyond_the_window_is_one_clear_error() -> None:
+    conversation = Conversation(STYLE, "s" * 30_000, ["first words"], window_tokens=3000)
+    conversation.add(step(1, "x"))
+    with pytest.raises(ModelError) as caught:
+        conversation.messages()
+    assert str(caught.value) == (
+        "the request does not fit the model's context window: the system prompt and what must stay with it are about "
+        f"{conversation.tokens} tokens, and beside the tools and the reply there is room for 3000"
+    )
+    conversation.set_system_prompt("short")
+    assert contents(conversation)[0] == "short"
+
+
+TEXTS = st.builds(
+    lambda unit, count: unit * count, st.sampled_from(["x", "é", "a b\n", "\0", '"\\', "```\n"]), st.integers(0, 9000)
+)
+CALLS = st.builds(
+    lambda id_, key, text: ProviderToolCall(id_, "look" * 9, json.dumps({key: text})),
+    st.sampled_from(["c1", "c" * 4096]),
+    TEXTS,
+    TEXTS,
+)
+ITEMS = st.builds(
+    lambda kind, text, code, calls: HistoryItem(
+        kind, text, code, [("print", text)], tuple(calls), [[("echo", code)]] * len(calls)
+    ),
+    st.sampled_from(["user", "system", "warmup", "reply", "notification", "reminder", "post_processed"]),
+    TEXTS,
+    TEXTS,
+    st.lists(CALLS, max_size=3),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(ChatStyle), TEXTS, st.lists(ITEMS, max_size=8), st.integers(600, 20_000))
+def test_no_request_is_above_the_window_whatever_is_in_it(
+    style: ChatStyle, opening: str, items: list[HistoryItem], window: int
+) -> None:
+    conversation = Conversation(style_for(style), "system", [opening])
+    conversation.limit(window)
+    assert tokens_of(conversation.messages()) <= window
+    for item in items:
+        conversation.add(item)
+        assert tokens_of(conversation.messages()) <= conversation.tokens <= window
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 4000), max_size=60), st.integers(600, 20_000))
 def test_any_conversation_is_bounded_and_the_same_after_a_restart(sizes: list[int], window: int) -> None:
@@ -140,8 +262,7 @@ def test_any_conversation_is_bounded_and_the_same_after_a_restart(sizes: list[in
     for number, size in enumerate(sizes):
         again.add(step(number, "é" * size if number % 3 == 0 else "x" * size))
     assert conversation.messages() == again.messages()
-    # Four entries at the end stay, shortened: they are what is left when a window is smaller than they are.
-    assert conversation.tokens <= max(window, NEWEST_WHOLE * 900 + 200)
+    assert conversation.tokens <= window
 
 
 @given(st.text(max_size=300), st.integers(5, 100))
