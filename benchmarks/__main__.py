@@ -26,6 +26,7 @@ from benchmarks.flushes import measure_flushes
 from benchmarks.fsyncs import counted_fsyncs
 from benchmarks.machine import MachineFacts, survey
 from benchmarks.past import measure_past
+from benchmarks.requests import measure_requests
 from benchmarks.steps import measure_step_overhead, measure_steps_per_second
 from benchmarks.suspended import measure_suspended_jobs
 from statek.exceptions import ConfigurationError
@@ -35,6 +36,7 @@ __all__ = ["BENCHMARKS", "main"]
 BENCHMARKS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "steps": measure_step_overhead,
     "throughput": measure_steps_per_second,
+    "requests": measure_requests,
     "calls": measure_calls,
     "claims": measure_claims,
     "cold_start": measure_cold_start,

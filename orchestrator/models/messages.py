@@ -28,6 +28,9 @@ NO_OUTPUT = "(no output)"
 def provider_messages(provider: str, messages: Iterable[Mapping[str, Any]], *, has_tools: bool) -> list[Message]:
     """The messages of a request for a provider.
 
+    Made anew for each request, in time that grows with their number: bounded by the model's context window, in which
+    ``orchestrator.engine.conversation`` keeps them, and not by the number of turns (``request_bound`` in benchmarks).
+
     Args:
         provider: litellm's name of it.
         messages: in the engine's form.
