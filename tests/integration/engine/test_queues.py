@@ -139,6 +139,30 @@ async def test_push_in_a_tool_is_part_of_its_call(open_agents: Open) -> None:
     assert found == ["given", "yes"]
 
 
+@pytest.mark.parametrize("effect", ["store", "external"])
+async def test_a_tool_pushes_what_the_agents_adapter_makes_a_text(open_agents: Open, effect: Any) -> None:
+    @tool(effect=effect)
+    def tell(job: str, what: dict[str, str], **kwargs: Any) -> None:
+        """Tell a job something."""
+        StatekPushQueue().push_to_job_console(job, what)
+
+    def shown(message: dict[str, str]) -> str:
+        return f"{message['from']}: {message['body']}"
+
+    other = agent("other")
+    other.context["message_adapter"] = shown
+    said = "tell('j1', {'from': 'Ann', 'body': 'go on'})"
+    failed = "try:\n    tell('j1', {'from': 'Bob'})\nexcept Exception as error:\n    exit(str(error))"
+    model = RoleModel(other=[code("exit(1)"), code("exit(2)")], boss=[code(said), code(failed)])
+    async with open_agents([other, agent("boss", tools=[tell])], model) as service:
+        await service.wait(await service.submit("other"))
+        await service.submit("boss")
+        found = await ends(service)
+        log = (await service.job("j1")).items
+    assert found == ["2", "'body'"]
+    assert [item.text for item in log if item.usage.get("pushed")] == ["Ann: go on"]
+
+
 @pytest.mark.parametrize("after", ["before the move", "after the move"])
 async def test_crash_around_the_move_loses_and_repeats_nothing(open_agents: Open, queue: Any, after: str) -> None:
     reached, deliver = asyncio.Event(), QueuePump._deliver_next
