@@ -86,10 +86,13 @@ class Bench:
 
     @asynccontextmanager
     async def service(
-        self, agents: Iterable[Agent], model: Model, **values: Any
+        self, agents: Iterable[Agent], model: Model, *, folder: Path | None = None, **values: Any
     ) -> AsyncIterator[tuple[Service, Store]]:
-        """A running service over a fresh store, its runners warm; ``values`` are settings."""
-        settings = self.settings(self.fresh_folder(), **values)
+        """A running service over the store of a folder (None for a fresh one), its runners warm.
+
+        ``values`` are settings.
+        """
+        settings = self.settings(folder or self.fresh_folder(), **values)
         store = Store.open(Path(settings.data_dir) / "store")
         try:
             driver = self.driver()
