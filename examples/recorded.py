@@ -5,7 +5,8 @@ The recording is served over HTTP on loopback in the protocol of a provider, so 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,29 @@ from pathlib import Path
 from orchestrator.models import GatewaySettings, LiteLLMModel
 from statek.testing import RecordedProvider, load_transcript
 
-__all__ = ["DEFAULT_MODEL", "ExampleModel", "example_model"]
+__all__ = ["DEFAULT_MODELS", "ExampleModel", "default_model", "example_model", "has_provider_key"]
 
-DEFAULT_MODEL = "openai/gpt-5-mini"
-"""What an example asks for unless it is told otherwise."""
+DEFAULT_MODELS: Mapping[str, str] = {
+    "OPENAI_API_KEY": "openai/gpt-5-mini",
+    "ANTHROPIC_API_KEY": "anthropic/claude-sonnet-4-5",
+    "GEMINI_API_KEY": "gemini/gemini-2.5-flash",
+}
+"""What an example asks for unless it is told otherwise, by the environment variable of the provider's key."""
+
+
+def has_provider_key(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the key of a default model is set."""
+    return any(environ.get(name) for name in DEFAULT_MODELS)
+
+
+def default_model(environ: Mapping[str, str] = os.environ) -> str:
+    """The model of the first provider whose key is set, else the first of all.
+
+    Args:
+        environ: the environment, this process's own unless told otherwise.
+    """
+    found = [model for name, model in DEFAULT_MODELS.items() if environ.get(name)]
+    return found[0] if found else next(iter(DEFAULT_MODELS.values()))
 
 
 @dataclass(frozen=True, slots=True)

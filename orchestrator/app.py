@@ -7,9 +7,10 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from orchestrator.digests import content_digest
 from orchestrator.engine.inspection import Inspection
@@ -31,7 +32,16 @@ from statek.exceptions import ConfigurationError
 from statek.model import Model
 from statek.settings import StatekSettings
 
-__all__ = ["open_inspection", "open_service", "open_store", "running_service", "serve", "step_limits", "wait_for_stop"]
+__all__ = [
+    "open_inspection",
+    "open_service",
+    "open_store",
+    "running_service",
+    "serve",
+    "step_limits",
+    "until_terminated",
+    "wait_for_stop",
+]
 
 _log = logging.getLogger("statek.app")
 
@@ -42,6 +52,8 @@ _MAX_SOCKET_FOLDER_BYTES = 70
 """Leaves room for the name of a socket below sun_path's 107 bytes."""
 
 Progress = Callable[[str], None]
+
+T = TypeVar("T")
 
 _DEFAULT_PREFIX = "default"
 
@@ -221,6 +233,27 @@ async def open_inspection(settings: StatekSettings) -> AsyncIterator[Inspection]
         yield Inspection(store)
     finally:
         await asyncio.to_thread(store.close)
+
+
+async def until_terminated(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, or until SIGTERM, which ends it as an orderly stop.
+
+    Args:
+        work: is cancelled by SIGTERM, so that its services flush and close.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        asyncio.CancelledError: SIGTERM came, and the work is closed.
+    """
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def wait_for_stop() -> None:

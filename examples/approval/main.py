@@ -18,7 +18,7 @@ from examples.approval.agent import REQUEST, ROLE, make_agent
 from examples.approval.agent import TRANSCRIPT as RECORDED
 from examples.approval.claims import find_book, make_book
 from examples.approval.tools import read_payments
-from examples.recorded import DEFAULT_MODEL, example_model
+from examples.recorded import default_model, example_model
 from orchestrator.app import open_store, running_service
 from orchestrator.cli.terminal import printable
 from orchestrator.engine.service import Service
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--data-dir", type=Path, default=Path(".statek/approval"), help="default: %(default)s")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="provider/model (default: %(default)s)")
+    parser.add_argument("--model", default=default_model(), help="provider/model (default: %(default)s)")
     parser.add_argument("--decide", choices=("approve", "refuse"), default="", help="answer every question like this")
     given = parser.parse_args(arguments)
     try:

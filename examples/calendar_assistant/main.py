@@ -18,7 +18,7 @@ from examples.calendar_assistant.outbox import Outbox
 from examples.calendar_assistant.report import render_report
 from examples.calendar_assistant.reporting import job_report
 from examples.calendar_assistant.setup import load_entries, make_message, make_user, now_at_home, today_at_home
-from orchestrator.app import open_store, running_service
+from orchestrator.app import open_store, running_service, until_terminated
 from orchestrator.engine.service import Service
 from orchestrator.models import LiteLLMModel
 from orchestrator.store.store import Store
@@ -35,6 +35,8 @@ _SHOWN = "shown.txt"
 _EXIT_FAILED = 1
 _EXIT_SETUP = 2
 _EXIT_SUSPENDED = 3
+_EXIT_INTERRUPTED = 130
+_EXIT_TERMINATED = 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,11 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when the job is done, 1 when it failed or cannot go on now, 2 when the set-up is wrong, 3 when it waits
-        for somebody.
+        for somebody, 130 and 143 when SIGINT or SIGTERM stopped it: all is on the disk, the same command goes on.
     """
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
     try:
-        return asyncio.run(_run(options))
+        return asyncio.run(until_terminated(_run(options)))
+    except asyncio.CancelledError:
+        _progress("terminated; everything is on the disk, and the same command goes on")
+        return _EXIT_TERMINATED
+    except KeyboardInterrupt:
+        _progress("interrupted; everything is on the disk, and the same command goes on")
+        return _EXIT_INTERRUPTED
     except StatekError as error:
         print(f"calendar_assistant: error[{error.code}]: {error}", file=sys.stderr)
         return _EXIT_SETUP

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.calendar_assistant.agent import TRANSCRIPT, WARMUP_MESSAGES
+from examples.recorded import DEFAULT_MODELS, default_model, has_provider_key
 from orchestrator.models import GatewaySettings, LiteLLMModel
 from statek.testing import RecordedProvider, load_transcript
 
 __all__ = [
-    "DEFAULT_MODEL",
     "RECORDED_MODEL",
     "ChosenModel",
     "Options",
@@ -21,7 +21,6 @@ __all__ = [
     "recorded_provider",
 ]
 
-DEFAULT_MODEL = "openai/gpt-5-mini"
 RECORDED_MODEL = "openai/recorded-calendar-assistant"
 """Not a model of the provider: the recorded transcript, served on loopback in its protocol."""
 
@@ -58,10 +57,10 @@ def parse_options(arguments: Sequence[str]) -> Options:
         allow_abbrev=False,
     )
     parser.add_argument("--ics", metavar="FILE", default="", help="iCalendar file to import (default: a made-up year)")
-    parser.add_argument("--model", default="", help=f"provider/model (default: {DEFAULT_MODEL})")
+    parser.add_argument("--model", default="", help=f"provider/model (default: {default_model()})")
     parser.add_argument("--data-dir", metavar="DIR", default="", help="where state is kept (default: .statek)")
     given = parser.parse_args(arguments)
-    model = given.model.strip() or DEFAULT_MODEL
+    model = given.model.strip() or default_model()
     if any(c.isspace() or not c.isprintable() for c in model):
         parser.error(f"argument --model: {model!r} is no model string; expected provider/model")
     return Options(
@@ -118,7 +117,11 @@ async def choose_model(wanted: str, provider: RecordedProvider) -> ChosenModel:
         await gateway.aclose()
     if not missing:
         return ChosenModel(wanted, False, (f"Model: {wanted}, asked at its provider.",), settings)
-    reason = f"{' and '.join(missing)} is not set, so {wanted} cannot be asked"
+    if wanted == default_model() and not has_provider_key():
+        *others, last = DEFAULT_MODELS
+        reason = f"no provider key is set: {', '.join(others)} or {last}"
+    else:
+        reason = f"{' and '.join(missing)} is not set, so {wanted} cannot be asked"
     return ChosenModel(RECORDED_MODEL, True, _recorded_lines(reason, provider), settings)
 
 

@@ -13,7 +13,7 @@ import statek
 from examples.data_analysis.agent import QUESTION, make_agent
 from examples.data_analysis.agent import TRANSCRIPT as RECORDED
 from examples.data_analysis.table import COUNTRIES, TABLE_NAME, YEARS, make_table
-from examples.recorded import DEFAULT_MODEL, example_model
+from examples.recorded import default_model, example_model
 from orchestrator.cli.terminal import printable, split_lines
 from orchestrator.sandboxes.runner_files import site_folder
 from statek.exceptions import StatekError
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--data-dir", type=Path, default=Path(".statek/data_analysis"), help="default: %(default)s")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="provider/model (default: %(default)s)")
+    parser.add_argument("--model", default=default_model(), help="provider/model (default: %(default)s)")
     parser.add_argument("--question", default=QUESTION, help="for a real model; the recording answers one question")
     given = parser.parse_args(arguments)
     try:

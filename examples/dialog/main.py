@@ -14,7 +14,7 @@ from pathlib import Path
 
 import statek
 from examples.dialog.agent import RECORDED_USER, TRANSCRIPT, make_agent
-from examples.recorded import DEFAULT_MODEL, example_model
+from examples.recorded import default_model, example_model
 from orchestrator.cli.terminal import printable
 from statek.agents.dialog_agent import DialogAgent
 from statek.exceptions import StatekError
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m examples.dialog", description="Talk with a dialog agent in the terminal.", allow_abbrev=False
     )
     parser.add_argument("--data-dir", type=Path, default=Path(".statek/dialog"), help="default: %(default)s")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="provider/model (default: %(default)s)")
+    parser.add_argument("--model", default=default_model(), help="provider/model (default: %(default)s)")
     given = parser.parse_args(arguments)
     try:
         return asyncio.run(_run(given.data_dir, given.model))

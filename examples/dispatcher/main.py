@@ -12,7 +12,7 @@ import statek
 from examples.dispatcher.agents import DISPATCHER, make_agents
 from examples.dispatcher.models import role_models
 from examples.dispatcher.office import Message, Office, Room
-from examples.recorded import DEFAULT_MODEL
+from examples.recorded import default_model
 from orchestrator.cli.terminal import printable, split_lines
 from orchestrator.embedded import Embedded
 from statek import durable
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--data-dir", type=Path, default=Path(".statek/dispatcher"), help="default: %(default)s")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="provider/model (default: %(default)s)")
+    parser.add_argument("--model", default=default_model(), help="provider/model (default: %(default)s)")
     given = parser.parse_args(arguments)
     try:
         return asyncio.run(_run(given.data_dir, given.model))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import signal
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from orchestrator.api.limits import RESERVED_PARAMETERS
 from orchestrator.api.server import ApiServer
 from orchestrator.api.socket_file import api_socket
-from orchestrator.app import open_service
+from orchestrator.app import open_service, until_terminated
 from orchestrator.app import serve as serve_until_stopped
 from orchestrator.cli import as_json, exit_codes, present
 from orchestrator.cli.application import load_agents
@@ -80,7 +79,7 @@ def run(options: argparse.Namespace, settings: StatekSettings, terminal: Termina
     always = getattr(options, "progress", False)
     with Progress(terminal.err, "opening the store", always=always) as progress:
         try:
-            summary = _until_signal(run_job(settings, agents, job, terminal, progress))
+            summary = asyncio.run(until_terminated(run_job(settings, agents, job, terminal, progress)))
         except asyncio.CancelledError:
             progress.clear()
             terminal.note("terminated; the job goes on at the next statek run or statek serve")
@@ -102,21 +101,6 @@ def _only_role(agents: Sequence[Agent]) -> str:
         roles = ", ".join(sorted(agent.role for agent in agents))
         raise InvalidRequest(f"the application has several agents; choose one with --role: {roles}")
     return agents[0].role
-
-
-def _until_signal(work: Coroutine[Any, Any, JobSummary]) -> JobSummary:
-    """Run to the end, or until SIGTERM, which ends it as an orderly stop."""
-
-    async def guarded() -> JobSummary:
-        task = asyncio.ensure_future(work)
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        try:
-            return await task
-        finally:
-            loop.remove_signal_handler(signal.SIGTERM)
-
-    return asyncio.run(guarded())
 
 
 async def run_job(

@@ -139,6 +139,7 @@ def test_a_service_answers_until_it_is_stopped(statek: Statek, service: subproce
     assert err.splitlines()[-1] == "statek: stopped; everything is on the disk"
     assert service.returncode == 0
     assert not socket.exists()
+    assert (folder / "d" / "store" / "statek" / "default.clean").is_file()
 
 
 def test_what_is_not_there_is_one_clear_line(statek: Statek, folder: Path) -> None:

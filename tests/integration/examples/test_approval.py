@@ -27,7 +27,8 @@ SETTLED = [
 
 
 def environment(driver: str) -> dict[str, str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("STATEK_", "OPENAI_"))}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("STATEK_")}
+    environ = {name: value for name, value in environ.items() if not name.endswith("_API_KEY")}
     return environ | {"STATEK_DRIVER": driver, "PYTHONPATH": str(ROOT)}
 
 

@@ -6,9 +6,12 @@ import pytest
 
 from examples.calendar_assistant.options import Options, parse_options
 from examples.calendar_assistant.report import CallReport, JobReport, StepReport, render_report
+from examples.recorded import DEFAULT_MODELS
 
 
-def test_the_command_line():
+def test_the_command_line(monkeypatch):
+    for name in DEFAULT_MODELS:
+        monkeypatch.delenv(name, raising=False)
     assert parse_options([]) == Options(None, "openai/gpt-5-mini", Path(".statek"))
     assert parse_options(["--ics", "", "--model", "", "--data-dir", ""]) == parse_options([])
     options = parse_options(["--ics", "a.ics", "--model", "ollama/llama3:8b", "--data-dir", "/tmp/x"])
