@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import array
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 __all__ = ["ArrayMemory", "reduce_array"]
@@ -84,18 +85,24 @@ def _view(
 
     if not isinstance(owner, np.ndarray):
         owner = np.frombuffer(owner, "u1")  # holds the memory: nobody can resize it now
-    return _guarded(np.ndarray(shape, dtype, buffer=owner, offset=offset, strides=strides), writeable)
+    with _writable(owner):
+        found = np.ndarray(shape, dtype, buffer=owner, offset=offset, strides=strides)
+    return _guarded(found, writeable)
 
 
 def _objects_view(owner: Any, shape: tuple[int, ...], start: int, strides: tuple[int, ...], writeable: bool) -> Any:
     from numpy.lib.stride_tricks import as_strided
 
-    return _guarded(as_strided(owner.reshape(-1)[start:], shape, strides), writeable)
+    with _writable(owner):
+        found = as_strided(owner.reshape(-1)[start:], shape, strides)
+    return _guarded(found, writeable)
 
 
 def _own(buffer: Any, dtype: Any, shape: tuple[int, ...], order: Any, writeable: bool) -> Any:
     import numpy as np
 
+    if type(buffer) is memoryview:
+        buffer = buffer.obj  # its memory itself: a view may be writable where the array is not
     if type(buffer) is bytearray or type(buffer) is bytes:  # a small one, from within the pickle
         return _guarded(np.ndarray(shape, dtype, buffer=buffer, order=order).copy(order), writeable)
     return _guarded(np.ndarray(shape, dtype, buffer=buffer, order=order), writeable)
@@ -113,6 +120,20 @@ def _fill_objects(found: Any, state: tuple[list[Any], bool]) -> None:
     items, writeable = state
     found[...] = np.fromiter(items, object, len(items)).reshape(found.shape)
     _guarded(found, writeable)
+
+
+@contextmanager
+def _writable(owner: Any) -> Iterator[None]:
+    """Views taken within are writable, as those are that were taken before their array became read-only."""
+    locked = not owner.flags.writeable
+    if locked:
+        with suppress(ValueError):  # memory that nobody may write: its views cannot be writable either
+            owner.flags.writeable = True
+    try:
+        yield
+    finally:
+        if locked:
+            owner.flags.writeable = False
 
 
 def _guarded(found: Any, writeable: bool) -> Any:

@@ -341,6 +341,17 @@ def test_views_of_any_memory_stay_views(host, moved):
     assert [text for _, text in step.output] == ["changed (2) [1]", "[0,7] [1.0,9.0] False True", "held"]
 
 
+@pytest.mark.parametrize("made", ["np.arange(9)", "np.arange(200_000)", "np.array([1, 'x', []], dtype=object)"])
+def test_a_view_may_be_writable_where_its_array_is_not(host, moved, made):
+    step = host.run(
+        f"import numpy as np\nwhole = {made}\nopen_view = whole[::2]\nwhole.flags.writeable = False\nshut = whole[1:]",
+        echo=False,
+    )
+    code = "open_view[1] = 77\nprint(whole[2], whole.flags.writeable, open_view.flags.writeable, shut.flags.writeable)"
+    for runner in (moved(host, step), host):
+        assert runner.run(code, echo=False).output == [("PRINT", "77 False True False")]
+
+
 def test_an_array_that_was_restored_is_saved_as_before(host, moved):
     code = (
         "import numpy as np\nlarge, small = np.arange(200_000), np.arange(9)\nthings = np.array([1, 'x'], dtype=object)"
