@@ -137,7 +137,8 @@ def __look():
         elif hasattr(item, "__dict__"):
             parts = [walk(vars(item))]
         elif hasattr(item, "__reduce__"):
-            parts = [walk(part) for part in item.__reduce__()]
+            # A list iterator at its end stands for one over an empty list, at its beginning.
+            parts = [walk(part) for part in item.__reduce__() if kind is not type(iter([])) or part != 0]
         else:
             parts = ["?"]
         lines[index] = f"#{number} {kind.__name__}({', '.join(parts)})"
