@@ -46,7 +46,7 @@ async def test_locale_and_style_of_one_job(serve: Serve) -> None:
     async with serve([code("exit(1)")]) as served:
         submit = served.client.submit
         id_ = await served.ask(submit, "helper", message="go", locale="pl-pl", chat_style="console")
-        definition, _ = await asyncio.to_thread(served.service.definition_sync, id_)
+        definition, _ = await asyncio.to_thread(served.service.access.definition_sync, id_)
         with pytest.raises(InvalidRequest, match="chat style 'LOUD' is unknown"):
             await served.ask(submit, "helper", chat_style="LOUD")
         with pytest.raises(LimitExceeded, match="limit principal_chars is 200, "):
