@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.engine.agent_book import AgentBook
 from orchestrator.engine.job_driver import JobDriver
-from orchestrator.engine.service import Service
 from statek import tool
 from statek.exceptions import NotFound, StoreError
 
@@ -24,14 +24,14 @@ async def submitted(open_with: Open) -> str:
         return str(await service.submit("helper"))
 
 
-def nobody(self: Service, role: str) -> None:
+def nobody(self: AgentBook, role: str, number: int) -> None:
     """Stands for a service without agents."""
     raise NotFound(f"agent {role!r} is not registered")
 
 
 async def test_idle_is_reached_when_the_last_job_stalls(open_with: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     id_ = await submitted(open_with)
-    monkeypatch.setattr(Service, "_agent", nobody)
+    monkeypatch.setattr(AgentBook, "of_job", nobody)
     async with open_with([]) as service:
         await service.wait_idle()
         assert (await service.wait(id_)).reason == "agent 'helper' is not registered"
@@ -39,7 +39,7 @@ async def test_idle_is_reached_when_the_last_job_stalls(open_with: Open, monkeyp
 
 async def test_job_whose_agent_is_gone_can_be_cancelled(open_with: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     id_ = await submitted(open_with)
-    monkeypatch.setattr(Service, "_agent", nobody)
+    monkeypatch.setattr(AgentBook, "of_job", nobody)
     async with open_with([]) as service:
         await service.wait_idle()
         summary = await service.cancel(id_, "nobody does this")
