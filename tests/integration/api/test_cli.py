@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -12,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.command_line import CommandLine, command, environment
 
 APPLICATION = '''
 from statek.agents.agent import Agent
@@ -44,35 +45,15 @@ Statek = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.timeout(120)
 
 
-def environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STATEK_")}
-    return {**kept, "STATEK_DATA_DIR": str(folder / "d"), "STATEK_DRIVER": "process", "STATEK_POOL_SIZE": "1"}
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "orchestrator.cli.main", *arguments]
+@pytest.fixture
+def statek(tmp_path: Path) -> Statek:
+    return CommandLine(tmp_path, APPLICATION).run
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "demo.py").write_text(APPLICATION, encoding="utf-8")
-    return tmp_path
-
-
-@pytest.fixture
-def statek(folder: Path) -> Statek:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60
-        )
-
-    return run
-
-
-@pytest.fixture
-def service(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def service(statek: Statek, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        command("serve", "demo.py"), cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
+        command("serve", "demo.py"), cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
     )
     try:
         yield process
@@ -119,8 +100,8 @@ def test_run_then_look(statek: Statek) -> None:
     )  # fmt: skip
 
 
-def test_a_service_answers_until_it_is_stopped(statek: Statek, service: subprocess.Popen[str], folder: Path) -> None:
-    socket = folder / "d" / "api.sock"
+def test_a_service_answers_until_it_is_stopped(statek: Statek, service: subprocess.Popen[str], tmp_path: Path) -> None:
+    socket = tmp_path / "d" / "api.sock"
     assert service.stderr is not None
     assert service.stderr.readline() == f"statek: starting with adder; the API will be at {socket}\n"
     while not socket.exists():
@@ -132,27 +113,27 @@ def test_a_service_answers_until_it_is_stopped(statek: Statek, service: subproce
     locked = statek("run", "demo.py", "--var", "count=1")
     assert locked.returncode == 1
     assert locked.stderr == (
-        f"statek: error[store_locked]: the store {folder / 'd' / 'store'} is in use by process {service.pid}\n"
+        f"statek: error[store_locked]: the store {tmp_path / 'd' / 'store'} is in use by process {service.pid}\n"
     )
     service.send_signal(signal.SIGTERM)
     _, err = service.communicate(timeout=30)
     assert err.splitlines()[-1] == "statek: stopped; everything is on the disk"
     assert service.returncode == 0
     assert not socket.exists()
-    assert (folder / "d" / "store" / "statek" / "default.clean").is_file()
+    assert (tmp_path / "d" / "store" / "statek" / "default.clean").is_file()
 
 
-def test_what_is_not_there_is_one_clear_line(statek: Statek, folder: Path) -> None:
+def test_what_is_not_there_is_one_clear_line(statek: Statek, tmp_path: Path) -> None:
     none = statek("jobs")
     assert (none.returncode, none.stdout, none.stderr) == (
         1,
         "",
-        f"statek: error[not_found]: no store at {folder / 'd' / 'store'} yet; statek run and statek serve make one\n",
+        f"statek: error[not_found]: no store at {tmp_path / 'd' / 'store'} yet; statek run and statek serve make one\n",
     )
     nobody = statek("submit", "--role", "adder")
     assert (nobody.returncode, nobody.stderr) == (
         2,
-        f"statek: error[configuration]: no service answers at {folder / 'd' / 'api.sock'}; statek serve starts one\n",
+        f"statek: error[configuration]: no service answers at {tmp_path / 'd' / 'api.sock'}; statek serve starts one\n",
     )
     for application, reason in (
         ("demo.py:broken", "'broken' is neither an agent nor a list of agents"),
@@ -172,12 +153,12 @@ def test_what_is_not_there_is_one_clear_line(statek: Statek, folder: Path) -> No
     assert (usage.returncode, usage.stderr) == (
         2, "statek: error[usage]: unrecognized arguments: --nope (statek --help shows how)\n"
     )  # fmt: skip
-    assert not (folder / "d").exists()
+    assert not (tmp_path / "d").exists()
 
 
-def test_a_reader_that_leaves_is_no_error(folder: Path) -> None:
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     with subprocess.Popen(
-        command("config"), cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command("config"), cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         process.stdout.close()
@@ -196,12 +177,17 @@ def test_the_doctor_names_every_tier(statek: Statek) -> None:
     assert report["fsync_ms"] > 0
 
 
-def test_a_quick_start_loads_nothing_heavy(folder: Path) -> None:
+def test_a_quick_start_loads_nothing_heavy(tmp_path: Path) -> None:
     check = (
         "import sys; from orchestrator.cli.main import main; main(['jobs']); main(['config']);"
         "print([name for name in ('dbzero', 'docker', 'grpc', 'litellm') if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", check], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", check],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stdout.splitlines()[-1] == "[]"

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.models.provider_server import Answer, Provider, completion
+from tests.support.command_line import CommandLine
 
 APPLICATION = '''
 import os
@@ -47,35 +45,21 @@ def reply(source: str) -> Answer:
 
 
 class Machine:
-    """A folder with an application, its provider, its services and its commands."""
+    """A command line with the provider of its application."""
 
     def __init__(self, folder: Path, provider: Provider) -> None:
         self.folder = folder
         self.provider = provider
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("STATEK_")}
-        self._environment = {
-            **kept,
-            "PROVIDER": provider.base,
-            "STATEK_DATA_DIR": str(folder / "d"),
-            "STATEK_DRIVER": "process",
-            "STATEK_POOL_SIZE": "1",
-            "STATEK_MODEL_INFO_DIR": str(folder / "prices"),
-        }
-        self._started: list[subprocess.Popen[str]] = []
+        variables = {"PROVIDER": provider.base, "STATEK_MODEL_INFO_DIR": str(folder / "prices")}
+        self._line = CommandLine(folder, APPLICATION, "shop.py", **variables)
+        self.serve = self._line.serve
+        self.close = self._line.close
         (folder / "prices").mkdir()
         (folder / "prices" / "openai.csv").write_text(PRICES)
-        (folder / "shop.py").write_text(APPLICATION)
 
     def statek(self, *arguments: str) -> tuple[int, str, str]:
-        """Status, output and errors of one command."""
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestrator.cli.main", *arguments],
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        """Status, output and errors of one command, which may start a sandbox or wait for one."""
+        done = self._line.run(*arguments, timeout=120)
         return done.returncode, done.stdout, done.stderr
 
     def json(self, *arguments: str) -> Any:
@@ -83,23 +67,6 @@ class Machine:
         code, output, errors = self.statek(*arguments, "--json")
         assert code == 0, errors
         return json.loads(output)
-
-    def serve(self) -> subprocess.Popen[str]:
-        """A service that answers."""
-        socket = self.folder / "d" / "api.sock"
-        socket.unlink(missing_ok=True)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.cli.main", "serve", "shop.py"],
-            cwd=self.folder,
-            env=self._environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._started.append(process)
-        assert process.stderr is not None
-        while not socket.exists():
-            assert process.poll() is None, process.stderr.read()
-        return process
 
     def follow(self, id_: str) -> None:
         """Wait until a job is done."""
@@ -118,15 +85,9 @@ class Machine:
     def call_in_doubt(self) -> Any:
         """The one call, as soon as the service has found it."""
         while not (found := self.json("calls", "list")):
-            assert self._started[-1].poll() is None
+            assert self._line.is_serving
         (call,) = found
         return call
-
-    def close(self) -> None:
-        """End what still runs."""
-        for process in self._started:
-            process.kill()
-            process.communicate()
 
 
 @pytest.fixture

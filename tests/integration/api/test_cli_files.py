@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.api.test_cli import command, environment
+from tests.support.command_line import CommandLine, command, environment
 
 APPLICATION = '''
 from statek.agents.agent import Agent
@@ -37,13 +37,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def test_files_are_listed_printed_and_copied(tmp_path: Path) -> None:
-    (tmp_path / "demo.py").write_text(APPLICATION, encoding="utf-8")
-
-    def statek(*arguments: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            command(*arguments), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60
-        )
-        return done.returncode, done.stdout, done.stderr
+    statek = CommandLine(tmp_path, APPLICATION).ask
 
     assert statek("run", "demo.py")[0] == 0
     assert statek("files", "j1") == (0, "BYTES  PATH\n2      note \\x1b[2J\n3      out/table.csv\n", "")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.command_line import CommandLine
 
 APPLICATION = '''
 import pathlib
@@ -58,57 +58,14 @@ def agents():
     metadata = {"MODEL": "openai/recorded", "API_BASE": provider.api_base}
     return statek.SupervisedAgent("clerk", "Work.", [request_approval, pay], _metadata=metadata)
 '''
-Statek = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.timeout(180)
 
 
-def environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STATEK_")}
-    own = {"DATA_DIR": str(folder / "d"), "DRIVER": "process", "POOL_SIZE": "1", "IDLE_HOLD_SECONDS": "0.05"}
-    return {**kept, **{f"STATEK_{name}": value for name, value in own.items()}}
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "orchestrator.cli.main", *arguments]
-
-
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "office.py").write_text(APPLICATION, encoding="utf-8")
-    return tmp_path
-
-
-@pytest.fixture
-def statek(folder: Path) -> Statek:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60
-        )
-
-    return run
-
-
-@pytest.fixture
-def serve(folder: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Starts a service that answers; whatever still runs is killed at the end."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start() -> subprocess.Popen[str]:
-        socket = folder / "d" / "api.sock"
-        socket.unlink(missing_ok=True)
-        process = subprocess.Popen(
-            command("serve", "office.py"), cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        assert process.stderr is not None
-        while not socket.exists():
-            assert process.poll() is None, process.stderr.read()
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+def line(tmp_path: Path) -> Iterator[CommandLine]:
+    found = CommandLine(tmp_path, APPLICATION, "office.py", STATEK_IDLE_HOLD_SECONDS="0.05")
+    yield found
+    found.close()
 
 
 def read_json(done: subprocess.CompletedProcess[str]) -> Any:
@@ -116,15 +73,16 @@ def read_json(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
-def test_expenses_are_approved_declined_and_called_off(statek: Statek, serve: Any, folder: Path) -> None:
-    service = serve()
+def test_expenses_are_approved_declined_and_called_off(line: CommandLine) -> None:
+    statek, folder = line.run, line.folder
+    service = line.serve()
     for amount in (10, 20, 30, 40):
         assert statek("submit", "--role", "clerk", "--var", f"amount={amount}").returncode == 0
     while [job["status"] for job in read_json(statek("jobs", "--json"))] != ["SUSPENDED"] * 4:
         pass
     service.send_signal(signal.SIGKILL)
     service.wait()
-    serve()
+    line.serve()
 
     found = {one["job"]: one for one in read_json(statek("futures", "list", "--json"))}
     assert {job: (one["what"], one["state"], one["details"]) for job, one in found.items()} == {

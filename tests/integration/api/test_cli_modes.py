@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.integration.api.test_cli import command, environment
 from tests.integration.api.test_cli_past import APPLICATION
+from tests.support.command_line import CommandLine
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -19,13 +18,7 @@ STATELESS = "a stateless job keeps nothing between its steps: these are its star
 
 def test_modes_on_the_command_line(tmp_path: Path) -> None:
     source = APPLICATION.replace("exit(x)", 'exit(globals().get("x", "gone"))')
-    (tmp_path / "demo.py").write_text(source, encoding="utf-8")
-
-    def statek(*arguments: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            command(*arguments), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60
-        )
-        return done.returncode, done.stdout, done.stderr
+    statek = CommandLine(tmp_path, source).ask
 
     assert statek("run", "demo.py", "--mode", "live")[0] == 0
     assert statek("run", "demo.py", "--mode", "stateless", "--var", "given=1")[0] == 0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.integration.api.test_cli import command, environment
+from tests.support.command_line import CommandLine
 
 APPLICATION = '''
 from statek.agents.agent import Agent
@@ -48,13 +47,11 @@ _HASH = re.compile(r"\b[0-9a-f]{12}\b")
 
 
 def test_history_view_diff_tag_rollback_and_fork(tmp_path: Path) -> None:
-    (tmp_path / "demo.py").write_text(APPLICATION, encoding="utf-8")
+    line = CommandLine(tmp_path, APPLICATION)
 
     def statek(*arguments: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            command(*arguments), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60
-        )
-        return done.returncode, _HASH.sub("HASH", _MOMENT.sub("MOMENT", done.stdout)), done.stderr
+        code, output, errors = line.ask(*arguments)
+        return code, _HASH.sub("HASH", _MOMENT.sub("MOMENT", output)), errors
 
     assert statek("run", "demo.py")[0] == 0
     table = [line.split() for line in statek("history", "j1")[1].splitlines()]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.command_line import CommandLine
 
 APPLICATION = '''
 import statek
@@ -45,63 +46,23 @@ if __name__ == "__main__":
     queue.push_to_agent_queue("idler", 7)
     statek.close()
 '''
-Statek = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.timeout(240)
 
 
-def environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STATEK_")}
-    return {**kept, "STATEK_DATA_DIR": str(folder / "d"), "STATEK_DRIVER": "process", "STATEK_POOL_SIZE": "1"}
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "orchestrator.cli.main", *arguments]
-
-
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "shop.py").write_text(APPLICATION, encoding="utf-8")
-    return tmp_path
-
-
-@pytest.fixture
-def statek(folder: Path) -> Statek:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60
-        )
-
-    return run
-
-
-@pytest.fixture
-def serve(folder: Path) -> Iterator[Callable[[], None]]:
-    """Starts a service that answers; it is killed at the end."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start() -> None:
-        process = subprocess.Popen(
-            command("serve", "shop.py"), cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        assert process.stderr is not None
-        while not (folder / "d" / "api.sock").exists():
-            assert process.poll() is None, process.stderr.read()
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+def line(tmp_path: Path) -> Iterator[CommandLine]:
+    found = CommandLine(tmp_path, APPLICATION, "shop.py")
+    yield found
+    found.close()
 
 
 def without_times(text: str) -> list[str]:
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "<time>", text).splitlines()
 
 
-def test_queues_wait_are_delivered_and_hold_what_cannot_be(
-    statek: Statek, serve: Callable[[], None], folder: Path
-) -> None:
-    ran = subprocess.run([sys.executable, "shop.py"], cwd=folder, env=environment(folder), check=False, timeout=60)
+def test_queues_wait_are_delivered_and_hold_what_cannot_be(line: CommandLine) -> None:
+    statek = line.run
+    ran = subprocess.run([sys.executable, "shop.py"], cwd=line.folder, env=line.environment, check=False, timeout=60)
     assert ran.returncode == 0
     waiting = statek("queues", "list")
     assert (waiting.returncode, waiting.stdout.splitlines(), waiting.stderr) == (
@@ -109,7 +70,7 @@ def test_queues_wait_are_delivered_and_hold_what_cannot_be(
         ["QUEUE       WAITING  HELD", "(messages)  1        0", "clerk       1        0", "idler       1        0"],
         "",
     )
-    serve()
+    line.serve()
     queues = json.loads(statek("queues", "list", "--json").stdout)
     while any(queue["waiting"] for queue in queues):
         queues = json.loads(statek("queues", "list", "--json").stdout)
@@ -134,7 +95,8 @@ def test_queues_wait_are_delivered_and_hold_what_cannot_be(
     assert shown[-3:] == ["held in idler  <time> UTC", '  " 7', f"  ! {reason}"]
 
 
-def test_a_store_without_queues_says_so(statek: Statek) -> None:
+def test_a_store_without_queues_says_so(line: CommandLine) -> None:
+    statek = line.run
     ran = statek("run", "shop.py", "--role", "clerk", "--var", "order=1")
     assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "job j1 DONE tier=process steps=2"), ran.stderr
     done = statek("queues", "list")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from orchestrator.api.client import StatekClient
 from statek.exceptions import InvalidArchive, NotFound
 from statek.executors.porting import Imported
-from tests.integration.api.test_cli import command, environment
+from tests.support.command_line import CommandLine
 
 from .conftest import Serve, code
 from .test_cli_past import APPLICATION
@@ -57,13 +56,7 @@ async def test_a_broken_upload_leaves_nothing(serve: Serve) -> None:
 
 
 def test_the_commands(tmp_path: Path) -> None:
-    (tmp_path / "demo.py").write_text(APPLICATION, encoding="utf-8")
-
-    def statek(*arguments: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            command(*arguments), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60
-        )
-        return done.returncode, done.stdout, done.stderr
+    statek = CommandLine(tmp_path, APPLICATION).ask
 
     assert statek("run", "demo.py")[0] == 0
     code_, out, err = statek("jobs", "export", "j1", "-o", "j1.statek")

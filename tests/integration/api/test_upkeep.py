@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import sqlite3
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from orchestrator.cli.terminal import Terminal
 from orchestrator.store.backup import read_backup
 from statek.exceptions import InvalidRequest, NotFound
 from statek.upkeep import Finding, Migrated, MigratedName, Verified
-from tests.integration.api.test_cli import command, environment
+from tests.support.command_line import CommandLine
 
 from .conftest import Serve, code
 from .test_cli_past import APPLICATION
@@ -62,13 +61,7 @@ async def test_findings_cross_the_socket(serve: Serve) -> None:
 
 
 def test_the_commands(tmp_path: Path) -> None:
-    (tmp_path / "demo.py").write_text(APPLICATION, encoding="utf-8")
-
-    def statek(*arguments: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            command(*arguments), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60
-        )
-        return done.returncode, done.stdout, done.stderr
+    statek = CommandLine(tmp_path, APPLICATION).ask
 
     read = "read 1 job(s), 3 entries, 4 commit(s), 0 block(s): "
     assert statek("verify")[:2] == (1, "")
@@ -103,11 +96,8 @@ def test_the_commands(tmp_path: Path) -> None:
 
 def test_jobs_are_migrated_by_the_service_that_has_the_image(tmp_path: Path) -> None:
     """The command needs a running service, whose image it is."""
-    done = subprocess.run(
-        command("jobs", "migrate", "--image", "new"),
-        cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, "no service answers" in done.stderr) == (2, "", True)
+    code_, out, err = CommandLine(tmp_path, APPLICATION).ask("jobs", "migrate", "--image", "new")
+    assert (code_, out, "no service answers" in err) == (2, "", True)
 
 
 async def test_a_migration_crosses_the_socket(serve: Serve) -> None:
