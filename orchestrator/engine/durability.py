@@ -29,12 +29,12 @@ class Durability:
 
     Attributes:
         store: the store.
-        full_since: why commits wait now (the store's words), empty while all is well.
+        full_reason: why commits wait now (the store's words), empty while all is well.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.full_since = ""
+        self.full_reason = ""
 
     async def commit(self, change: Callable[[], _T]) -> _T:
         """Run a change in one atomic block and return when it is durable.
@@ -67,13 +67,13 @@ class Durability:
             try:
                 await attempt()
             except StoreFull as error:
-                if not self.full_since:
+                if not self.full_reason:
                     _log.error("the store's disk is full; jobs wait, nothing acknowledged is lost: %s", error)
-                self.full_since = str(error)
+                self.full_reason = str(error)
                 await asyncio.sleep(delay)
                 delay = min(_MAX_RETRY_SECONDS, delay * 2)
             else:
-                if self.full_since:
+                if self.full_reason:
                     _log.warning("the store's disk takes writes again")
-                    self.full_since = ""
+                    self.full_reason = ""
                 return

@@ -496,5 +496,5 @@ class Service(Inspection):
             "pool": asdict(self._pool.statistics()),
             "parked": self._broker.parked,
             "blocks": self._store.blocks.description,
-            "full": self._durability.full_since,
+            "full": self._durability.full_reason,
         }
