@@ -29,11 +29,11 @@ from statek.executors.views import JobSummary
 from statek.model import Model
 from statek.settings import StatekSettings
 
-__all__ = ["NewJob", "run", "run_job", "serve"]
+__all__ = ["Submission", "run", "run_job", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
-class NewJob:
+class Submission:
     """What ``run`` submits; see ``Service.submit``."""
 
     role: str
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, settings: StatekSettings, terminal: Termina
     _log_to(terminal, settings)
     agents = load_agents(options.app)
     role = options.role or _only_role(agents)
-    job = NewJob(
+    job = Submission(
         role,
         shared_vars=named("--var", options.var),
         message=options.message,
@@ -106,7 +106,7 @@ def _only_role(agents: Sequence[Agent]) -> str:
 async def run_job(
     settings: StatekSettings,
     agents: Sequence[Agent],
-    job: NewJob,
+    job: Submission,
     terminal: Terminal,
     progress: Progress,
     *,
