@@ -36,7 +36,6 @@ __all__ = ["verify"]
 T = TypeVar("T")
 Progress = Callable[[str], None]
 
-_DIGESTS = 500
 _EXIT_LIMITS = values.GraphLimits(max_bytes=64 << 20, max_nodes=5_000_000, max_text_bytes=64 << 20)
 
 
@@ -92,25 +91,22 @@ class _Verification:
 
     def _blocks(self, blocks: Blocks) -> None:
         total = blocks.count_sync()
-        after = ""
-        while True:
-            try:
-                digests = blocks.digests_sync(after, _DIGESTS)
-            except StoreError as error:
-                self._findings.append(Finding(f"the list of blocks does not read: {error}"))
-                return
-            if not digests:
-                return
-            for digest in digests:
-                try:
-                    blocks.get_sync(digest)
-                except NotFound:
-                    continue  # removed meanwhile
-                except StoreError:
-                    self._bad.add(digest)
-                self._counts.blocks += 1
-            after = digests[-1]
-            self._progress(f"reading blocks, {self._counts.blocks} of {max(total, self._counts.blocks)}")
+        try:
+            for digests in blocks.digest_pages_sync():
+                for digest in digests:
+                    self._block(blocks, digest)
+                self._progress(f"reading blocks, {self._counts.blocks} of {max(total, self._counts.blocks)}")
+        except StoreError as error:
+            self._findings.append(Finding(f"the list of blocks does not read: {error}"))
+
+    def _block(self, blocks: Blocks, digest: str) -> None:
+        try:
+            blocks.get_sync(digest)
+        except NotFound:
+            return  # removed meanwhile
+        except StoreError:
+            self._bad.add(digest)
+        self._counts.blocks += 1
 
     # --------------------------------------------------------------------------------------- jobs
 

@@ -42,7 +42,6 @@ _MANIFEST = "backup.json"
 _BLOCKS = "blocks.sqlite"
 _BATCH_BYTES = 4 << 20
 _PREFIX = re.compile(r"[a-z0-9_-]{1,100}")
-_DIGESTS = 500  # per look at the block store
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -211,10 +210,9 @@ def _copy_blocks(source: Blocks, path: Path, progress: Progress) -> tuple[int, l
     total = source.count_sync()
     target = BlockStore.open(path)
     damaged: list[str] = []
-    done, after = 0, ""
+    done = 0
     try:
-        while digests := source.digests_sync(after, _DIGESTS):
-            after = digests[-1]
+        for digests in source.digest_pages_sync():
             batch: dict[str, bytes] = {}
             size = 0
             for digest in digests:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from statek.exceptions import InvalidRequest, StatekError, StoreError
@@ -14,6 +15,8 @@ from statek.exceptions import InvalidRequest, StatekError, StoreError
 __all__ = ["Blocks", "raw_digest"]
 
 T = TypeVar("T")
+
+_PAGE_DIGESTS = 500
 
 
 class Blocks(ABC):
@@ -28,6 +31,9 @@ class Blocks(ABC):
 
     description = "on disk"
     is_volatile = False
+
+    _listed_digests = _PAGE_DIGESTS
+    """How many digests one look at the store gives."""
 
     def __init__(self, worker: ThreadPoolExecutor) -> None:
         self._worker = worker
@@ -103,9 +109,15 @@ class Blocks(ABC):
         wanted = list(digests)
         return self._submit(lambda: self._has_many(wanted)).result()
 
-    def digests_sync(self, after: str, count: int) -> list[str]:
-        """Up to ``count`` of the digests that come after one in order, from the first one on where it is empty."""
-        return self._submit(lambda: self._digests(after, count)).result()
+    def digest_pages_sync(self) -> Iterator[list[str]]:
+        """Every digest, in order and in pages; what is put or removed meanwhile may be there or not."""
+        after = ""
+        while listed := self._submit(partial(self._digests, after, self._listed_digests)).result():
+            for at in range(0, len(listed), _PAGE_DIGESTS):
+                yield listed[at : at + _PAGE_DIGESTS]
+            if len(listed) < self._listed_digests:
+                return
+            after = listed[-1]
 
     def count_sync(self) -> int:
         """Number of blocks; unlike `size` it never reads any."""
@@ -153,7 +165,8 @@ class Blocks(ABC):
     def _delete_many(self, digests: list[str]) -> int: ...
 
     @abstractmethod
-    def _digests(self, after: str, count: int) -> list[str]: ...
+    def _digests(self, after: str, count: int) -> list[str]:
+        """Up to ``count`` of the digests that come after one in order, from the first one on where it is empty."""
 
     @abstractmethod
     def _size(self) -> tuple[int, int]: ...

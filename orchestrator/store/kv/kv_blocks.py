@@ -29,6 +29,8 @@ class KVBlocks(Blocks):
         is_volatile: whether they are gone when the process ends.
     """
 
+    _listed_digests = 100_000  # each look lists the whole store, whatever is taken of it
+
     def __init__(self, kv: KVStore, description: str, *, is_volatile: bool = False) -> None:
         super().__init__(ThreadPoolExecutor(1, thread_name_prefix="blocks"))
         self._kv = kv

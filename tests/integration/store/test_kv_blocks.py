@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,29 @@ async def test_blocks_over_every_store(open_kv: OpenKV) -> None:
     blocks.close()
     with pytest.raises(StoreError, match="the block store is closed"):
         await blocks.get(one)
+
+
+class ListsCounted(MemoryKV):
+    """Counts how often all of it was listed."""
+
+    lists = 0
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        self.lists += 1
+        return super().list(prefix)
+
+
+@pytest.mark.parametrize(("listed", "lists"), [(100_000, 1), (700, 2), (1200, 2)])
+async def test_pages_of_digests_list_the_store_as_rarely_as_possible(listed: int, lists: int) -> None:
+    kv = ListsCounted()
+    blocks = KVBlocks(kv, "somewhere")
+    blocks._listed_digests = listed
+    given = named(*(str(number).encode() for number in range(1200)))
+    await blocks.put_many(given)
+    pages = list(blocks.digest_pages_sync())
+    blocks.close()
+    assert [digest for page in pages for digest in page] == sorted(given)
+    assert (max(map(len, pages)), kv.lists) == (500, lists)
 
 
 async def test_a_block_that_was_changed_in_its_store_is_damaged(open_kv: OpenKV) -> None:
