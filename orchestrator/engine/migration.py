@@ -7,13 +7,14 @@ ends the try.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.jobs import JobRepository, NewCommit, job_id, job_number
-from orchestrator.engine.manifest import MAX_INLINE_BYTES, PlacedWorkspace, changed_names
+from orchestrator.engine.manifest import PlacedWorkspace
+from orchestrator.engine.restoring import restore_workspace
+from orchestrator.engine.step_commit import saved_commit
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import (
@@ -60,7 +61,7 @@ class Migration:
         Raises:
             NotFound: there is no such job.
             InvalidRequest: another image is in force, or a step of the job is in flight.
-            RestoreFailed: the runner did not survive the workspace.
+            RestoreFailed: the runner did not survive the workspace, or blocks of it are nowhere any more.
         """
         in_force = self._pool.image_digest
         if in_force != image and not (len(image) >= 7 and in_force.startswith(image)):
@@ -77,19 +78,9 @@ class Migration:
         names = _compared(head.workspace, end.workspace)
         if dry_run:
             return Migrated(id_, saved_on, in_force, names=names)
-        new_blocks = dict(end.new_blocks)
-        inline = sum(map(len, new_blocks.values())) <= MAX_INLINE_BYTES
-        if new_blocks and not inline:
-            await self._durability.put_blocks(new_blocks)
-        new = NewCommit(
-            workspace=end.workspace,
-            places={digest: head.places[digest] for digest in end.workspace.digests() - new_blocks.keys()},
-            new_blocks=new_blocks,
-            inline=inline,
-            changed=changed_names(head.workspace, end.workspace),
-            held=end.held,
-            image_digest=in_force,
-        )
+        new = saved_commit(head.workspace, head.places, end, in_force)
+        if new.new_blocks and not new.inline:
+            await self._durability.put_blocks(new.new_blocks)
         made = await self._durability.commit(partial(self._write, number, seq, new, names))
         return Migrated(id_, saved_on, in_force, made, names)
 
@@ -106,14 +97,8 @@ class Migration:
     ) -> StepResult:
         """Restore a workspace and save it, without running anything."""
         inline = await self._store.read(lambda: self._jobs.inline_blocks(self._jobs.get(number), head.places))
-
-        async def fetch(digests: Sequence[str]) -> Mapping[str, bytes]:
-            stored = [digest for digest in digests if digest not in inline]
-            found = {digest: inline[digest] for digest in digests if digest in inline}
-            return {**found, **await self._store.blocks.get_many(stored)} if stored else found
-
         try:
-            await sandbox.restore(head.workspace, fetch, how)
+            await restore_workspace(sandbox, head.workspace, inline, self._store.blocks, how)
             end = await sandbox.run_step(
                 StepInput(step=step, code="pass", time_us=now_us(), seed=0, deadline_seconds=_SAVE_SECONDS), _NoCalls()
             )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.engine.active_job import ActiveJob
 from orchestrator.engine.jobs import NewCommit
 from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names
-from orchestrator.sandboxes.step import RestoreOptions, StepResult
+from orchestrator.sandboxes.step import RestoreOptions, StepResult, Workspace
 from statek.job_mode import JobMode
 
-__all__ = ["moved_head", "new_commit", "restore_options", "same_workspace"]
+__all__ = ["moved_head", "new_commit", "restore_options", "same_workspace", "saved_commit"]
 
 
 def restore_options(job: ActiveJob) -> RestoreOptions:
@@ -38,16 +39,27 @@ def new_commit(job: ActiveJob, end: StepResult, image_digest: str, usage: dict[s
     if job.mode is not JobMode.DURABLE:
         held = end.held if job.mode is JobMode.LIVE else job.head.held
         return NewCommit(job.head.workspace, dict(job.head.places), {}, True, [], held, image_digest, usage)
+    return replace(saved_commit(job.head.workspace, job.places, end, image_digest), usage=usage)
+
+
+def saved_commit(before: Workspace, known: Mapping[str, BlockPlace], end: StepResult, image_digest: str) -> NewCommit:
+    """A commit of what a sandbox saved.
+
+    Args:
+        before: the workspace that it was given.
+        known: places of the blocks that earlier commits brought.
+        end: what it gave.
+        image_digest: of the runner.
+    """
     new_blocks = dict(end.new_blocks)
     return NewCommit(
         workspace=end.workspace,
-        places=_kept_places(job.places, end, new_blocks),
+        places={digest: known[digest] for digest in end.workspace.digests() - new_blocks.keys()},
         new_blocks=new_blocks,
         inline=sum(map(len, new_blocks.values())) <= MAX_INLINE_BYTES,
-        changed=changed_names(job.head.workspace, end.workspace),
+        changed=changed_names(before, end.workspace),
         held=end.held,
         image_digest=image_digest,
-        usage=usage,
     )
 
 
@@ -64,10 +76,3 @@ def moved_head(job: ActiveJob, seq: int, new: NewCommit) -> None:
     job.places.update(places)
     job.head = PlacedWorkspace(new.workspace, {d: places[d] for d in new.workspace.digests()}, new.held)
     job.head_seq = seq
-
-
-def _kept_places(
-    known: Mapping[str, BlockPlace], end: StepResult, new_blocks: dict[str, bytes]
-) -> dict[str, BlockPlace]:
-    """Places of the blocks that the new workspace shares with older ones."""
-    return {digest: known[digest] for digest in end.workspace.digests() - new_blocks.keys()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from orchestrator.engine.journal import PIECE_BYTES, Journal, StartEntry
 from orchestrator.engine.objects.handing_on import require_handing_on
 from orchestrator.engine.provider_calls import MAX_CALLS
 from orchestrator.engine.requests import HistoryItem
+from orchestrator.engine.restoring import restore_workspace
 from orchestrator.engine.saying import say
 from orchestrator.engine.static_advice import examine
 from orchestrator.engine.step_aborted import StepSuspended
@@ -46,7 +47,6 @@ from orchestrator.sandboxes.step import (
 )
 from statek import durable
 from statek.definition_errors import kept_traceback
-from statek.exceptions import NotFound, RestoreFailed, RunnerError
 from statek.executors.decision import Event, FutureAwaited, InDoubt, StepDied, StepEnded, StepLost
 from statek.future import LOCAL_ATTRIBUTE
 from statek.job_mode import JobMode
@@ -115,25 +115,8 @@ class StepRunner:
         """
         job.places = dict(job.head.places)
         inline = await self._store.read(partial(self._jobs.inline_blocks, job.record, job.head.places))
-
-        gone: list[RestoreFailed] = []
-
-        async def fetch(digests: Sequence[str]) -> Mapping[str, bytes]:
-            stored = [digest for digest in digests if digest not in inline]
-            found = {digest: inline[digest] for digest in digests if digest in inline}
-            try:
-                return {**found, **await self._store.blocks.get_many(stored)} if stored else found
-            except NotFound as error:
-                where = self._store.blocks.description
-                gone.append(RestoreFailed(f"what the job keeps is gone: {error}; blocks are {where}"))
-                raise gone[0] from error
-
-        try:
-            await sandbox.restore(job.head.workspace, fetch, restore_options(job))
-        except RunnerError:
-            if gone:  # not the runner's fault, as which the sandbox takes it
-                raise gone[0] from None
-            raise
+        options = restore_options(job)
+        await restore_workspace(sandbox, job.head.workspace, inline, self._store.blocks, options)
 
     # ------------------------------------------------------------------------------------ running
 

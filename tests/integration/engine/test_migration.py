@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from statek.exceptions import InvalidRequest, NotFound
+from statek.exceptions import InvalidRequest, NotFound, RestoreFailed
 from statek.testing import ScriptedModel
 from statek.upkeep import Migrated, MigratedName
 
@@ -105,3 +106,16 @@ hostile = Hostile()"""
         "lost", "saved anew", "a value of the job calls 'docstr' when it is saved; it cannot be migrated",
     }  # fmt: skip
     assert effects == []
+
+
+async def test_a_job_whose_blocks_are_gone_is_refused_by_the_name_of_one(tmp_path: Path) -> None:
+    model = StopsAt([code("big = [str(n) * 9 for n in range(9000)]"), code("exit(1)")], 1)
+    id_ = await stopped_in_the_middle(tmp_path, model, crashed=False)
+    blocks = sqlite3.connect(tmp_path / "data" / "store" / "statek" / "blocks.sqlite")
+    blocks.execute("DELETE FROM block")
+    blocks.commit()
+    blocks.close()
+    async with on_image("new", tmp_path, model) as service:
+        expected = f"job {id_} cannot be restored on this image: what the job keeps is gone: no block [0-9a-f]{{64}}; "
+        with pytest.raises(RestoreFailed, match=expected + "blocks are on disk$"):
+            await service.migrate(id_, "new", dry_run=True)
