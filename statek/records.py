@@ -39,12 +39,15 @@ class ServiceRecord:
         agents: JSON of what is known of each agent by role (statek.agents.registry); empty before the first.
         definition_errors: stored forms of ``statek.definition_errors`` by digest of the definition; None before the
             first.
+        definition_errors_us: by the same digests, when the newest error came (microseconds UTC); those of before this
+            field are not in it.
     """
 
     record_format = 1
     reminders = ""
     agents = ""
     definition_errors: Any = None
+    definition_errors_us: Any = None
 
     def __init__(self) -> None:
         self.record_format = RECORD_FORMAT
@@ -53,6 +56,7 @@ class ServiceRecord:
         self.reminders = ""
         self.agents = ""
         self.definition_errors = None
+        self.definition_errors_us: Any = None
 
 
 @memo(id="statek.JobRecord")
