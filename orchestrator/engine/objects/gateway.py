@@ -229,11 +229,6 @@ class ObjectGateway:
         """Whether the job was given a durable object or collection explicitly, or never had it."""
         return self._grants.is_explicit(target)
 
-    def changed_states(self, ids: Iterable[int]) -> bytes:
-        """Give the states among these handles that differ from what was sent; empty bytes if none does."""
-        changed = [state for state in map(self._snapshots.state, ids) if self._differs(state)]
-        return self._bundle(changed, [])
-
     # ----------------------------------------------------------------------------------- operations
 
     def perform(self, kind: CallKind, handle: int, name: str, args: bytes, version: bytes = b"") -> CallAnswer:

@@ -130,16 +130,6 @@ def test_a_tool_s_result_refreshes_what_it_changed(job, world):
     assert sandbox.fields(review)["title"] == "by a tool"
 
 
-def test_changed_states_compares_with_what_was_sent(job, world):
-    sandbox, calendar = job
-    with dbzero.atomic():
-        assert sandbox.gateway.changed_states([calendar.id]) == b""
-        world.calendar.names["x"] = 1
-        world.calendar.names = {"fresh": 1}
-        sandbox.take(sandbox.gateway.changed_states([calendar.id]))
-    assert sandbox.fields(calendar)["names"].id in sandbox.states
-
-
 @dbzero.memo(id="test.objects.Wide")
 class Wide:
     def __init__(self):
