@@ -158,14 +158,22 @@ class Embedded:
         """
         jobs = JobRepository()
         found = declared_agents(self._agents)
-        for view in missing_agents(found, self.store.read_sync(jobs.agents)):
+        missing = missing_agents(found, self.store.read_sync(jobs.agents))
+        lost: dict[str, ConfigurationError] = {}
+        for view in missing:
             try:
                 found[view.role] = import_agent(view)
             except ConfigurationError as error:
-                role = view.role
-                if self.store.read_sync(lambda: any(record.role == role for record in jobs.active())):  # noqa: B023
-                    raise
-                _log.warning("%s; it has no work to do", error)
+                lost[view.role] = error
+        if lost:
+            needed = set[str]()
+            visit = jobs.visit_active(lambda record: needed.add(record.role))
+            while self.store.read_sync(visit):
+                pass
+            for role, why in lost.items():
+                if role in needed:
+                    raise why
+                _log.warning("%s; it has no work to do", why)
         if not found:
             raise ConfigurationError("this process has made no agent and the store knows none; give start_statek some")
         return list(found.values())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from orchestrator.engine.agent_book import require_agent
 from orchestrator.engine.definition_errors import clear_errors, errors_of, note_error
 from orchestrator.engine.future_reader import StoredFutures
 from orchestrator.engine.inspection import Inspection, push_change, request_cancel
@@ -31,7 +32,7 @@ from statek.chat_history import ChatHistoryItem
 from statek.definition_errors import DefinitionErrors, JobDefError
 from statek.difficulty import TaskDifficulty
 from statek.error_handlers import ErrorHandler
-from statek.exceptions import InvalidRequest, NotFound
+from statek.exceptions import InvalidRequest
 from statek.executors.job import Job
 from statek.executors.views import FileView, JobView, VariableView
 from statek.future import FutureResult
@@ -74,13 +75,7 @@ class JobAccess:
         Raises:
             NotFound: none of that role is known here.
         """
-        if isinstance(agent, Agent):
-            return agent
-        try:
-            return self._agents[agent]
-        except KeyError:
-            known = ", ".join(sorted(self._agents)) or "none"
-            raise NotFound(f"agent {agent!r} is not registered here; registered: {known}") from None
+        return agent if isinstance(agent, Agent) else require_agent(self._agents, agent)
 
     def create(self, agent: Agent, given: NewJob, *, parent: JobRecord | None = None) -> JobRecord:
         """Make a job (store thread, inside an atomic block) and say that it can be driven."""
@@ -141,9 +136,9 @@ class JobAccess:
         numbers = self.store.read_sync(lambda: self._jobs.numbers(newest=1 << 40))
         return [self.job(number) for number in numbers]
 
-    def active(self) -> Iterator[JobRecord]:
-        """Every job that is not DONE (store thread)."""
-        return self._jobs.active()
+    def visit_active(self, look: Callable[[JobRecord], object]) -> Callable[[], bool]:
+        """What shows every job that is not DONE, in visits to the store thread; see ``JobReader.visit_active``."""
+        return self._jobs.visit_active(look)
 
     # ------------------------------------------------------------------------------------ looking
 

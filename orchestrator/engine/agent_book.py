@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.store.store import Store
@@ -17,13 +16,21 @@ from statek.agents.agent import Agent
 from statek.agents.registry import describe_agent
 from statek.exceptions import NotFound
 from statek.executors.views import AgentView
-from statek.records import JobRecord
 
-__all__ = ["AgentBook"]
+__all__ = ["AgentBook", "require_agent"]
 
 
-_PAGE = 200
-"""Jobs that one visit to the store thread looks at: about a millisecond."""
+def require_agent(agents: Mapping[str, Agent], role: str) -> Agent:
+    """The agent of a role.
+
+    Raises:
+        NotFound: none is registered; names those that are.
+    """
+    try:
+        return agents[role]
+    except (KeyError, TypeError):
+        known = ", ".join(sorted(agents)) or "none"
+        raise NotFound(f"agent {role!r} is not registered here; registered: {known}") from None
 
 
 @dataclass(slots=True, eq=False)
@@ -73,11 +80,7 @@ class AgentBook(Mapping[str, Agent]):
         Raises:
             NotFound: none is registered; names those that are.
         """
-        try:
-            return self._live[role]
-        except (KeyError, TypeError):
-            known = ", ".join(sorted(self._live)) or "none"
-            raise NotFound(f"agent {role!r} is not registered with this service; registered: {known}") from None
+        return require_agent(self._live, role)
 
     def of_job(self, role: str, number: int) -> Agent:
         """The agent that a job has.
@@ -121,16 +124,8 @@ class AgentBook(Mapping[str, Agent]):
         """Find the jobs that still have an agent that was replaced; it is let go with the last of them."""
         settled = list(self._retired)
         found: list[tuple[int, str]] = []
-        active: Iterator[JobRecord] | None = None
-
-        def read_page() -> bool:
-            nonlocal active
-            active = active or self._jobs.active()
-            page = [(record.number, record.role) for record in islice(active, _PAGE)]
-            found.extend(page)
-            return bool(page)
-
-        while await store.read(read_page):
+        visit = self._jobs.visit_active(lambda record: found.append((record.number, record.role)))
+        while await store.read(visit):
             pass
         for old in settled:
             for number, role in found:

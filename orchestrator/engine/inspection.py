@@ -184,7 +184,11 @@ class Inspection:
 
     async def calls(self) -> list[CallView]:
         """Every call that is in doubt."""
-        return await self._store.read(lambda: calls_in_doubt(self._jobs))
+        views = list[CallView]()
+        visit = self._jobs.visit_active(lambda record: views.extend(calls_in_doubt(self._jobs, record)))
+        while await self._store.read(visit):
+            pass
+        return views
 
     async def futures(self) -> list[FutureView]:
         """Every open future, oldest first."""

@@ -7,7 +7,8 @@ what they hold, ``orchestrator.engine.element_lists`` how they are kept); nobody
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -35,6 +36,9 @@ from statek.records import RECORD_FORMAT, JobRecord, ServiceRecord
 __all__ = ["ROOT_TAG", "JobReader", "job_id", "job_number"]
 
 ROOT_TAG = "statek-root"
+
+_VISIT_SECONDS = 0.004
+"""How long one visit to the store thread may go through active jobs; there may be thousands."""
 
 _JOB_ID = re.compile(r"j([1-9][0-9]{0,11})")
 
@@ -119,6 +123,25 @@ class JobReader:
         """Every job that is not DONE, in no particular order."""
         self.root()
         return iter(durable.find(JobRecord, ACTIVE_TAG))
+
+    def visit_active(self, look: Callable[[JobRecord], object]) -> Callable[[], bool]:
+        """What shows ``look`` every job that is active at its first call, some at each call, until it gives False.
+
+        A job that ends or becomes active meanwhile may be shown or not.
+        """
+        found: Iterator[JobRecord] | None = None
+
+        def visit() -> bool:
+            nonlocal found
+            found = found or self.active()
+            started = time.perf_counter()
+            for record in found:
+                look(record)
+                if time.perf_counter() - started > _VISIT_SECONDS:
+                    return True
+            return False
+
+        return visit
 
     def active_page(self, start: int, count: int) -> list[JobRecord]:
         """Up to ``count`` of the jobs that are not DONE, from a place on; none past the end.

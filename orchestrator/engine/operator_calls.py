@@ -51,15 +51,13 @@ def _doubtful(jobs: JobRepository, record: JobRecord) -> list[RecordedCall]:
     return [call for call in Journal.load(jobs.journal_in_flight(record)).calls if call.in_doubt]
 
 
-def calls_in_doubt(jobs: JobRepository) -> list[CallView]:
-    """Every call in doubt of a suspended job (store thread)."""
-    views = []
-    for record in jobs.active():
-        if record.status == JobStatus.SUSPENDED.value:
-            flight = jobs.in_flight(record)
-            step = flight.step if flight is not None else 0
-            views += [call_view(job_id(record.number), step, call) for call in _doubtful(jobs, record)]
-    return views
+def calls_in_doubt(jobs: JobRepository, record: JobRecord) -> list[CallView]:
+    """The calls in doubt of a job, none of one that is not suspended (store thread)."""
+    if record.status != JobStatus.SUSPENDED.value:
+        return []
+    flight = jobs.in_flight(record)
+    step = flight.step if flight is not None else 0
+    return [call_view(job_id(record.number), step, call) for call in _doubtful(jobs, record)]
 
 
 def resolve_call(jobs: JobRepository, record: JobRecord, number: int, resolution: Resolution) -> None:

@@ -16,6 +16,7 @@ from orchestrator.engine.access import JobAccess
 from orchestrator.engine.durability import Durability
 from statek.exceptions import StoreError
 from statek.job_status import JobStatus
+from statek.records import JobRecord
 from statek.task_door import NewJob
 
 __all__ = ["PullQueues"]
@@ -66,7 +67,9 @@ class PullQueues:
         """Look once, then go on at the interval."""
         if not self._queues:
             return
-        await self._durability.store.read(self._find_waiting)
+        visit = self._access.visit_active(self._note_waiting)
+        while await self._durability.store.read(visit):
+            pass
         await self._look()
         self._task = asyncio.create_task(self._run())
 
@@ -108,9 +111,9 @@ class PullQueues:
     def _waits(self, number: int) -> bool:
         return self._access.record(f"j{number}").status in _WAITS
 
-    def _find_waiting(self) -> None:
-        """Find the jobs of earlier starts that have not picked (store thread)."""
-        by_role = {queue.role: queue for queue in self._queues}
-        for record in self._access.active():
-            if record.role in by_role and record.status in _WAITS:
-                by_role[record.role].waiting.add(record.number)
+    def _note_waiting(self, record: JobRecord) -> None:
+        """Note a job of an earlier start that has not picked (store thread)."""
+        if record.status in _WAITS:
+            for queue in self._queues:
+                if queue.role == record.role:
+                    queue.waiting.add(record.number)

@@ -135,7 +135,7 @@ async def test_errors_arrive_as_what_they_were(serve: Serve) -> None:
         assert str(odd.value) == "'seven' is no job id; job ids look like j12 (statek jobs lists them)"
         with pytest.raises(NotFound) as unknown:
             await served.ask(client.submit, "nobody")
-        assert str(unknown.value) == "agent 'nobody' is not registered with this service; registered: helper"
+        assert str(unknown.value) == "agent 'nobody' is not registered here; registered: helper"
         with pytest.raises(InvalidRequest) as name:
             await served.ask(client.submit, "helper", params={"tenant": "other"})
         assert str(name.value) == "params['tenant']: the name has a meaning of its own; choose another"

@@ -218,7 +218,7 @@ async def test_job_of_an_agent_that_is_not_registered_waits_with_the_reason(open
         service._scheduler._stopping = False
         service._scheduler.add(1, "default")
         summary = await service.wait(id_)
-    assert summary.reason == "agent 'helper' is not registered with this service; registered: none"
+    assert summary.reason == "agent 'helper' is not registered here; registered: none"
 
 
 async def test_fault_of_the_service_ends_the_job_with_a_name_and_no_other(

@@ -36,7 +36,7 @@ async def test_unknown_agent(open_with: Open) -> None:
     async with open_with([]) as service:
         with pytest.raises(NotFound) as caught:
             await service.submit("nobody")
-    assert str(caught.value) == "agent 'nobody' is not registered with this service; registered: helper"
+    assert str(caught.value) == "agent 'nobody' is not registered here; registered: helper"
 
 
 async def test_missing_model(data_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from orchestrator.engine.jobs import JobRepository, NewCommit, StepOutcome
 from orchestrator.engine.objects import GrantTable
 from orchestrator.sandboxes.step import Component, Form, Workspace
 from orchestrator.store.store import Store
+from statek import durable
 from statek.exceptions import InternalError, NotFound, StoreError
+from statek.job_status import ACTIVE_TAG
 from statek.packing import MAX_PIECE_BYTES
 from statek.records import JobRecord
 
@@ -51,6 +54,28 @@ def _step(jobs: JobRepository, record: JobRecord, text: str = "x = 1", begun: bo
 def _end(jobs: JobRepository, record: JobRecord, new: NewCommit = _NOTHING, **outcome: Any) -> None:
     seq = jobs.add_commit(record, "step", record.next_step - 1, new, 3, 2)
     jobs.end_step(record, StepOutcome("committed", "ok", **outcome), end_commit=seq, now_us=3)
+
+
+def test_active_jobs_are_shown_in_visits_while_others_begin_and_end(
+    store: Store, jobs: JobRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.engine.job_reader._VISIT_SECONDS", -1.0)
+    numbers = {_create(store, jobs).number for _ in range(5)}
+    shown: list[int] = []
+    visit = jobs.visit_active(lambda record: shown.append(record.number))
+    assert (store.read_sync(visit), len(shown)) == (True, 1)
+    ended = {shown[0], min(numbers - set(shown))}
+    for number in sorted(ended):
+        store.commit_sync(partial(durable.untag, jobs.get(number), ACTIVE_TAG))
+    _create(store, jobs)
+    while store.read_sync(visit):
+        pass
+    assert (sorted(set(shown)), numbers - ended - set(shown)) == (sorted(shown), set())
+    left: list[int] = []
+    visit = jobs.visit_active(lambda record: left.append(record.number))
+    while store.read_sync(visit):
+        pass
+    assert (len(left), 6 in left, shown[0] in left) == (4, True, False)
 
 
 def test_a_step_goes_from_its_beginning_to_its_end(store: Store, jobs: JobRepository) -> None:
