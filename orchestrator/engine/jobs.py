@@ -67,6 +67,7 @@ class NewCommit:
         held: ids of the handles that variables reach.
         image_digest: of the runner.
         usage: JSON-able sandbox usage.
+        manifest: as it will be written, where it was made beforehand; only of blocks that are not inline.
     """
 
     workspace: Workspace
@@ -77,6 +78,15 @@ class NewCommit:
     held: tuple[int, ...] = ()
     image_digest: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
+    manifest: bytes = b""
+
+    def places_at(self, seq: int) -> dict[str, BlockPlace]:
+        """Where every block of the workspace is once this is commit ``seq``."""
+        brought = (
+            (digest, BlockPlace(seq, index) if self.inline else BlockPlace(-1, 0))
+            for index, digest in enumerate(self.new_blocks)
+        )
+        return {**self.places, **dict(brought)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +308,6 @@ class JobRepository(JobReader):
     def add_commit(self, record: JobRecord, kind: str, step: int, new: NewCommit, now_us: int, state_num: int) -> int:
         """Append a commit and give its number."""
         seq = self.commit_count(record)
-        places = dict(new.places)
-        for index, digest in enumerate(new.new_blocks):
-            places[digest] = BlockPlace(seq, index) if new.inline else BlockPlace(-1, 0)
         commit = Commit(
             seq=seq,
             parent=seq - 1,
@@ -311,7 +318,7 @@ class JobRepository(JobReader):
             image_digest=new.image_digest,
             state_num=state_num,
             usage=new.usage,
-            manifest=encode_manifest(PlacedWorkspace(new.workspace, places, new.held)),
+            manifest=new.manifest or encode_manifest(PlacedWorkspace(new.workspace, new.places_at(seq), new.held)),
             blocks=tuple(new.new_blocks.values()) if new.inline else (),
         )
         before = self.commit(record, seq - 1).hash if seq else ""

@@ -78,7 +78,7 @@ class Migration:
         names = _compared(head.workspace, end.workspace)
         if dry_run:
             return Migrated(id_, saved_on, in_force, names=names)
-        new = saved_commit(head.workspace, head.places, end, in_force)
+        new = await saved_commit(head.workspace, head.places, end, in_force)
         if new.new_blocks and not new.inline:
             await self._durability.put_blocks(new.new_blocks)
         made = await self._durability.commit(partial(self._write, number, seq, new, names))

@@ -33,7 +33,7 @@ from orchestrator.engine.saying import say
 from orchestrator.engine.static_advice import examine
 from orchestrator.engine.step_aborted import StepSuspended
 from orchestrator.engine.step_actions import ACTION_CONSOLE_BYTES, actions_of, advise, tool_log
-from orchestrator.engine.step_commit import moved_head, new_commit, restore_options, same_workspace
+from orchestrator.engine.step_commit import moved_head, prepare_commit, restore_options, same_workspace
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
 from orchestrator.sandboxes.step import (
@@ -328,7 +328,7 @@ class StepRunner:
         A message that could not be sent counts as an error of the step where its code made none.
         """
         usage = {key: round(value, 6) for key, value in asdict(end.usage).items()}
-        new = new_commit(job, end, sandbox.image_digest, usage)
+        new = await prepare_commit(job, end, sandbox.image_digest, usage)
         if new.new_blocks and not new.inline:
             await self._durability.put_blocks(new.new_blocks)
         error = f"{end.error_type}: {end.error_message}" if end.outcome is Outcome.ERROR else unsaid

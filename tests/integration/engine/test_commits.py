@@ -77,6 +77,23 @@ async def test_a_step_that_only_reads_adds_no_content(open_with: Open) -> None:
     assert places[1:] == [places[0]] * 3  # no block was written after the first step
 
 
+async def test_a_workspace_of_many_small_names_goes_on_in_another_sandbox(open_with: Open) -> None:
+    """Its manifest is made beside the event loop, and refers to blocks of earlier commits as to its own."""
+    fill = code("early = [1] * 100"), code("for n in range(900): globals()[f'v{n}'] = [n, early] if n == 7 else [n]")
+    files = code("for n in range(300): open(f'f{n}', 'w').write(str(n))\nv8.append(early)\nexit()")
+    async with open_with([*fill, files]) as service:
+        id_, commits = await run(service)
+        read = await variables(service, id_, 3)
+    check = code("early[0] = 5\nexit((v7[1] is early, v8[1][0], v899, open('f299').read()))")
+    async with open_with([""] * 3 + [check]) as service:
+        await service.push(id_, "Go on.")
+        await service.wait(id_)
+        ended = (await service.job(id_)).summary.exit_status
+    assert (len(commits[2].changed), len(commits[3].changed)) == (902, 304)
+    assert (read["v5"], read["v899"]) == ([5], [899])
+    assert ended == "(True,5,[899],299)"
+
+
 async def test_the_head_is_found_after_a_restart_without_any_id(open_with: Open) -> None:
     async with open_with([code("a = 1"), code("a += 1"), code("exit(a)")]) as service:
         await run(service)
