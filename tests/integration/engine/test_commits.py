@@ -91,7 +91,7 @@ async def test_a_workspace_of_many_small_names_goes_on_in_another_sandbox(open_w
         ended = (await service.job(id_)).summary.exit_status
     assert (len(commits[2].changed), len(commits[3].changed)) == (902, 304)
     assert (read["v5"], read["v899"]) == ([5], [899])
-    assert ended == "(True,5,[899],299)"
+    assert ended == '(True,5,[899],"299")'
 
 
 async def test_the_head_is_found_after_a_restart_without_any_id(open_with: Open) -> None:
