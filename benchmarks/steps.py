@@ -48,8 +48,12 @@ async def measure_step_overhead(bench: Bench) -> None:
     bench.add("step_overhead_p99", percentile(measured, 99), "ms", 15, "target-15ms", notes=notes)
     late, early = (1000, 100) if not bench.smoke else (120, 40)
     window = 50 if not bench.smoke else 20
-    growth = median(times[late - window : late + window]) / median(times[early - window : early + window])
-    notes = per_operation(sum(counted[late - window : late + window]), 2 * window)
+
+    def grown(values: list[float]) -> float:
+        return median(values[late - window : late + window]) / median(values[early - window : early + window])
+
+    growth, cpu = grown(times), grown(model.cpu_ms(job))
+    notes = {"cpu": f"{cpu:.2f}x", **per_operation(sum(counted[late - window : late + window]), 2 * window)}
     bench.add("step_growth", growth, f"x(step_{late}/step_{early})", 1.2, "target-1.2x", notes=notes)
     bench.add("step_floor_flushes", 2 * flush_ms, "ms", p50, "step_overhead_p50", notes=floor_notes)
     before = bench.fsyncs.count()

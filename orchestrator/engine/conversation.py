@@ -8,7 +8,8 @@ makes too long is refused before it is sent.
 
 Room is made for a good part of the window at once, so that an entry is touched a bounded number of times, and what the
 provider has cached of a request stays valid in between. What a request costs is bounded by the window, not by the
-number of turns.
+number of turns; the messages of all entries are kept in one list, which is made anew only when an entry was shortened
+or left out.
 
 Nothing is forgotten: the chat log keeps everything, and a restart that reads it comes to the same messages.
 """
@@ -95,6 +96,7 @@ class Conversation:
         self._head = opening_messages(system_prompt, opening)
         self._opening: str = self._head[1]["content"]
         self._entries: list[_Entry] = []
+        self._flat: list[Message] | None = []
         self._window = window_tokens
         self._tokens = sum(map(_message_tokens, self._head))
         self._short = 0
@@ -133,6 +135,8 @@ class Conversation:
             return
         entry = self._rendered(_numbered(item, number))
         self._entries.append(entry)
+        if self._flat is not None:
+            self._flat += entry.messages
         self._tokens += entry.tokens
         self._fit()
 
@@ -147,12 +151,11 @@ class Conversation:
                 f"the request does not fit the model's context window: the system prompt and what must stay with it "
                 f"are about {self._tokens} tokens, and beside the tools and the reply there is room for {self._window}"
             )
-        found = list(self._head)
-        if self._left_out:
-            found.append({"role": "user", "content": _left_out_note(self._left_out)})
-        for entry in self._entries:
-            found += entry.messages
-        return tuple(found)
+        if self._flat is None:
+            self._flat = [message for entry in self._entries for message in entry.messages]
+        if not self._left_out:
+            return (*self._head, *self._flat)
+        return (*self._head, {"role": "user", "content": _left_out_note(self._left_out)}, *self._flat)
 
     # ------------------------------------------------------------------------------------- window
 
@@ -211,6 +214,7 @@ class Conversation:
         self._left_out += count
         self._tokens -= sum(entry.tokens for entry in self._entries[:count])
         del self._entries[:count]
+        self._flat = None
         self._short = max(self._short - count, 0)
 
     def _shorten(self, entry: _Entry, level: int, output_chars: int, text_chars: int | None = None) -> None:
@@ -222,6 +226,7 @@ class Conversation:
         if tokens < entry.tokens:  # a note may be longer than what it stands for
             self._tokens += tokens - entry.tokens
             entry.messages, entry.tokens = messages, tokens
+            self._flat = None
 
     def _shorten_opening(self, chars: int) -> None:
         short = {**self._head[1], "content": shortened(self._opening, chars, advice="")}

@@ -8,7 +8,7 @@ conversation, where it answers nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 __all__ = ["provider_messages"]
@@ -17,6 +17,9 @@ Message = dict[str, Any]
 
 _OPENAI_FORM = frozenset({"azure", "openai"})
 """Providers that take the engine's form as it is."""
+
+_SIDES = frozenset({"assistant", "user"})
+"""Roles that must take turns; results of calls come one after the other."""
 
 SYSTEM_MARK = "[System] "
 """Before what the service says in the middle of a conversation, where that must be a user message."""
@@ -36,30 +39,29 @@ def provider_messages(provider: str, messages: Iterable[Mapping[str, Any]], *, h
         messages: in the engine's form.
         has_tools: whether the request offers tools; without them several providers refuse calls in the history.
     """
-    copied = [dict(message) for message in messages]
     if provider in _OPENAI_FORM:
-        return copied
-    if not has_tools:
-        copied = _without_calls(copied)
+        return [dict(message) for message in messages]
     out: list[Message] = []
-    for position, message in enumerate(copied):
-        if message["role"] == "system" and position:
-            message = {"role": "user", "content": f"{SYSTEM_MARK}{message['content']}"}
-        previous = out[-1]["role"] if out else ""
-        if message["role"] == "user" and previous == "user":
-            out[-1] = {"role": "user", "content": f"{out[-1]['content']}\n\n{message['content']}"}
-            continue
-        if message["role"] == "assistant" and previous == "assistant":
+    previous = ""
+    for message in messages if has_tools else _without_calls(messages):
+        role = message["role"]
+        if role == "system" and previous:
+            role = "user"
+            message = {"role": role, "content": f"{SYSTEM_MARK}{message['content']}"}
+        if role == previous and role in _SIDES:
+            if role == "user":
+                out[-1] = {"role": role, "content": f"{out[-1]['content']}\n\n{message['content']}"}
+                continue
             out.append({"role": "user", "content": NO_OUTPUT})
-        out.append(message)
-    if out and out[-1]["role"] == "assistant":
+        out.append({**message})
+        previous = role
+    if previous == "assistant":
         out.append({"role": "user", "content": NO_OUTPUT})
     return out
 
 
-def _without_calls(messages: list[Message]) -> list[Message]:
+def _without_calls(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Formal calls and their results as text."""
-    out: list[Message] = []
     names: dict[str, str] = {}
     for message in messages:
         calls = message.get("tool_calls")
@@ -69,10 +71,9 @@ def _without_calls(messages: list[Message]) -> list[Message]:
                 function = call["function"]
                 names[call["id"]] = function["name"]
                 lines.append(f"{function['name']}({function['arguments']})")
-            out.append({"role": "assistant", "content": "\n".join(lines)})
+            yield {"role": "assistant", "content": "\n".join(lines)}
         elif message["role"] == "tool":
             name = names.get(message["tool_call_id"], "call")
-            out.append({"role": "user", "content": f"{name}: {message['content'] or NO_OUTPUT}"})
+            yield {"role": "user", "content": f"{name}: {message['content'] or NO_OUTPUT}"}
         else:
-            out.append(message)
-    return out
+            yield message

@@ -244,12 +244,15 @@ ITEMS = st.builds(
 def test_no_request_is_above_the_window_whatever_is_in_it(
     style: ChatStyle, opening: str, items: list[HistoryItem], window: int
 ) -> None:
-    conversation = Conversation(style_for(style), "system", [opening])
+    conversation, asked_once = (Conversation(style_for(style), "system", [opening]) for _ in range(2))
     conversation.limit(window)
+    asked_once.limit(window)
     assert tokens_of(conversation.messages()) <= window
     for item in items:
         conversation.add(item)
+        asked_once.add(item)
         assert tokens_of(conversation.messages()) <= conversation.tokens <= window
+    assert conversation.messages() == asked_once.messages()
 
 
 @settings(max_examples=100, deadline=None)
