@@ -17,6 +17,7 @@ Named by whose fault it is::
     │   └── FutureFailed        ... what was waited for ended without a value
     ├── AccessDenied            the caller lacks a grant; names the rule that decided
     ├── LimitExceeded           a limit spoke; carries its name, value and usage
+    │   └── HistoryFull         ... what a job or a store may keep: the commit is refused, all history stays
     ├── JobFailed               a job ended by failure; given to error handlers
     │   └── LLM_HarnessError    ... because a limit of the harness spoke
     ├── StaleObjectError        a durable object changed since the code read it
@@ -48,6 +49,7 @@ __all__ = [
     "FutureError",
     "FutureFailed",
     "FutureSettled",
+    "HistoryFull",
     "ImageMismatch",
     "InternalError",
     "InvalidArchive",
@@ -195,11 +197,22 @@ class LimitExceeded(StatekError):
     code = "limit_exceeded"
 
     def __init__(self, limit: str, value: float, usage: float, advice: str = "") -> None:
-        text = f"limit {limit} is {value:g}, this needs {usage:g}"
+        text = f"limit {limit} is {_number(value)}, this needs {_number(usage)}"
         super().__init__(f"{text}; {advice}" if advice else text)
         self.limit = limit
         self.value = value
         self.usage = usage
+
+
+def _number(value: float) -> str:
+    """A count whole, anything else short."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
+class HistoryFull(LimitExceeded):
+    """A job, or the whole store, keeps as much as it may: the commit was refused, everything kept stays readable."""
+
+    code = "history_full"
 
 
 class ToolChanged(InvalidRequest):

@@ -78,6 +78,11 @@ class KVStore(ABC):
         Of several writers that expect the same, exactly one succeeds.
         """
 
+    def size(self, key: str) -> int | None:
+        """Length of the value of a key in bytes; None where it has none. Reads it, where nothing better is known."""
+        value = self.get(key)
+        return None if value is None else len(value)
+
     def close(self) -> None:  # noqa: B027 -- nothing to do for many
         """Let go of what is held. Nothing is called afterwards."""
 

@@ -112,6 +112,7 @@ class JobRecord:
         memory: JSON object of what its tools remember (``ToolContext.job.memory_set``); empty while there is nothing.
         tags: JSON object of the names that people gave to commits: number by name; empty while there are none.
         base: the job that this one was forked from, or None. What came before the fork is read there.
+        history_bytes: length of its own commits and of the blocks that they brought, without what was dropped.
         base_items, base_steps, base_commits: how much of its chat log, steps and commits is this job's past too; the
             lists of this job go on from there.
     """
@@ -132,6 +133,7 @@ class JobRecord:
     base_items = 0
     base_steps = 0
     base_commits = 0
+    history_bytes = 0
     shared_binding = ""
     shared_read_only = False
     mode = ""
@@ -196,6 +198,7 @@ class JobRecord:
         self.base_items = 0
         self.base_steps = 0
         self.base_commits = 0
+        self.history_bytes = 0
         self.origin = ""
         self.shared_binding = ""
         self.shared_read_only = False

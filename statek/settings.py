@@ -208,6 +208,18 @@ class StatekSettings:
     blocks_cache_bytes: int = field(
         default=0, metadata=_about(size(0), "Cache on disk in front of blocks that are kept elsewhere; 0 for none.")
     )
+    history_bytes: int | None = field(
+        default=4 << 30,
+        metadata=_about(
+            optional(size(1 << 10)), "What the commits of one job may take; none for no limit (docs/retention.md)."
+        ),
+    )
+    store_bytes: int | None = field(
+        default=None,
+        metadata=_about(
+            optional(size(1 << 20)), "What the records and larger values of all jobs may take; none for no limit."
+        ),
+    )
     api_socket_path: Path | None = field(
         default=None, metadata=_about(optional(path), "Unix socket of the service's API; none for one inside data_dir.")
     )

@@ -31,6 +31,7 @@ _STATUS = {
     "unstorable_value": grpc.StatusCode.INVALID_ARGUMENT,
     "access_denied": grpc.StatusCode.PERMISSION_DENIED,
     "limit_exceeded": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "history_full": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "stale_object": grpc.StatusCode.ABORTED,
     "model": grpc.StatusCode.UNAVAILABLE,
     "tool": grpc.StatusCode.FAILED_PRECONDITION,

@@ -18,6 +18,7 @@ from orchestrator.engine.conversation import Conversation, estimate_tokens
 from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.future_reads import given_future, read_futures
 from orchestrator.engine.handled_calls import HandledCalls
+from orchestrator.engine.history_limits import HistoryRoom
 from orchestrator.engine.job_control import current_difficulty
 from orchestrator.engine.job_futures import JobFutures
 from orchestrator.engine.jobs import JobRepository
@@ -110,6 +111,8 @@ class ActiveJob:
         unread: index of the first chat item that ``conversation`` does not have yet; see ``read_page``.
         difficulty: in force; chooses the model and the sections of the system prompt.
         processors: what looks at each reply before anything comes of it.
+        room: what its commits may take.
+        history_bytes: what they take, as ``room`` counts it.
         prompted: the difficulty that the system prompt of ``conversation`` is for.
     """
 
@@ -142,6 +145,8 @@ class ActiveJob:
     difficulty: TaskDifficulty = TaskDifficulty.MEDIUM
     prompted: TaskDifficulty = TaskDifficulty.MEDIUM
     processors: Sequence[PostProcessor] = ()
+    room: HistoryRoom = field(default_factory=HistoryRoom)
+    history_bytes: int = 0
 
     def refresh(self) -> JobView:
         """Read the facts of the decision again (store thread)."""
@@ -170,9 +175,21 @@ class ActiveJob:
             runner_held=record.runner_held,
         )
         self.turn = record.turns
+        self.history_bytes = record.history_bytes
         self._bound_to_shared = bool(record.shared_binding)
         self.difficulty = current_difficulty(record, self.definition)
         return self.view
+
+    def check_room(self, more_bytes: int = 0) -> None:
+        """Refuse what no commit could keep.
+
+        Args:
+            more_bytes: what a commit would bring; 0 asks whether there may be another one at all.
+
+        Raises:
+            HistoryFull: the limit, its value, the usage and what to do.
+        """
+        self.room.check(self.number, self.history_bytes, more_bytes)
 
     def offer_tools(self) -> None:
         """Find the tools that the model may call formally, and describe them.
@@ -332,6 +349,7 @@ def load_active_job(
     objects: ObjectGateway,
     futures: JobFutures,
     settings: StatekSettings,
+    room: HistoryRoom,
 ) -> ActiveJob:
     """Build an active job from its records (store thread); its messages are to be read by ``read_page``."""
     if record.muted:
@@ -370,6 +388,7 @@ def load_active_job(
         unread=first_step,
         prompted=difficulty,
         processors=parse_post_processors(definition.post_processing),
+        room=room,
     )
     flight = jobs.in_flight(record)
     if flight is not None:

@@ -96,6 +96,7 @@ class JobDriver:
 
         Raises:
             RunnerLost: no sandbox could be had; the job is put down as it was, with the reason.
+            HistoryFull: no further commit may be kept; likewise.
         """
         if self.job.mode is JobMode.LIVE:
             self._take_parked()
@@ -174,6 +175,7 @@ class JobDriver:
     async def _think(self) -> Event:
         """Ask the model and make its reply the step in flight."""
         job = self.job
+        job.check_room()
         job.renew_prompt()
         asked = time.monotonic()
         try:
@@ -315,6 +317,7 @@ class JobDriver:
         """The held sandbox, or a fresh one with the newest commit in it."""
         if self._sandbox is not None:
             return self._sandbox
+        self.job.check_room()
         delay = _FIRST_CLAIM_RETRY_SECONDS
         for attempt in range(1, _CLAIM_ATTEMPTS + 1):
             try:

@@ -323,7 +323,10 @@ class JobRepository(JobReader):
         )
         before = self.commit(record, seq - 1).hash if seq else ""
         commit = replace(commit, hash=commit_hash(commit, before))
-        record.commits.append(to_element(record, encode_commit(commit)))
+        encoded = encode_commit(commit)
+        record.commits.append(to_element(record, encoded))
+        stored = 0 if new.inline else sum(map(len, new.new_blocks.values()))
+        record.history_bytes += len(encoded) + stored
         return seq
 
     def end_step(self, record: JobRecord, outcome: StepOutcome, *, end_commit: int, now_us: int) -> None:

@@ -21,6 +21,7 @@ from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.error_handling import ErrorHandling
 from orchestrator.engine.futures import FutureBoard, Settled
+from orchestrator.engine.history_limits import HistoryRoom
 from orchestrator.engine.images import check_image
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_driver import JobDriver
@@ -28,6 +29,7 @@ from orchestrator.engine.job_futures import FutureWaits, JobFutures
 from orchestrator.engine.job_watch import JobWatch
 from orchestrator.engine.jobs import job_id, job_number
 from orchestrator.engine.migration import Migration
+from orchestrator.engine.model_windows import conversation_tokens
 from orchestrator.engine.objects import ObjectGateway
 from orchestrator.engine.operator_calls import Resolution
 from orchestrator.engine.porting import Porter
@@ -41,17 +43,15 @@ from orchestrator.engine.stalled_jobs import StalledJobs
 from orchestrator.engine.step_run import StepRunner
 from orchestrator.engine.submission import DEFAULT_TENANT, JobFactory, job_policy
 from orchestrator.engine.tool_runner import ToolRunner
-from orchestrator.models import request_window
 from orchestrator.sandboxes.pool import Pool
 from orchestrator.store.store import Store
 from statek.agents.agent import Agent
 from statek.agents.definitions import read_library
 from statek.chat_style import ChatStyle
-from statek.difficulty import TaskDifficulty
 from statek.exceptions import (
+    HistoryFull,
     ImageMismatch,
     InvalidRequest,
-    ModelError,
     NotFound,
     RestoreFailed,
     RunnerLost,
@@ -104,6 +104,7 @@ class Service(Inspection):
         self.porter = Porter(store, self._jobs, self._agents)
         self._migration = Migration(self._durability, self._jobs, pool)
         self._factory = JobFactory(store, settings, self._jobs)
+        self._history_room = HistoryRoom(settings, store)
         self._tool_runner = ToolRunner()
         self._broker = SandboxBroker(
             pool,
@@ -119,7 +120,7 @@ class Service(Inspection):
         self._scheduler = Scheduler(
             self._drive, max_concurrency=settings.max_concurrency, rested=lambda: self._queues.note_room()
         )
-        self._queues = QueuePump(self._durability, self.access, self._agents, self._has_room)
+        self._queues = QueuePump(self._durability, self.access, self._agents, lambda: self._room() > 0)
         self._pulled = PullQueues(
             self._durability,
             self.access,
@@ -151,6 +152,7 @@ class Service(Inspection):
         self._listening.enter_context(listening(hear))
         await self._durability.commit(partial(self._register, list(self._agents.values())))
         await asyncio.to_thread(self.porter.remove_leftovers_sync)
+        await self._history_room.start()
         runnable = await recover(self._durability, self._jobs)
         runnable += await self._durability.commit(self._handling.recover)
         await self._board.start()
@@ -225,9 +227,6 @@ class Service(Inspection):
                 job = await self._store.read(partial(self._load, number))
                 if job is not None:
                     job.offer_tools()
-            except ImageMismatch as error:
-                await self._stalled.stall(number, str(error), retry=False)
-                return
             except NotFound as error:
                 await self._stalled.stall(number, str(error))
                 return
@@ -235,10 +234,12 @@ class Service(Inspection):
                 await self._stalled.give_up(number, f"its definition cannot be used any more: {error}")
                 return
             if job is not None:
-                job.conversation.limit(await self._window(job))
+                job.conversation.limit(await conversation_tokens(job, self._model, self._settings.context_tokens))
                 while await self._store.read(job.read_page):
                     pass
                 await self._run(job)
+        except (ImageMismatch, HistoryFull) as error:
+            await self._stalled.stall(number, str(error), retry=False)
         except RunnerLost as error:
             await self._stalled.stall(number, f"no sandbox: {error}")
         except RestoreFailed as error:
@@ -250,20 +251,6 @@ class Service(Inspection):
             await self._stalled.give_up(number, f"{type(error).__name__}: {error}")
         finally:
             self.watch.changed(number)
-
-    async def _window(self, job: ActiveJob) -> int:
-        """Tokens that the conversation of a job may have: what the smallest model that it may use takes."""
-        options = job.definition.model_options
-        asked = options.get("max_completion_tokens") or options.get("max_tokens") or ""
-        default = self._settings.context_tokens
-        windows = []
-        for name in {job.definition.model_for(difficulty) for difficulty in TaskDifficulty}:
-            reply = int(asked) if asked.isdecimal() else None
-            try:
-                windows.append(await request_window(self._model, name, default_tokens=default, reply_tokens=reply))
-            except ModelError:
-                windows.append(default // 2)  # the request will say what is wrong
-        return max(min(windows) - job.spec_tokens, 1)
 
     async def _run(self, job: ActiveJob) -> None:
         """Hand a loaded job to a driver of its own."""
@@ -305,6 +292,7 @@ class Service(Inspection):
             objects=ObjectGateway(record.grants, policy=policy),
             futures=JobFutures(number, self._board),
             settings=self._settings,
+            room=self._history_room,
         )
 
     async def submit(
@@ -343,8 +331,9 @@ class Service(Inspection):
         Raises:
             NotFound: no agent of that role is registered.
             InvalidRequest: illegal variable name, value that cannot cross, a definition that does not fit.
-            LimitExceeded: the startup variables are too large.
+            LimitExceeded: the startup variables are too large, or the store may not keep more.
         """
+        self._history_room.check_store()
         given = NewJob(
             shared_vars=shared_vars or {},
             message=message,
@@ -378,10 +367,6 @@ class Service(Inspection):
         if driver is not None:
             driver.cancel()
         self.notice(number, tenant)
-
-    def _has_room(self) -> bool:
-        """Whether a job made now would be driven soon."""
-        return self._room() > 0
 
     def _room(self) -> int:
         """How many more jobs could be driven now."""

@@ -40,6 +40,9 @@ async def prepare_commit(job: ActiveJob, end: StepResult, image_digest: str, usa
         end: what the sandbox gave.
         image_digest: of the runner.
         usage: JSON-able sandbox usage.
+
+    Raises:
+        HistoryFull: the job, or the store, may not keep so much.
     """
     if job.mode is not JobMode.DURABLE:
         held = end.held if job.mode is JobMode.LIVE else job.head.held
@@ -67,6 +70,7 @@ async def saved_commit(
 
 def _commit_of(before: Workspace, known: Mapping[str, BlockPlace], end: StepResult, image_digest: str) -> NewCommit:
     new_blocks = dict(end.new_blocks)
+    job.check_room(sum(map(len, new_blocks.values())))
     return NewCommit(
         workspace=end.workspace,
         places={digest: known[digest] for digest in end.workspace.digests() - new_blocks.keys()},

@@ -27,6 +27,7 @@ class Blocks(ABC):
     Attributes:
         description: where they are, for people.
         is_volatile: whether they are gone when the process ends.
+        measured_bytes: bytes of data in them, from `measure` on; 0 before.
     """
 
     description = "on disk"
@@ -39,6 +40,8 @@ class Blocks(ABC):
         self._worker = worker
         self._closing = threading.Lock()
         self._closed = False
+        self._measures = False
+        self.measured_bytes = 0
 
     def close(self) -> None:
         """Finish what is queued and let go of the store. Idempotent."""
@@ -94,6 +97,15 @@ class Blocks(ABC):
         """Number of blocks and bytes of data in them."""
         return await self._run_async(self._size)
 
+    async def measure(self) -> None:
+        """Keep ``measured_bytes`` up to date from now on."""
+
+        def begin() -> None:
+            self._measures = True
+            self._measure()
+
+        await self._run_async(begin)
+
     # --- blocking twins ---
 
     def put_many_sync(self, blocks: Mapping[str, bytes]) -> None:
@@ -141,6 +153,11 @@ class Blocks(ABC):
             if self._closed:
                 raise StoreError("the block store is closed")
             return self._worker.submit(translated)
+
+    def _measure(self) -> None:
+        """Note what is stored now, where somebody wants to know."""
+        if self._measures:
+            self.measured_bytes = self._size()[1]
 
     async def _run_async(self, work: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._submit(work))

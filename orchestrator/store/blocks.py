@@ -85,6 +85,7 @@ class BlockStore(Blocks):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        self._measure()
 
     def _get(self, digest: str) -> bytes:
         row = self._connection.execute("SELECT data FROM block WHERE digest = ?", (raw_digest(digest),)).fetchone()
@@ -116,6 +117,7 @@ class BlockStore(Blocks):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        self._measure()
         return before - self._size()[0]
 
     def _digests(self, after: str, count: int) -> list[str]:

@@ -301,6 +301,10 @@ class Store:
 
     # --- the rest ---
 
+    def prefix_bytes(self) -> int:
+        """Length of the prefix file, which never gets shorter."""
+        return (self.root / f"{self.prefix}.db0").stat().st_size
+
     def guard_statistics(self) -> GuardStatistics:
         """What the flush guard did since opening."""
         return self._guard.statistics() if self._guard is not None else GuardStatistics()

@@ -72,7 +72,7 @@ def import_job(store: Store, jobs: StagedJobs, file: BinaryIO, index: ArchiveInd
         StoreFull: the disk refused; no job was made.
     """
     head = index.head
-    _put_blocks(store, file, index)
+    stored_bytes = _put_blocks(store, file, index)
     record = store.commit_sync(
         lambda: jobs.stage(
             tenant=DEFAULT_TENANT,
@@ -84,7 +84,7 @@ def import_job(store: Store, jobs: StagedJobs, file: BinaryIO, index: ArchiveInd
         )
     )
     _fill(store, jobs, record, file)
-    return store.commit_sync(lambda: _publish(jobs, record, index, arrival))
+    return store.commit_sync(lambda: _publish(jobs, record, index, arrival, stored_bytes))
 
 
 def remove_leftovers(store: Store, jobs: StagedJobs) -> None:
@@ -93,17 +93,20 @@ def remove_leftovers(store: Store, jobs: StagedJobs) -> None:
         pass
 
 
-def _put_blocks(store: Store, file: BinaryIO, index: ArchiveIndex) -> None:
+def _put_blocks(store: Store, file: BinaryIO, index: ArchiveIndex) -> int:
+    """Store the blocks; gives their bytes."""
     batch: dict[str, bytes] = {}
-    size = 0
+    size = total = 0
     for digest, offset in index.blocks.items():
         batch[digest] = read_frame_at(file, offset)
         size += len(batch[digest])
+        total += len(batch[digest])
         if size > _BATCH_BYTES:
             store.blocks.put_many_sync(batch)
             batch, size = {}, 0
     if batch:
         store.blocks.put_many_sync(batch)
+    return total
 
 
 def _fill(store: Store, jobs: StagedJobs, record: JobRecord, file: BinaryIO) -> None:
@@ -155,11 +158,12 @@ def _changes(jobs: StagedJobs, record: JobRecord, file: BinaryIO) -> Iterator[tu
 # --------------------------------------------------------------------------------------- the last block
 
 
-def _publish(jobs: StagedJobs, record: JobRecord, index: ArchiveIndex, arrival: Arrival) -> int:
+def _publish(jobs: StagedJobs, record: JobRecord, index: ArchiveIndex, arrival: Arrival, stored_bytes: int) -> int:
     """Set the fields, say what became of the job, and make it one of the store."""
     head, at = index.head, now_us()
     for name, value in head.counters.items():
         setattr(record, name, value)
+    record.history_bytes += stored_bytes
     mode = JobDefinition.from_json(arrival.definition).mode
     if mode is not JobMode.DURABLE:
         record.mode = mode.value

@@ -71,7 +71,9 @@ class StagedJobs(JobRepository):
 
     def take_commit(self, record: JobRecord, commit: Commit) -> None:
         """Add a commit as it was made."""
-        record.commits.append(to_element(record, encode_commit(commit)))
+        encoded = encode_commit(commit)
+        record.commits.append(to_element(record, encoded))
+        record.history_bytes += len(encoded)
 
     def publish(self, record: JobRecord, request_id: str) -> int:
         """Make it a job of the store; gives its number."""

@@ -81,6 +81,10 @@ class CachedKV(KVStore):
         """Whether the store has the key: a copy does not say so."""
         return self._store.exists(key)
 
+    def size(self, key: str) -> int | None:
+        """Length of the value that the store has."""
+        return self._store.size(key)
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """Every key of the store that begins so."""
         return self._store.list(prefix)

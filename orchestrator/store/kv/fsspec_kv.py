@@ -89,6 +89,11 @@ class FsspecKV(KVStore):
         """Whether a key has a value."""
         return bool(self._fs.isfile(self._path(key)))
 
+    def size(self, key: str) -> int | None:
+        """Length of the value of a key."""
+        path = self._path(key)
+        return int(self._fs.size(path)) if self._fs.isfile(path) else None
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """Every key that begins so."""
         for path in self._fs.find(self._root):

@@ -36,6 +36,7 @@ class KVBlocks(Blocks):
         self._kv = kv
         self.description = description
         self.is_volatile = is_volatile
+        self._total: tuple[int, int] | None = None
 
     def claim(self, store_id: str) -> None:
         """Make this the block store of one data directory, once and for all; blocking.
@@ -72,6 +73,8 @@ class KVBlocks(Blocks):
         for digest, data in blocks.items():
             if not self._kv.exists(_PREFIX + digest):  # same digest, same content
                 self._kv.set(_PREFIX + digest, data)
+                self._count_in(1, len(data))
+        self._measure()
 
     def _get(self, digest: str) -> bytes:
         raw_digest(digest)
@@ -92,12 +95,27 @@ class KVBlocks(Blocks):
     def _delete_many(self, digests: list[str]) -> int:
         for digest in digests:
             raw_digest(digest)
-        return sum(self._kv.delete(_PREFIX + digest) for digest in digests)
+        removed = 0
+        for digest in digests:
+            size = self._kv.size(_PREFIX + digest)
+            if self._kv.delete(_PREFIX + digest):
+                self._count_in(-1, -(size or 0))
+                removed += 1
+        self._measure()
+        return removed
 
     def _size(self) -> tuple[int, int]:
-        """Reads every block: such a store keeps no sums."""
-        sizes = [len(value) for key in self._kv.list(_PREFIX) if (value := self._kv.get(key)) is not None]
-        return len(sizes), sum(sizes)
+        """Asks for the length of every block, the first time: such a store keeps no sums."""
+        if self._total is None:
+            found = (self._kv.size(key) for key in self._kv.list(_PREFIX))
+            sizes = [size for size in found if size is not None]
+            self._total = len(sizes), sum(sizes)
+        return self._total
+
+    def _count_in(self, blocks: int, size: int) -> None:
+        """Keep the sums up to date, once they are known."""
+        if self._total is not None:
+            self._total = self._total[0] + blocks, self._total[1] + size
 
     def _count(self) -> int:
         return sum(1 for _ in self._kv.list(_PREFIX))

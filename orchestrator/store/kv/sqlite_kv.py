@@ -52,6 +52,11 @@ class SqliteKV(KVStore):
         """Whether a key has a value."""
         return self._connection.execute("SELECT 1 FROM kv WHERE key = ?", (check_key(key),)).fetchone() is not None
 
+    def size(self, key: str) -> int | None:
+        """Length of the value of a key."""
+        row = self._connection.execute("SELECT length(value) FROM kv WHERE key = ?", (check_key(key),)).fetchone()
+        return None if row is None else int(row[0])
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """Every key that begins so; a page is read at a time, so that writers need not wait."""
         start = prefix.encode()
