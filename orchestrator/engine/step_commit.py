@@ -47,6 +47,7 @@ async def prepare_commit(job: ActiveJob, end: StepResult, image_digest: str, usa
     if job.mode is not JobMode.DURABLE:
         held = end.held if job.mode is JobMode.LIVE else job.head.held
         return NewCommit(job.head.workspace, dict(job.head.places), {}, True, [], held, image_digest, usage)
+    job.check_room(sum(map(len, end.new_blocks.values())))
     new = await saved_commit(job.head.workspace, job.places, end, image_digest)
     return replace(new, usage=usage)
 
@@ -70,7 +71,6 @@ async def saved_commit(
 
 def _commit_of(before: Workspace, known: Mapping[str, BlockPlace], end: StepResult, image_digest: str) -> NewCommit:
     new_blocks = dict(end.new_blocks)
-    job.check_room(sum(map(len, new_blocks.values())))
     return NewCommit(
         workspace=end.workspace,
         places={digest: known[digest] for digest in end.workspace.digests() - new_blocks.keys()},
