@@ -8,13 +8,15 @@ A flavour is a folder of ``images/``. Its digest covers that folder and the code
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import re
 import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from statek.exceptions import ConfigurationError, InvalidRequest
@@ -23,6 +25,7 @@ __all__ = [
     "PROJECT_ROOT",
     "build_image",
     "cache_folder",
+    "exclusive",
     "flavour_digest",
     "flavour_folder",
     "image_tag",
@@ -222,3 +225,12 @@ async def run_setup(argv: Sequence[str], *, what: str) -> None:
     if process.returncode != 0:
         last = output.decode(errors="replace").strip().splitlines()[-5:]
         raise ConfigurationError(f"{what} failed (exit {process.returncode}): {' | '.join(last) or 'no output'}")
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock file: two processes that build the same thing build it one after the other. Blocks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
