@@ -59,13 +59,14 @@ def counted_fsyncs() -> Iterator[FsyncCounter]:
         if connection.total_changes != before:
             counter.add()
 
-    os.fsync, os.fdatasync = counting(fsync), counting(fdatasync)
-    BlockStore._put_many = counted_put  # type: ignore[method-assign]  # noqa: SLF001
+    setattr(os, "fsync", counting(fsync))  # noqa: B010 - replaced for as long as it is counted
+    setattr(os, "fdatasync", counting(fdatasync))  # noqa: B010
+    setattr(BlockStore, "_put_many", counted_put)  # noqa: B010
     try:
         yield counter
     finally:
         os.fsync, os.fdatasync = fsync, fdatasync
-        BlockStore._put_many = put_many  # type: ignore[method-assign]  # noqa: SLF001
+        setattr(BlockStore, "_put_many", put_many)  # noqa: B010
 
 
 def per_operation(count: int, operations: int) -> dict[str, str]:

@@ -18,13 +18,7 @@ if TYPE_CHECKING:
     from statek.context_category import ContextCategory, ContextCategoryDict, ContextVar
     from statek.error_handlers import error_handler, is_valid_error_handler
     from statek.exceptions import JobExit, LLM_HarnessError
-    from statek.future import (
-        FutureResult,
-        get_all,
-        get_any,
-        suspend_for,
-        temporal,
-    )
+    from statek.future import FutureResult, get_all, get_any, suspend_for, temporal
     from statek.harness import LLM_Harness, get_llm_harness
     from statek.job_context import get_current_agent, get_current_agent_name, get_current_job
     from statek.model_routing import ProviderConfig, resolve_provider_config
@@ -37,9 +31,11 @@ if TYPE_CHECKING:
     from statek.settings import StatekSettings, get_statek_settings, set_statek_settings
     from statek.statek_client_api import StatekClientAPI
     from statek.statek_push_queue import StatekPushQueue
+    from statek.sub_task_handler import SubTaskHandler, SubTaskState, TaskError
     from statek.system import docs_style, find_tools, tool
     from statek.system_tools.documentation import docstr
     from statek.system_tools.shared_context import init_shared_context, print_locals, shared_context_set_var
+    from statek.task import complete_sub_task, create_new_job, create_sub_task, find_sub_task_handler, subtask
     from statek.tools import ToolContext, current_tool_context
 
 __all__ = [

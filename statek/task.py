@@ -11,7 +11,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, overload
 
 from statek import runtime
 from statek.agents.agent import Agent
@@ -46,7 +46,6 @@ __all__ = [
     "subtask",
 ]
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 TaskFutureResult = FutureResult
 """The documents' name of what delegated work is waited for by: a future like any other."""
@@ -325,8 +324,18 @@ def submit_new_jobs_batch(
     return StatekClientAPI().submit_new_jobs_batch(agent, shared_vars_batch, locale, **job_params)
 
 
+@overload
+def subtask(f: Callable[..., Any], /) -> Callable[..., Any]: ...
+@overload
 def subtask(
-    f: F | None = None,
+    f: None = None,
+    *,
+    system: bool = False,
+    target: ChatStyle | Collection[ChatStyle] | None = None,
+    effect: Effect | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
+def subtask(
+    f: Callable[..., Any] | None = None,
     *,
     system: bool = False,
     target: ChatStyle | Collection[ChatStyle] | None = None,
@@ -347,7 +356,7 @@ def subtask(
         TypeError: the function cannot be used as one.
     """
 
-    def declare(function: F) -> F:
+    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
         if "id" in signature.parameters:
             raise TypeError(f"Function '{function.__name__}' must not declare 'id': @subtask adds it")
@@ -356,7 +365,7 @@ def subtask(
         wrapper = _wrapped(function)
         wrapper.__signature__ = _with_id(signature)
         chosen: Effect = effect or ("external" if inspect.iscoroutinefunction(function) else "store")
-        declared: F = tool(system=system, target=target, effect=chosen)(wrapper)
+        declared: Callable[..., Any] = tool(system=system, target=target, effect=chosen)(wrapper)
         return declared
 
     return declare if f is None else declare(f)

@@ -20,8 +20,8 @@ from examples.approval.claims import find_book, make_book
 from examples.approval.tools import read_payments
 from examples.recorded import default_model, example_model
 from orchestrator.app import open_store, running_service
-from orchestrator.cli.terminal import printable
 from orchestrator.engine.service import Service
+from orchestrator.printable import printable
 from orchestrator.store.store import Store
 from statek.exceptions import FutureSettled, StatekError
 from statek.executors.views import FutureView

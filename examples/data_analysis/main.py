@@ -14,7 +14,8 @@ from examples.data_analysis.agent import QUESTION, make_agent
 from examples.data_analysis.agent import TRANSCRIPT as RECORDED
 from examples.data_analysis.table import COUNTRIES, TABLE_NAME, YEARS, make_table
 from examples.recorded import default_model, example_model
-from orchestrator.cli.terminal import printable, split_lines
+from orchestrator.cli.terminal import split_lines
+from orchestrator.printable import printable
 from orchestrator.sandboxes.runner_files import site_folder
 from statek.exceptions import StatekError
 from statek.executors.job import Job

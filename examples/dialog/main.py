@@ -15,7 +15,7 @@ from pathlib import Path
 import statek
 from examples.dialog.agent import RECORDED_USER, TRANSCRIPT, make_agent
 from examples.recorded import default_model, example_model
-from orchestrator.cli.terminal import printable
+from orchestrator.printable import printable
 from statek.agents.dialog_agent import DialogAgent
 from statek.exceptions import StatekError
 from statek.executors.job import Job

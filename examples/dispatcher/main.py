@@ -13,8 +13,9 @@ from examples.dispatcher.agents import DISPATCHER, make_agents
 from examples.dispatcher.models import role_models
 from examples.dispatcher.office import Message, Office, Room
 from examples.recorded import default_model
-from orchestrator.cli.terminal import printable, split_lines
+from orchestrator.cli.terminal import split_lines
 from orchestrator.embedded import Embedded
+from orchestrator.printable import printable
 from statek import durable
 from statek.exceptions import StatekError
 from statek.executors.job import Job

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +108,22 @@ def test_classes_have_their_documented_names(cls: type, names: str) -> None:
 def test_unknown_names_are_named() -> None:
     with pytest.raises(AttributeError, match=r"module 'statek.system' has no attribute 'nothing'"):
         getattr(importlib.import_module("statek.system"), "nothing")  # noqa: B009, TID251
+
+
+def test_type_checkers_know_every_public_name(tmp_path: Path) -> None:
+    """Names that are imported when they are first used would otherwise be ``Any`` to an application's type checker."""
+    names = [name for name in statek.__all__ if name != "__version__"]
+    application = tmp_path / "application.py"
+    application.write_text("import statek\n" + "".join(f"reveal_type(statek.{name})\n" for name in names))
+    options = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent", f"--cache-dir={tmp_path}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, str(application)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=Path(statek.__file__).parent.parent,
+    )
+    revealed = [line.partition("Revealed type is ")[2] for line in done.stdout.splitlines() if "Revealed" in line]
+    assert len(revealed) == len(names), done.stdout
+    assert [name for name, kind in zip(names, revealed, strict=True) if kind == '"Any"'] == []
