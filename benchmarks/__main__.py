@@ -27,6 +27,7 @@ from benchmarks.fsyncs import counted_fsyncs
 from benchmarks.machine import MachineFacts, survey
 from benchmarks.past import measure_past
 from benchmarks.requests import measure_requests
+from benchmarks.rivals.comparison import measure_rivals
 from benchmarks.steps import measure_step_overhead, measure_steps_per_second
 from benchmarks.suspended import measure_suspended_jobs
 from statek.exceptions import ConfigurationError
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "flushes": measure_flushes,
     "deadline": measure_deadline,
     "suspended": measure_suspended_jobs,
+    "rivals": measure_rivals,
 }
 
 

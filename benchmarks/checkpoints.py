@@ -12,7 +12,7 @@ from benchmarks.models import ClockedModel, python
 from orchestrator.engine.service import Service
 from orchestrator.sandboxes.step import StepLimits
 
-__all__ = ["measure_checkpoints", "measure_large_buffer"]
+__all__ = ["CommitTimes", "measure_checkpoints", "measure_large_buffer"]
 
 _MAKE = "rows = [f'{i:014d}' for i in range(1 << 16)]"
 _CHANGE = "for i in range(30000, 30064): rows[i] = f'{turn:014d}'"
@@ -28,7 +28,7 @@ print(sorted(taken)[7] * 1000)
 """
 
 
-class _Commits:
+class CommitTimes:
     """Notes how long the host takes to make the end of each step durable, and what it stores and syncs for it."""
 
     def __init__(self, service: Service, bench: Bench) -> None:
@@ -60,7 +60,7 @@ async def measure_checkpoints(bench: Bench) -> None:
     codes += ["exit(len(rows))"]
     model = ClockedModel(lambda turn: python(codes[turn]))
     async with bench.service([make_agent()], model) as (service, _):
-        commits = _Commits(service, bench)
+        commits = CommitTimes(service, bench)
         job = await service.submit("bench", message="go")
         await service.wait(job)
         printed = next(item.console for item in await service.items(job) if item.code == _PICKLE.strip())

@@ -53,6 +53,12 @@ def test_dependencies_of_development() -> None:
     assert rows("Development") == names(PROJECT["dependency-groups"]["dev"])
 
 
+def test_rivals_of_the_benchmarks() -> None:
+    files = sorted((ROOT / "benchmarks" / "rivals" / "requirements").glob("*.in"))
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    assert rows("Rivals of the benchmarks") == names(line for line in lines if not line.startswith("#"))
+
+
 def test_debian_packages_of_the_image() -> None:
     lines = (ROOT / "images" / "base" / "packages.txt").read_text(encoding="utf-8").splitlines()
     assert rows("In the runner's image") == names(line for line in lines if not line.startswith("#"))
