@@ -20,8 +20,8 @@ def main() -> int:
     for source in sorted((ROOT / "benchmarks" / "rivals" / "requirements").glob("*.in")):
         overrides = source.with_suffix(".overrides")
         words = ["--override", str(overrides.relative_to(ROOT))] if overrides.exists() else []
-        target = f"locks/rivals-{source.stem}.txt"
-        jobs.append([*uv, str(source.relative_to(ROOT)), *words, "--no-annotate", "-o", target])
+        lock = f"locks/rivals-{source.stem}.txt"
+        jobs.append([*uv, str(source.relative_to(ROOT)), *words, "--no-annotate", "-o", lock])
     for job in jobs:
         print(f"locking {job[-1]}", file=sys.stderr, flush=True)
         subprocess.run(job, check=True, cwd=ROOT)
