@@ -25,13 +25,14 @@ from orchestrator.digests import content_digest
 from orchestrator.engine.call_errors import error_answer, timeout_answer, value_or_exit
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
+from orchestrator.engine.future_arguments import takes_futures
 from orchestrator.engine.future_calls import FutureCalls
 from orchestrator.engine.job_futures import CallFutures, FutureWaits
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import EXIT_TYPE, PIECE_BYTES, CallKey, Journal, RecordedCall
 from orchestrator.engine.objects.failures import run_application
 from orchestrator.engine.shown import Shown, showing_prints
-from orchestrator.engine.step_aborted import StepAborted
+from orchestrator.engine.step_aborted import CallInDoubt, Diverged, StepAborted
 from orchestrator.engine.step_scope import StepScope
 from orchestrator.engine.tool_runner import ToolNotStarted, ToolRunner, ToolTimeout
 from orchestrator.sandboxes.step import CallAnswer, CallKind, CallRequest, OutputItem
@@ -50,22 +51,6 @@ _READ_OPERATIONS = frozenset({"page", "get", "contains"})
 
 MAX_JOURNAL_BYTES = 32 << 20
 """What the answers and arguments of one step may add to its journal; later calls are refused."""
-
-
-class CallInDoubt(StepAborted):
-    """Whether the recorded call took effect is not known, and its tool cannot tell.
-
-    Attributes:
-        call: the recorded intent.
-    """
-
-    def __init__(self, call: RecordedCall) -> None:
-        super().__init__(f"{call.key.name}, call {call.number}, key {call.idempotency_key}")
-        self.call = call
-
-
-class Diverged(StepAborted):
-    """The re-run asked for a new effect while a recorded one was not asked for."""
 
 
 class _RolledBack(Exception):
@@ -233,7 +218,7 @@ class StepGateway:
             self._require(tool)
             if tool.effect == "store":
                 return await self._call_store_tool(tool, request, key)
-            call = await self._store.write(partial(self._bind, tool, request.args))
+            call = await self._bound(tool, request.args)
         except (StepAborted, StoreError):
             raise
         except Exception as error:  # noqa: BLE001 -- whatever binding raises is the caller's answer
@@ -274,10 +259,19 @@ class StepGateway:
         scope = self._scope
         return f"{self._store.store_id}.{job_id(scope.number)}.{scope.step}.{number}"
 
+    async def _bound(self, tool: ToolDef, args: bytes) -> Callable[[], Any]:
+        """Decode and bind a tool's arguments; durable objects become host proxies."""
+        plain = None if takes_futures(tool) else self._scope.objects.plain_args(args)
+        if plain is None:
+            return await self._store.write(partial(self._bind, tool, args))
+        return self._fitted(tool, *plain)
+
     def _bind(self, tool: ToolDef, args: bytes) -> Callable[[], Any]:
-        """Decode and bind a tool's arguments (store thread); durable objects become host proxies."""
+        """Decode and bind a tool's arguments (store thread)."""
         positional, keywords = self._futures.decoded(tool, args)
-        positional, keywords = self._scope.objects.proxy((positional, keywords), self._store)
+        return self._fitted(tool, *self._scope.objects.proxy((positional, keywords), self._store))
+
+    def _fitted(self, tool: ToolDef, positional: list[Any], keywords: dict[str, Any]) -> Callable[[], Any]:
         bound = bind_arguments(tool, positional, keywords, named=self._scope.named)
         return partial(tool.function, *bound.args, **bound.kwargs)
 
@@ -374,6 +368,9 @@ class StepGateway:
         shown, made = Shown(), self._futures.call(key)
         self._took_futures = False
 
+        def at_once(value: Any) -> CallAnswer | None:
+            return self._scope.objects.plain_answer(value) if made.is_empty else None
+
         def encode(value: Any) -> CallAnswer:
             answer = replace(self._answer(value), shown=shown.texts())
             if self._futures.write(made):
@@ -384,7 +381,7 @@ class StepGateway:
         context = self._context(key, shown, made)
         try:
             with self._prints(tool, shown):
-                answer = await self._plain_answer(tool, call, context, encode, reconciles=reconciles)
+                answer = await self._plain_answer(tool, call, context, at_once, encode, reconciles=reconciles)
         finally:
             made.close()
         return replace(answer, shown=shown.texts())
@@ -394,6 +391,7 @@ class StepGateway:
         tool: ToolDef,
         call: Callable[[], Any],
         context: ToolContext,
+        at_once: Callable[[Any], CallAnswer | None],
         encode: Callable[[Any], CallAnswer],
         *,
         reconciles: bool,
@@ -416,6 +414,9 @@ class StepGateway:
             if reconciles and isinstance(error, NotHappened):
                 raise
             return error_answer(error)
+        plain = at_once(value)
+        if plain is not None:
+            return plain
         mark = self._journal.mark()
         try:
             answer = await self._store.write(partial(encode, value))
@@ -468,7 +469,7 @@ class StepGateway:
         """Make a recorded call again, with its key; one that is not allowed or does not fit any more stays in doubt."""
         try:
             self._require(tool)
-            call = await self._store.write(partial(self._bind, tool, recorded.args))
+            call = await self._bound(tool, recorded.args)
         except StoreError:
             raise
         except Exception as error:

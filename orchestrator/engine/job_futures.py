@@ -189,6 +189,11 @@ class CallFutures:
         self._announced: dict[str, FutureResult] = {}
         self._settlements: dict[str, Settlement] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the call has made none so far."""
+        return not self._announced
+
     def announce(self, future: FutureResult) -> str:
         """Take a new future of the tool (any thread); nobody else can end it before it is durable."""
         count = len(self._announced) + 1

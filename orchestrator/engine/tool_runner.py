@@ -1,9 +1,8 @@
 """Runs application tools off the store thread, blocking ones off the event loop too.
 
 Whatever a tool does, the service goes on: ``sys.exit`` in a tool is that tool's failure, and a tool that
-hangs, or swallows its cancellation, is given up. A blocking tool has a daemon thread of its own (a pool of
-the standard library is joined at interpreter exit, so that one hung tool would keep a stopped service
-alive); a call that is given up no longer counts against the bound, its thread ends with the call.
+hangs, or swallows its cancellation, is given up. A blocking tool has a daemon thread to itself while it runs
+(``orchestrator.engine.tool_threads``); a call that is given up no longer counts against the bound.
 
 Giving up is not undoing, which is why only the gateway knows what an unfinished call means (idempotent,
 reconcile or in doubt). A call that was never begun certainly had no effect, and is told apart.
@@ -17,12 +16,12 @@ import dataclasses
 import inspect
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from typing import Any
 
+from orchestrator.engine.tool_threads import ToolThreads
 from statek.exceptions import JobExit, ToolError
 from statek.tools import ToolContext, ToolDef, tool_context
 
@@ -113,6 +112,7 @@ class ToolRunner:
 
     def __init__(self, *, threads: int = 16) -> None:
         self._slots = asyncio.Semaphore(threads)
+        self._threads = ToolThreads(keep=threads)
         self._hung = 0
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -212,7 +212,7 @@ class ToolRunner:
     def _in_thread(
         self, tool: ToolDef, call: Callable[[], Any], slot: _Slot
     ) -> asyncio.Future[tuple[Any, BaseException | None]]:
-        """Begin a blocking call in a thread of its own."""
+        """Begin a blocking call in a thread."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
         run_in = contextvars.copy_context().run
@@ -224,18 +224,21 @@ class ToolRunner:
             if not future.done():
                 future.set_result((result, error))
 
-        def work() -> None:
+        def work() -> Callable[[], None]:
             result, failure = None, None
             try:
                 result = run_in(call)
             except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the answer
                 failure = error
+            return partial(tell, result, failure)
+
+        def tell(result: Any, failure: BaseException | None) -> None:
             try:
                 loop.call_soon_threadsafe(settle, result, failure)
             except RuntimeError:  # the loop is closed, nobody listens any more
                 _log.warning("a call of tool %s ended after the service", tool.name)
 
-        threading.Thread(target=work, name=f"statek-tool-{tool.name}", daemon=True).start()
+        self._threads.run(f"statek-tool-{tool.name}", work)
         return future
 
     def statistics(self) -> dict[str, int]:
@@ -246,6 +249,7 @@ class ToolRunner:
         """Let go of what still runs; nothing of it keeps the process."""
         for task in self._tasks:
             task.cancel()
+        self._threads.close()
 
 
 def _contained(tool: ToolDef, error: BaseException) -> Exception:

@@ -17,7 +17,7 @@ from sandbox_runner.wire.values import EnumValue, FutureRef, GraphError, GraphLi
 from statek.annotations import convert_argument
 from statek.exceptions import AccessDenied
 
-__all__ = ["bind_method", "decode_call", "decode_single"]
+__all__ = ["bind_method", "checked_call", "decode_call", "decode_single"]
 
 
 FromFuture = Callable[[FutureRef], object]
@@ -39,7 +39,15 @@ def decode_call(
         GraphError: malformed, over a limit, or not of that shape.
         AccessDenied: a handle that this job does not have.
     """
-    found = _decode(data, grants, limits, from_future, named)
+    return checked_call(_decode(data, grants, limits, from_future, named))
+
+
+def checked_call(found: object) -> tuple[list[Any], dict[str, Any]]:
+    """Decoded arguments, if they are ``[positional list, keyword dict]``.
+
+    Raises:
+        GraphError: they are not.
+    """
     if type(found) is not list or len(found) != 2 or type(found[0]) is not list or type(found[1]) is not dict:
         raise GraphError("arguments are not a list of positional and a dict of keyword arguments")
     positional, keywords = found

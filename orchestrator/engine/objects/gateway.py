@@ -29,6 +29,7 @@ from orchestrator.engine.objects.kinds import Kind, kind_of
 from orchestrator.engine.objects.limits import ObjectLimits
 from orchestrator.engine.objects.operations import Done, Effect, Operations
 from orchestrator.engine.objects.outbound import type_key
+from orchestrator.engine.objects.plain import decode_plain, encode_plain
 from orchestrator.engine.objects.snapshot import REFUSED, Snapshots, State, blank_state, collection_type
 from orchestrator.sandboxes.step import CallAnswer, CallKind
 from sandbox_runner.wire.values import FutureRef, GraphError, GraphLimits, Handle, UnsupportedValue, decode, encode
@@ -75,8 +76,8 @@ class ObjectGateway:
     """The durable objects that one job may reach.
 
     Preconditions:
-        Every method runs on the store thread, inside one atomic block (``proxy`` too). One instance per
-        job at a time.
+        Every method runs on the store thread, inside one atomic block (``proxy`` too), but ``plain_args`` and
+        ``plain_answer``, which run on the event loop while no other does. One instance per job at a time.
 
     Args:
         grants_record: the job's ``GrantTable``.
@@ -160,6 +161,18 @@ class ObjectGateway:
         """
         handed = self._handed if of_call else frozenset()
         return self._answer(0, Done(unwrap(value), EXPLICIT, Effect.ANYTHING, handed=handed))
+
+    def plain_args(self, data: bytes) -> tuple[list[Any], dict[str, Any]] | None:
+        """``decode_args`` of arguments that hold nothing durable; None for any other."""
+        found = decode_plain(data)
+        if found is not None:
+            self._handed = frozenset()
+        return found
+
+    def plain_answer(self, value: Any) -> CallAnswer | None:
+        """``answer`` with a plain value where the sandbox has no state that the tool could have changed; else None."""
+        data = None if self._sent else encode_plain(value)
+        return None if data is None else CallAnswer(value=data)
 
     def close(self) -> None:
         """Drop every grant; the job has ended."""

@@ -10,6 +10,7 @@ import statek
 from orchestrator.engine.service import Service
 from statek import durable, task, tool
 from statek.durable import memo
+from statek.tools import current_tool_context
 
 from .conftest import Open, RoleModel, agent, code, console, crash, steps
 
@@ -61,6 +62,12 @@ def fetch_safe(**kwargs: Any) -> Any:
     return next(iter(durable.find(Safe, "tests-handed")))
 
 
+@tool(effect="external")
+def lend_safe(number: int, **kwargs: Any) -> Any:
+    """Give the safe to whoever names a number."""
+    return current_tool_context().store(lambda: next(iter(durable.find(Safe, "tests-handed"))))
+
+
 @tool(effect="store")
 def report(result: Any, **kwargs: Any) -> None:
     """Hand in the result."""
@@ -94,6 +101,15 @@ async def test_what_comes_back_is_no_more_than_it_was(open_with: Open, how: str)
     assert "Safe has no STATEK-ACL and was reached through an attribute" in console(steps(job)[0])[0]
     # What a tool gives of its own accord is given explicitly, as ever.
     assert console(steps(job)[1]) == ["gold"]
+
+
+async def test_what_a_call_without_objects_gives_was_not_handed_in_by_the_call_before(open_with: Open) -> None:
+    lent = "echo_in_list([desk.safe])\nthing = lend_safe(7)\nprint(thing.content)"
+    async with open_with([code(lent), code("exit()")], tools=[echo_in_list, lend_safe]) as service:
+        id_ = await service.submit("helper", shared_vars={"desk": await desk_of(service)})
+        await service.wait(id_)
+        job = await service.job(id_)
+    assert console(steps(job)[0])[-1] == "gold"
 
 
 async def test_what_came_back_before_a_crash_is_no_more_after_it(open_with: Open) -> None:
