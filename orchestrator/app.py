@@ -33,9 +33,11 @@ from statek.model import Model
 from statek.settings import StatekSettings
 
 __all__ = [
+    "block_location",
     "open_inspection",
     "open_service",
     "open_store",
+    "prefix_of",
     "running_service",
     "serve",
     "step_limits",
@@ -76,14 +78,29 @@ def open_store(settings: StatekSettings, *, prefix: str | None = None) -> Store:
         StoreDamaged: it cannot be rebuilt.
     """
     root = Path(settings.data_dir) / "store"
-    held = sorted(path.stem for path in root.glob("*.db0"))
-    name = prefix if prefix is not None else held[0] if len(held) == 1 else _DEFAULT_PREFIX
+    held = _held_prefixes(root)
+    name = prefix if prefix is not None else prefix_of(root)
     if held and name not in held:
         raise ConfigurationError(
             f"the store {root} holds the prefix {', '.join(held)}; one data directory has one prefix, "
             f"choose another data directory for {name}"
         )
-    return Store.open(root, prefix=name, blocks=BlockLocation(settings.blocks, settings.blocks_cache_bytes))
+    return Store.open(root, prefix=name, blocks=block_location(settings))
+
+
+def prefix_of(root: Path) -> str:
+    """The name of the prefix that a store holds, or would get."""
+    held = _held_prefixes(root)
+    return held[0] if len(held) == 1 else _DEFAULT_PREFIX
+
+
+def _held_prefixes(root: Path) -> list[str]:
+    return sorted(path.stem for path in root.glob("*.db0"))
+
+
+def block_location(settings: StatekSettings) -> BlockLocation:
+    """Where the settings say that blocks are."""
+    return BlockLocation(settings.blocks, settings.blocks_cache_bytes)
 
 
 def runner_limits(settings: StatekSettings) -> RunnerLimits:

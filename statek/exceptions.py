@@ -31,7 +31,8 @@ Named by whose fault it is::
     ├── StoreError              the durable store
     │   ├── StoreLocked         ... another orchestrator owns it
     │   ├── StoreDamaged        ... could not be rebuilt
-    │   └── StoreFull           ... the disk refused the write; nothing acknowledged is lost
+    │   ├── StoreFull           ... the disk refused the write; nothing acknowledged is lost
+    │   └── StoreVersionError   ... is one of another version of the service
     └── InternalError           our bug: please report
 
 Each class has a stable ``code`` that the API, the CLI and the logs use.
@@ -71,6 +72,7 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreLocked",
+    "StoreVersionError",
     "ToolChanged",
     "ToolError",
     "UnstorableValue",
@@ -352,6 +354,12 @@ class StoreFull(StoreError):
     """The disk refused a write; the operation is not acknowledged, earlier ones stand."""
 
     code = "store_full"
+
+
+class StoreVersionError(StoreError):
+    """A store of another version: an earlier one that ``statek upgrade`` takes over, or a later one."""
+
+    code = "store_version"
 
 
 class InternalError(StatekError):

@@ -44,6 +44,7 @@ _STATUS = {
     "store_locked": grpc.StatusCode.FAILED_PRECONDITION,
     "store_damaged": grpc.StatusCode.DATA_LOSS,
     "store_full": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "store_version": grpc.StatusCode.FAILED_PRECONDITION,
     "future": grpc.StatusCode.FAILED_PRECONDITION,
     "future_cancelled": grpc.StatusCode.FAILED_PRECONDITION,
     "future_failed": grpc.StatusCode.FAILED_PRECONDITION,

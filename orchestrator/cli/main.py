@@ -82,7 +82,7 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
             from orchestrator.cli.commands import past
 
             return past.dispatch(options, settings, terminal)
-        case "backup" | "restore" | "verify":
+        case "backup" | "restore" | "verify" | "upgrade":
             from orchestrator.cli.commands import upkeep
 
             return upkeep.dispatch(options, settings, terminal)

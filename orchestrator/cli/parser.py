@@ -42,6 +42,7 @@ COMMANDS = {
     "backup": "write the whole store to a folder, also while it is in use",
     "restore": "make a store of a backup",
     "verify": "read the whole store, or a backup, and say what is damaged",
+    "upgrade": "make the store of an earlier version one of this version, after a backup",
     "prompts": "prompt definition files",
     "doctor": "say which sandboxes work here, and why not the others",
     "config": "show every setting and where its value comes from",
@@ -161,6 +162,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("restore").add_argument("folder", type=Path, metavar="DIR", help="the backup; --data-dir says where it goes")
     verify = add("verify")
     verify.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="a backup (default the store in use)")
+    upgrade = add("upgrade")
+    upgrade.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="a new folder for the backup")
+    upgrade.add_argument("--dry-run", action="store_true", help="upgrade a copy only, and say what became of it")
     prompts = add("prompts").add_subparsers(dest="prompts_command", metavar="COMMAND", required=True)
     check = add("check", prompts, "read every <role>.md of a folder and say what is wrong")
     check.add_argument("folder", metavar="DIR", help="the folder")

@@ -26,7 +26,7 @@ from orchestrator.engine.elements import (
 )
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, decode_manifest
 from statek import durable
-from statek.exceptions import InternalError, InvalidRequest, NotFound, StoreDamaged, StoreError
+from statek.exceptions import InternalError, InvalidRequest, NotFound, StoreDamaged, StoreVersionError
 from statek.executors.views import AgentView
 from statek.job_mode import JobMode, require_durable_variables
 from statek.job_status import ACTIVE_TAG, JobStatus
@@ -74,16 +74,17 @@ class JobReader:
         """The prefix's root; None before its first job.
 
         Raises:
-            StoreError: another version of the service keeps its jobs in another form.
+            StoreVersionError: another version of the service keeps its jobs in another form.
         """
         if self._root is None:
             found = list(durable.find(ServiceRecord, ROOT_TAG))
             if len(found) > 1:
                 raise StoreDamaged(f"the prefix has {len(found)} roots")
-            if found and found[0].record_format != RECORD_FORMAT:
-                raise StoreError(
-                    f"this store keeps its jobs in form {found[0].record_format}, this version of the service reads "
-                    f"form {RECORD_FORMAT}; use the version that wrote it, or begin with an empty data directory"
+            if found and (form := found[0].record_format) != RECORD_FORMAT:
+                what = "run `statek upgrade`, which writes a backup first"
+                raise StoreVersionError(
+                    f"this store keeps its jobs in form {form}, this version of the service keeps them in form "
+                    f"{RECORD_FORMAT}; {what if form < RECORD_FORMAT else 'use the later version that wrote it'}"
                 )
             self._root = found[0] if found else None
         return self._root

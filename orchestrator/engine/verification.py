@@ -31,7 +31,7 @@ from statek.packing import join_pieces, pieces_of, unpack
 from statek.records import JobRecord
 from statek.upkeep import Finding, Verified
 
-__all__ = ["verify"]
+__all__ = ["verify", "verify_records"]
 
 T = TypeVar("T")
 Progress = Callable[[str], None]
@@ -50,6 +50,11 @@ def verify(store: Store, jobs: JobRepository, progress: Progress) -> Verified:
     return _Verification(store, jobs, progress).run()
 
 
+def verify_records(store: Store, jobs: JobRepository, progress: Progress) -> Verified:
+    """Read a store's records as ``verify`` does, but not its blocks: a copy of the prefix alone has none."""
+    return _Verification(store, jobs, progress, with_blocks=False).run()
+
+
 @dataclass(slots=True)
 class _Counts:
     jobs: int = 0
@@ -61,17 +66,19 @@ class _Counts:
 class _Verification:
     """One run."""
 
-    def __init__(self, store: Store, jobs: JobRepository, progress: Progress) -> None:
+    def __init__(self, store: Store, jobs: JobRepository, progress: Progress, *, with_blocks: bool = True) -> None:
         self._store = store
         self._jobs = jobs
         self._progress = progress
+        self._with_blocks = with_blocks
         self._findings: list[Finding] = []
         self._counts = _Counts()
         self._bad: set[str] = set()
 
     def run(self) -> Verified:
         """Blocks first: the commits are compared with what was found."""
-        self._blocks(self._store.blocks)
+        if self._with_blocks:
+            self._blocks(self._store.blocks)
         try:
             last = self._store.read_sync(lambda: self._jobs.numbers(newest=1).stop)
         except (StatekError, RuntimeError) as error:
@@ -163,7 +170,7 @@ class _Verification:
             return
         stored = [digest for digest, place in placed.places.items() if place.commit < 0]
         inline = {digest: place for digest, place in placed.places.items() if place.commit >= 0}
-        known = self._store.blocks.has_many_sync(stored)
+        known = self._store.blocks.has_many_sync(stored) if self._with_blocks else set(stored)
         for digest in stored:
             if digest not in known:
                 self._note(number, f"block {digest} is missing: {_whose(placed.workspace, digest)}", commit.seq)

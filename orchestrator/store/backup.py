@@ -33,7 +33,7 @@ from orchestrator.store.store import Store
 from statek.exceptions import ConfigurationError, InvalidRequest, NotFound, StoreDamaged, StoreFull
 from statek.records import RECORD_FORMAT
 
-__all__ = ["Backup", "back_up", "check_backup", "read_backup", "restore_backup"]
+__all__ = ["Backup", "BackupSource", "back_up", "check_backup", "read_backup", "restore_backup", "write_backup"]
 
 Progress = Callable[[str], None]
 
@@ -75,6 +75,26 @@ class Backup:
         return sum(size for size, _ in self.files.values())
 
 
+@dataclass(frozen=True, slots=True)
+class BackupSource:
+    """What a backup is made of.
+
+    Attributes:
+        prefix: its name.
+        store_id, incarnation: of the store.
+        record_format: form of its records.
+        copy_prefix: writes the prefix file, as of one flush, to a folder; gives the file.
+        blocks: the block store, with everything that the prefix names.
+    """
+
+    prefix: str
+    store_id: str
+    incarnation: int
+    record_format: int
+    copy_prefix: Callable[[Path], Path]
+    blocks: Blocks
+
+
 def back_up(store: Store, folder: Path, progress: Progress) -> Backup:
     """Write a backup of an open store; blocking, on any thread but the store's and the event loop's.
 
@@ -88,19 +108,32 @@ def back_up(store: Store, folder: Path, progress: Progress) -> Backup:
         StoreFull: its disk is full.
         StoreError: the prefix cannot be copied; nothing is left behind.
     """
+    source = BackupSource(
+        prefix=store.prefix,
+        store_id=store.store_id,
+        incarnation=store.incarnation,
+        record_format=RECORD_FORMAT,
+        copy_prefix=store.copy_prefix_sync,
+        blocks=store.blocks,
+    )
+    return write_backup(source, folder, progress)
+
+
+def write_backup(source: BackupSource, folder: Path, progress: Progress) -> Backup:
+    """Write a backup; raises as ``back_up``."""
     with _growing(folder) as fresh:
-        progress(f"copying prefix {store.prefix}")
-        prefix = store.copy_prefix_sync(fresh)
-        probe_prefix(fresh, store.prefix, timeout=600)
+        progress(f"copying prefix {source.prefix}")
+        prefix = source.copy_prefix(fresh)
+        probe_prefix(fresh, source.prefix, timeout=600)
         _remove_locks(fresh)
-        blocks, damaged = _copy_blocks(store.blocks, fresh / _BLOCKS, progress)
+        blocks, damaged = _copy_blocks(source.blocks, fresh / _BLOCKS, progress)
         progress("sealing the backup")
         names = (prefix.name, _BLOCKS)
         backup = Backup(
-            store_id=store.store_id,
-            incarnation=store.incarnation,
-            prefix=store.prefix,
-            record_format=RECORD_FORMAT,
+            store_id=source.store_id,
+            incarnation=source.incarnation,
+            prefix=source.prefix,
+            record_format=source.record_format,
             service=metadata.version("statek-sandbox"),
             at_us=time.time_ns() // 1000,
             blocks=blocks,

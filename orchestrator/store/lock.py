@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.store.files import write_durably
-from statek.exceptions import StoreDamaged, StoreLocked
+from statek.exceptions import StoreDamaged, StoreLocked, StoreVersionError
 
 __all__ = ["Identity", "StoreLock"]
+
+FORMAT = 1
+"""Form of the store's files as a whole. A later version that lays them out in another way writes a higher number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class StoreLock:
         Raises:
             StoreLocked: another process has it; the message names its pid.
             StoreDamaged: the identity file is not readable.
+            StoreVersionError: a later version of the service laid the store's files out.
         """
         path = self._folder / "lock"
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -66,12 +70,18 @@ class StoreLock:
         known: dict[str, object] = {}
         try:
             known = json.loads(path.read_bytes())
+            form = int(str(known.get("format", FORMAT)))
             identity = Identity(str(known["store_id"]), int(str(known["incarnation"])) + 1)
         except FileNotFoundError:
-            identity = Identity(secrets.token_hex(16), 1)
+            form, identity = FORMAT, Identity(secrets.token_hex(16), 1)
         except (ValueError, KeyError, TypeError) as error:
             raise StoreDamaged(f"{path} is not readable ({error}); restore it from a backup") from error
-        content = {**known, "format": 1, "store_id": identity.store_id, "incarnation": identity.incarnation}
+        if form > FORMAT:
+            raise StoreVersionError(
+                f"the store {self._folder.parent} has form {form}, this version of the service knows forms up to "
+                f"{FORMAT}; use the later version that wrote it"
+            )
+        content = {**known, "format": FORMAT, "store_id": identity.store_id, "incarnation": identity.incarnation}
         write_durably(path, json.dumps(content).encode())
         return identity
 

@@ -34,13 +34,14 @@ from blake3 import blake3
 
 from orchestrator.store.files import sync_directory
 from orchestrator.store.integrity import pages_of
-from statek.exceptions import StoreDamaged
+from statek.exceptions import StoreDamaged, StoreVersionError
 
-__all__ = ["Record", "RedoLog", "encode_record", "read_records"]
+__all__ = ["SESSIONLESS_MAGIC", "Record", "RedoLog", "encode_record", "read_records"]
 
 _HEAD = struct.Struct("<8sQQQIQ")
 _RANGE = struct.Struct("<QQ")
 _MAGIC = b"stkredo2"
+SESSIONLESS_MAGIC = b"stkredo1"  #: of a record that an earlier version wrote (``store.redo_sessionless``)
 _DIGEST = 32
 _NOTHING = bytes(_HEAD.size)  # where a record would begin: there is none
 _CHUNK = 1 << 20  # bytes of zeros written at a time
@@ -107,6 +108,14 @@ def read_records(path: Path) -> Iterator[Record]:
             yield Record(sequence, file_size, tuple(ranges))
 
 
+def _begins_with(path: Path, magic: bytes) -> bool:
+    """Whether there is such a file, and it begins so."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
+
+
 class RedoLog:
     """The two files of one prefix's log, as their writer sees them.
 
@@ -129,7 +138,14 @@ class RedoLog:
 
         Raises:
             StoreDamaged: a record in the middle is missing.
+            StoreVersionError: an earlier version wrote them; to be taken for an empty log, they would be lost.
         """
+        for path in self.paths:
+            if _begins_with(path, SESSIONLESS_MAGIC):
+                raise StoreVersionError(
+                    f"an earlier version of the service was killed over this store and left {path.name}, which only it "
+                    "and `statek upgrade` read; run that, it writes a backup first"
+                )
         first = [next(read_records(path), None) for path in self.paths]
         order = sorted((record.sequence, index) for index, record in enumerate(first) if record is not None)
         last: int | None = None

@@ -23,6 +23,7 @@ from orchestrator.store.guard import FlushGuard, GuardPaths, GuardStatistics, ap
 from orchestrator.store.integrity import PAGE, differing_pages
 from orchestrator.store.lock import StoreLock
 from orchestrator.store.probe import probe_prefix
+from orchestrator.store.replacing import finish_replacement
 from orchestrator.store.thread import Answer, StoreThread, Work
 from orchestrator.store.tracking import TrackedWrites, TrackingUnavailable
 from statek.durable.gate import control, gate
@@ -95,6 +96,7 @@ class Store:
         Raises:
             InvalidRequest: an illegal prefix name.
             StoreLocked: another process owns it.
+            StoreVersionError: another version of the service wrote it.
             StoreDamaged: it does not open and could not be rebuilt.
             StoreFull: no space to open it.
             StoreError: the disk or the system refused something else.
@@ -133,6 +135,7 @@ class Store:
     def _open(self) -> None:
         paths = GuardPaths(self.root / f"{self.prefix}.db0", self._folder, self.prefix)
         sequence = 0
+        finish_replacement(paths)
         if self._want_guard:
             must_prove, sequence = prepare_prefix(paths)
             if must_prove:

@@ -42,6 +42,7 @@ ERRORS = [
     exceptions.StoreLocked("sl"),
     exceptions.StoreDamaged("sd"),
     exceptions.StoreFull("sf"),
+    exceptions.StoreVersionError("sv"),
     exceptions.InternalError("ie"),
 ]
 

@@ -1,4 +1,4 @@
-"""Commands about a whole store: backup, restore, verify."""
+"""Commands about a whole store: backup, restore, verify, upgrade."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def dispatch(options: argparse.Namespace, settings: StatekSettings, terminal: Te
                 return _backup(options, settings, terminal, progress)
             case "restore":
                 return _restore(options, settings, terminal, progress)
+            case "upgrade":
+                return _upgrade(options, settings, terminal, progress)
             case _:
                 return _verify(options, settings, terminal, progress)
 
@@ -101,6 +103,35 @@ def _verified(options: argparse.Namespace, settings: StatekSettings, progress: P
     if not root.is_dir():
         raise NotFound(f"no store at {root.absolute()} yet; statek run and statek serve make one")
     return verify_folder(root, progress.say)
+
+
+def _upgrade(options: argparse.Namespace, settings: StatekSettings, terminal: Terminal, progress: Progress) -> int:
+    """``statek upgrade``."""
+    from orchestrator.app import block_location, prefix_of
+    from orchestrator.engine.upgrading import upgrade_store
+
+    if (options.folder is None) != options.dry_run:
+        raise InvalidRequest("say where the backup is to be written, or --dry-run for a trial on a copy")
+    root = settings.data_dir / "store"
+    folder = None if options.folder is None else options.folder.absolute()
+    made = upgrade_store(root.resolve(), prefix_of(root), block_location(settings), folder, progress.say)
+    progress.clear()
+    if terminal.json:
+        facts = asdict(made) | {"backup": None if made.backup is None else str(folder)}
+        terminal.value(facts | {"reasons": list(made.reasons)})
+        return exit_codes.OK
+    for reason in made.reasons:
+        terminal.line(reason)
+    what = f"{made.jobs} job(s), {made.entries} entries, {made.commits} commit(s)"
+    if not made.reasons:
+        terminal.note("the store has the form of this version; nothing is to be done")
+    elif made.backup is None:
+        terminal.note(f"a copy was upgraded and read: {what}; the store is as it was")
+    else:
+        terminal.note(f"upgraded and read {what}; the store as it was before is in {options.folder}")
+        for digest in made.backup.damaged_blocks:
+            terminal.note(f"block {digest} is damaged in the store and is not in the backup")
+    return exit_codes.OK
 
 
 def _finding_line(finding: Finding) -> str:
