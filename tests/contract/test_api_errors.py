@@ -27,6 +27,7 @@ ERRORS = [
     exceptions.FutureFailed(message="ended without a value"),
     exceptions.AccessDenied("no", rule="acl:Meeting.title"),
     exceptions.LimitExceeded("api_values", 1000, 1001.5, "send less"),
+    exceptions.HistoryFull("history_bytes", 1000, 1001, "compact"),
     exceptions.ToolChanged("tool pay has changed", tool="pay"),
     exceptions.JobFailed("no luck", kind="model"),
     exceptions.LLM_HarnessError("max_turns is 3"),

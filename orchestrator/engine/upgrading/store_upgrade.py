@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.engine.job_reader import ROOT_TAG
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.upgrading.chain import due
-from orchestrator.engine.upgrading.record_form import read_record_form
 from orchestrator.engine.verification import verify_records
 from orchestrator.store.backup import Backup, BackupSource, write_backup
 from orchestrator.store.block_locations import BlockLocation
@@ -24,6 +24,7 @@ from orchestrator.store.cloning import clone_prefix
 from orchestrator.store.files import copy_synced
 from orchestrator.store.guard import GuardPaths, prepare_prefix
 from orchestrator.store.lock import Identity, StoreLock
+from orchestrator.store.record_form import read_record_form
 from orchestrator.store.replacing import finish_replacement, replace_prefix
 from orchestrator.store.store import Store
 from statek.exceptions import InvalidRequest, NotFound, StoreDamaged, StoreError, StoreFull, StoreVersionError
@@ -120,7 +121,7 @@ class _Upgrade:
     def run(self, backup: Path | None, *, had_old_log: bool) -> Upgraded:
         """Look, back up, upgrade the copy, read it, put it in place."""
         root, prefix = self._clone.primary.parent, self._clone.prefix
-        form = read_record_form(root, prefix)
+        form = read_record_form(root, prefix, ROOT_TAG)
         if form is not None and form > RECORD_FORMAT:
             raise StoreVersionError(
                 f"this store keeps its jobs in form {form}, this version of the service knows forms up to "

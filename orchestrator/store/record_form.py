@@ -1,6 +1,6 @@
 """Which form the records of a prefix have, read in a throw-away process: a damaged prefix ends only that.
 
-Run as ``python -m orchestrator.engine.upgrading.record_form ROOT PREFIX``.
+Run as ``python -m orchestrator.store.record_form ROOT PREFIX TAG``.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ __all__ = ["read_record_form"]
 _SECONDS = 600.0  # a large prefix on a slow disk
 
 
-def read_record_form(root: Path, prefix: str) -> int | None:
+def read_record_form(root: Path, prefix: str, tag: str) -> int | None:
     """The form of the records; None of a prefix that never had a job.
 
     Args:
         root: folder of the prefix file.
         prefix: its name.
+        tag: of the root record.
 
     Raises:
         StoreDamaged: it does not open, crashes or hangs.
     """
-    package_root = str(Path(__file__).resolve().parents[3])
-    command = [sys.executable, "-I", "-c", _BOOT, package_root, str(root), prefix]
+    package_root = str(Path(__file__).resolve().parents[2])
+    command = [sys.executable, "-I", "-c", _BOOT, package_root, str(root), prefix, tag]
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired:
@@ -42,22 +43,18 @@ def read_record_form(root: Path, prefix: str) -> int | None:
 
 
 # Isolated mode ignores PYTHONPATH and the working folder, so the child imports exactly our package.
-_BOOT = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "from orchestrator.engine.upgrading.record_form import main; main(*sys.argv[2:])"
-)
+_BOOT = "import sys; sys.path.append(sys.argv[1]); from orchestrator.store.record_form import main; main(*sys.argv[2:])"
 
 
-def main(root: str, prefix: str) -> None:
+def main(root: str, prefix: str, tag: str) -> None:
     """The child: open, say the number of the form, or 0, and end without giving dbzero a chance to write."""
     import dbzero
 
-    from orchestrator.engine.job_reader import ROOT_TAG
     from statek import durable
     from statek.records import ServiceRecord
 
     dbzero.init(root, autocommit=False)
     dbzero.open(prefix, "r")
-    roots = list(durable.find(ServiceRecord, ROOT_TAG))
+    roots = list(durable.find(ServiceRecord, tag))
     os.write(1, b"%d\n" % (roots[0].record_format if roots else 0))
     os._exit(0)
