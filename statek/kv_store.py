@@ -30,9 +30,9 @@ MAX_KEY_BYTES = 512
 IN_MEMORY = "in memory, gone when the service stops"
 """Where blocks are that survive nothing."""
 
-CREDENTIALS = re.compile(r"(?<=://)(?:[^/\s]*|[^/@:\s]*:\S*)@|\?\S+")
+CREDENTIALS = re.compile(r"(?<=://)(?:[^/\s]*|[^/@:\s]*:\S*)@|(?<=[\w+.-]:)(?<!sqlite:)(?<!file:)(?!//|:)\S*@|\?\S+")
 """What a URL may say besides the place: a name and a password up to the last ``@``, which may hold any of ``/@?`` where
-it was not quoted, and options."""
+it was not quoted, and options. A scheme may also come without ``//``; those of local files have no passwords."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}")
 _OWN_SCHEMES = frozenset({"disk", "memory", "sqlite"})

@@ -82,9 +82,7 @@ class BlockLocation:
             _log.warning("blocks are kept %s: larger variables and files survive nothing", IN_MEMORY)
             return KVBlocks(MemoryKV(), IN_MEMORY, is_volatile=True)
         try:
-            kv = self._kv()
-            if self.cache_bytes:
-                kv = CachedKV(kv, folder / _CACHE, self.cache_bytes)
+            kv = self._cached(self._kv(), folder)
         except StatekError:
             raise
         except Exception as error:
@@ -97,6 +95,16 @@ class BlockLocation:
             blocks.close()
             raise
         return blocks
+
+    def _cached(self, kv: KVStore, folder: Path) -> KVStore:
+        """The store of values with the cache in front of it, if there is to be one; closed where that fails."""
+        if not self.cache_bytes:
+            return kv
+        try:
+            return CachedKV(kv, folder / _CACHE, self.cache_bytes)
+        except BaseException:
+            kv.close()
+            raise
 
     def _kv(self) -> KVStore:
         """The store of values."""

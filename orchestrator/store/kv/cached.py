@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS total
 INSERT OR IGNORE INTO total VALUES (1, 0, 0);
 """
 
+_NO_CACHE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+"""Results of SQLite that say that a file is damaged, no database, or one with other tables."""
+
 
 class CachedKV(KVStore):
     """Keeps copies of the values used last.
@@ -108,7 +111,9 @@ class CachedKV(KVStore):
     def _opened(self) -> sqlite3.Connection:
         try:
             return self._connect()
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _NO_CACHE:
+                raise  # locked, no room, no permission: the file itself may be as it should be
             _log.warning("the cache %s is damaged and is made anew", self._path)
             for name in (self._path.name, f"{self._path.name}-wal", f"{self._path.name}-shm"):
                 self._path.with_name(name).unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -287,6 +288,42 @@ def test_a_damaged_cache_is_made_anew_and_a_damaged_copy_is_not_given_out(
     assert "is damaged and is made anew" in caplog.text
 
 
+def test_a_cache_that_is_in_use_is_left_alone_and_its_store_closed(tmp_path: Path) -> None:
+    closed: list[str] = []
+
+    class Closing(MemoryKV):
+        def close(self) -> None:
+            closed.append("closed")
+
+    register_kv_store("closing", lambda _url: Closing())
+    path = tmp_path / "blocks-cache.sqlite"
+    CachedKV(MemoryKV(), path, 100).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(ConfigurationError, match="cannot be opened: OperationalError: database is locked"):
+        BlockLocation("closing://x", cache_bytes=100).open(tmp_path, "s")
+    other.execute("INSERT INTO cached VALUES (x'00', x'00', '', 1, 1)")
+    other.execute("COMMIT")
+    other.close()
+    assert (closed, path.exists()) == (["closed"], True)
+    blocks = BlockLocation("closing://x", cache_bytes=100).open(tmp_path, "s")
+    blocks.close()
+    left = sqlite3.connect(path)
+    assert left.execute("SELECT count(*) FROM cached").fetchone() == (1,)
+    left.close()
+
+
+def test_a_file_with_other_tables_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE total (something TEXT)")
+    other.close()
+    cache = CachedKV(MemoryKV(), path, 100)
+    cache.set("a", b"1")
+    assert cache.cached_bytes == 1
+    cache.close()
+
+
 async def test_a_block_that_was_damaged_for_a_while_is_not_kept_damaged(tmp_path: Path) -> None:
     behind, digest = MemoryKV(), content_digest(b"right")
     blocks = KVBlocks(CachedKV(behind, tmp_path / "cache.sqlite", 100), "somewhere")
@@ -359,6 +396,10 @@ def test_an_application_registers_a_store_of_its_own(tmp_path: Path) -> None:
         ("s3://KEY:secr@et@bucket/x?token=secret", "s3://bucket/x"),
         ("simplecache::s3://KEY:secret@bucket", "simplecache::s3://bucket"),
         ("file:///srv/a@b", "file:///srv/a@b"),
+        ("sqlite:/srv/a@b", "sqlite:/srv/a@b"),
+        ("gs:KEY:se/cr@et@bucket/x?token=secret", "gs:bucket/x"),
+        ("webdav:/KEY:secret@host/x", "webdav:host/x"),
+        ("simplecache::gs:KEY@bucket", "simplecache::gs:bucket"),
     ],
 )
 def test_no_part_of_a_password_is_shown(location: str, shown: str) -> None:
