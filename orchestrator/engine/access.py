@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from orchestrator.engine.agent_book import require_agent
 from orchestrator.engine.definition_errors import clear_errors, errors_of, note_error
 from orchestrator.engine.future_reader import StoredFutures
+from orchestrator.engine.imported_definitions import completed_definition
 from orchestrator.engine.inspection import Inspection, push_change, request_cancel
 from orchestrator.engine.job_control import raise_difficulty
 from orchestrator.engine.jobs import JobRepository, job_id, job_number
@@ -185,8 +186,10 @@ class JobAccess:
             record = self.record(id_)
             return record.definition, record.difficulty
 
-        definition, raised = self.store.read_sync(read)
-        return JobDefinition.from_json(definition, self), raised
+        text, raised = self.store.read_sync(read)
+        definition = JobDefinition.from_json(text, self)
+        agent = self._agents.get(definition.role)
+        return definition if agent is None else completed_definition(definition, agent), raised
 
     def definition_errors_sync(self, definition: str) -> DefinitionErrors:
         """What is kept of the errors of a definition; blocks for one read."""

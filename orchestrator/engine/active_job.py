@@ -19,6 +19,7 @@ from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.future_reads import given_future, read_futures
 from orchestrator.engine.handled_calls import HandledCalls
 from orchestrator.engine.history_limits import HistoryRoom
+from orchestrator.engine.imported_definitions import completed_definition
 from orchestrator.engine.job_control import current_difficulty
 from orchestrator.engine.job_futures import JobFutures
 from orchestrator.engine.jobs import JobRepository
@@ -354,7 +355,7 @@ def load_active_job(
     """Build an active job from its records (store thread); its messages are to be read by ``read_page``."""
     if record.muted:
         agent = muted_agent(agent, record)
-    definition = JobDefinition.from_json(record.definition)
+    definition = completed_definition(JobDefinition.from_json(record.definition), agent)
     style = style_for(definition.chat_style, xml_box_console=settings.xml_box_console)
     tools = {tool.name: tool for tool in definition.resolve_tools(agent)}
     first_step, opening = 0, []

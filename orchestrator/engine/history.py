@@ -11,9 +11,9 @@ from datetime import date, time, timedelta
 from itertools import islice
 from typing import Any
 
-from orchestrator.engine.jobs import JobRepository, NewCommit, job_id
+from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal
-from orchestrator.engine.manifest import changed_names
+from orchestrator.engine.step_commit import kept_commit
 from statek import durable
 from statek.exceptions import InvalidRequest, LimitExceeded, NotFound
 from statek.executors.history import CommitView, PastObject
@@ -204,15 +204,7 @@ def roll_back(
         raise InvalidRequest(f"job {job_id(record.number)} cannot go back: {JobMode.STATELESS.remark}")
     _check_restful(record, driven=driven)
     target, head = jobs.kept_workspace(record, seq), jobs.kept_workspace(record, jobs.commit_count(record) - 1)
-    new = NewCommit(
-        workspace=target.workspace,
-        places=dict(target.places),
-        new_blocks={},
-        inline=True,
-        changed=changed_names(head.workspace, target.workspace),
-        held=target.held,
-        image_digest=jobs.commit(record, seq).image_digest,
-    )
+    new = kept_commit(head.workspace, target, jobs.commit(record, seq).image_digest)
     made = jobs.add_commit(record, "rollback", 0, new, now_us, durable.state_number())
     jobs.add_message(record, "system", _note(seq, effects, by), now_us)
     return made

@@ -13,7 +13,7 @@ from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWor
 from orchestrator.sandboxes.step import RestoreOptions, StepResult, Workspace
 from statek.job_mode import JobMode
 
-__all__ = ["moved_head", "prepare_commit", "restore_options", "same_workspace", "saved_commit"]
+__all__ = ["kept_commit", "moved_head", "prepare_commit", "restore_options", "same_workspace", "saved_commit"]
 
 _ON_LOOP_NAMES = 500
 """A workspace with more variables, files and lost names is prepared and encoded away from the event loop and the store
@@ -80,6 +80,18 @@ def _commit_of(before: Workspace, known: Mapping[str, BlockPlace], end: StepResu
         held=end.held,
         image_digest=image_digest,
     )
+
+
+def kept_commit(before: Workspace, kept: PlacedWorkspace, image_digest: str) -> NewCommit:
+    """A commit that brings no block: a workspace of blocks that earlier commits brought.
+
+    Args:
+        before: the workspace that it comes after.
+        kept: its own.
+        image_digest: of the image that this was saved on.
+    """
+    changed = changed_names(before, kept.workspace)
+    return NewCommit(kept.workspace, dict(kept.places), {}, True, changed, kept.held, image_digest)
 
 
 def _large_commit(before: Workspace, known: Mapping[str, BlockPlace], end: StepResult, image_digest: str) -> NewCommit:

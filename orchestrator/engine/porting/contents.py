@@ -69,7 +69,7 @@ COUNTERS = (
     "cpu_us",
     "dialog_length",
     "num_completions",
-    "warmup_next",
+    "warmup_next",  # archives of format 1 have it; an import leaves it out, because an imported job has no warmup
 )
 """Fields of a JobRecord that an archive carries as they are."""
 

@@ -3,7 +3,8 @@
 A definition decides what runs with which powers: hidden warmup blocks may call hidden tools, post-processors run on the
 host, metadata says where model requests go and holds keys. So an archive carries what the job *was told* (prompt,
 parameters, style, language, names of tools), and everything that acts on the host or reaches out comes from the agent
-of that role in the importing service; where there is none, from its settings.
+of that role in the importing service. Where there is none, it names no model, and goes on with what the agent says
+once there is one (``orchestrator.engine.imported_definitions``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.engine.imported_definitions import UNCHOSEN_MODEL, completed_definition
 from statek.agents.agent import Agent
 from statek.chat_style import ChatStyle
 from statek.difficulty import TaskDifficulty
@@ -25,6 +27,9 @@ _PORTABLE_KEYS = frozenset(
     {"AUTO_LANG_HINT", "AUTO_LANG_RULE", "CHAT_STYLE", "DESCRIPTION", "MODEL", "PROVIDER", "TEMPERATURE"}
 )
 """Metadata that neither holds a secret nor reaches further than to say which model was asked."""
+
+_CHOOSING_KEYS = frozenset({"MODEL", "PROVIDER", "TEMPERATURE"})
+"""Those among them that say which model is asked, and how: never taken over."""
 
 _MODEL = re.compile(r"[A-Za-z0-9._:@ ,-]+(?:/[A-Za-z0-9._:@ ,-]+)*")
 """Model strings without parameters: those could name another endpoint."""
@@ -57,8 +62,7 @@ def imported_definition(role: str, data: Mapping[str, Any], agent: Agent | None)
     Args:
         role: of its agent.
         data: what the archive says.
-        agent: the agent of that role, None where none is known: such a job can be looked at, and goes on with the
-            model that the archive names once there is one.
+        agent: the agent of that role, None where none is known: such a job can be looked at.
 
     Raises:
         InvalidArchive: it says what no definition says.
@@ -70,19 +74,15 @@ def imported_definition(role: str, data: Mapping[str, Any], agent: Agent | None)
         raise InvalidArchive(f"the archive's definition has metadata {refused[0][:80]!r}, which no archive carries")
     if not _MODEL.fullmatch(metadata.get("MODEL", "")):
         raise InvalidArchive(f"the archive names no plain model: {metadata.get('MODEL', '')[:80]!r}")
-    provider_config: Mapping[str, Any] | None = None
-    post_processing = ""
-    if agent is not None:
-        own = agent.create_job_def()
-        metadata, provider_config, post_processing = own.metadata, own.provider_config, own.post_processing
+    kept = {key: value for key, value in metadata.items() if key not in _CHOOSING_KEYS}
     parameters, locale = data.get("job_params"), data.get("locale")
     if not isinstance(parameters, dict) or not (locale is None or isinstance(locale, str)):
         raise InvalidArchive("the archive's definition has parameters or a locale of a wrong type")
     try:
-        return JobDefinition(
+        definition = JobDefinition(
             role=role,
             agent_class=_text(data, "agent_class"),
-            metadata=metadata,
+            metadata={**kept, "MODEL": UNCHOSEN_MODEL},
             prompt=_text(data, "prompt"),
             tool_names=_names(data, "tool_names"),
             chat_style=ChatStyle[_text(data, "chat_style")],
@@ -90,14 +90,13 @@ def imported_definition(role: str, data: Mapping[str, Any], agent: Agent | None)
             job_params=parameters,
             shared_var_names=_names(data, "shared_var_names"),
             difficulty=TaskDifficulty(_text(data, "difficulty")),
-            provider_config=provider_config,
-            post_processing=post_processing,
             mode=_mode(data),
         )
     except InvalidArchive:
         raise
     except (InvalidRequest, KeyError, ValueError, TypeError, RecursionError) as error:
         raise InvalidArchive(f"the archive's definition cannot be used: {error}") from None
+    return definition if agent is None else completed_definition(definition, agent)
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.engine.active_job import PAGE_SECONDS
 from orchestrator.engine.clock import now_us
@@ -33,6 +33,8 @@ from statek.packing import join_pieces, pieces_of, unpack
 from statek.records import JobRecord
 
 __all__ = ["export_job"]
+
+T = TypeVar("T")
 
 _MAX_TEXT = 64 << 10
 _PAGE_BYTES = 1 << 20
@@ -111,43 +113,54 @@ def _head(store: Store, jobs: JobRepository, record: JobRecord) -> dict[str, Any
 
 
 def _commits(store: Store, jobs: JobRepository, number: int, count: int) -> Iterator[Commit]:
-    """The first ``count`` commits, a few with each visit to the store thread."""
-    at = 0
-    while at < count:
+    """The first ``count`` commits."""
 
-        def page(start: int = at) -> list[Commit]:
-            record, found, begun, size = jobs.get(number), list[Commit](), time.perf_counter(), 0
-            for seq in range(start, count):
-                found.append(jobs.commit(record, seq))
-                size += len(found[-1].manifest) + sum(map(len, found[-1].blocks))
-                if size > _PAGE_BYTES or time.perf_counter() - begun > PAGE_SECONDS:
-                    break
-            return found
+    def read(record: JobRecord, seq: int) -> tuple[Commit, int]:
+        commit = jobs.commit(record, seq)
+        return commit, len(commit.manifest) + sum(map(len, commit.blocks))
 
-        commits = store.read_sync(page)
-        at += len(commits)
-        yield from commits
+    return _elements(store, jobs, number, count, read)
 
 
 def _items(store: Store, jobs: JobRepository, number: int, count: int) -> Iterator[tuple[ChatItem, list[bytes]]]:
-    """The first ``count`` chat items with the journals of their steps, a few with each visit to the store thread."""
+    """The first ``count`` chat items with the journals of their steps."""
+
+    def read(record: JobRecord, index: int) -> tuple[tuple[ChatItem, list[bytes]], int]:
+        item = jobs.item(record, index)
+        journal = jobs.journal_blobs(record, item) if item.end is not None else []
+        return (item, journal), len(item.text) + sum(map(len, journal))
+
+    return _elements(store, jobs, number, count, read)
+
+
+def _elements(
+    store: Store, jobs: JobRepository, number: int, count: int, read: Callable[[JobRecord, int], tuple[T, int]]
+) -> Iterator[T]:
+    """The first ``count`` elements of a list, a few with each visit to the store thread.
+
+    Args:
+        store: has the job.
+        jobs: its records.
+        number: of the job.
+        count: how many.
+        read: gives one by its place, and how long it is (store thread).
+    """
     at = 0
     while at < count:
 
-        def page(start: int = at) -> list[tuple[ChatItem, list[bytes]]]:
-            record, found, begun, size = jobs.get(number), list[tuple[ChatItem, list[bytes]]](), time.perf_counter(), 0
-            for index in range(start, count):
-                item = jobs.item(record, index)
-                journal = jobs.journal_blobs(record, item) if item.end is not None else []
-                found.append((item, journal))
-                size += len(item.text) + sum(map(len, journal))
+        def page(start: int = at) -> list[T]:
+            record, found, begun, size = jobs.get(number), list[T](), time.perf_counter(), 0
+            for place in range(start, count):
+                element, length = read(record, place)
+                found.append(element)
+                size += length
                 if size > _PAGE_BYTES or time.perf_counter() - begun > PAGE_SECONDS:
                     break
             return found
 
-        items = store.read_sync(page)
-        at += len(items)
-        yield from items
+        elements = store.read_sync(page)
+        at += len(elements)
+        yield from elements
 
 
 def _as_added(item: ChatItem) -> ChatItem:

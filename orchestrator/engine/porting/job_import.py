@@ -16,11 +16,11 @@ from typing import BinaryIO
 
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.elements import decode_commit, decode_end, decode_item
-from orchestrator.engine.jobs import NewCommit
-from orchestrator.engine.manifest import PlacedWorkspace, changed_names, decode_manifest
+from orchestrator.engine.manifest import PlacedWorkspace, decode_manifest
 from orchestrator.engine.porting.archive import Kind, read_frame_at, read_frames
 from orchestrator.engine.porting.contents import ArchiveHead, ArchiveIndex
 from orchestrator.engine.porting.staging import StagedJobs
+from orchestrator.engine.step_commit import kept_commit
 from orchestrator.engine.submission import DEFAULT_TENANT
 from orchestrator.sandboxes.step import LostValue, Workspace
 from orchestrator.store.store import Store
@@ -162,12 +162,12 @@ def _publish(jobs: StagedJobs, record: JobRecord, index: ArchiveIndex, arrival: 
     """Set the fields, say what became of the job, and make it one of the store."""
     head, at = index.head, now_us()
     for name, value in head.counters.items():
-        setattr(record, name, value)
+        if name != "warmup_next":  # an imported job has no warmup (porting.definition)
+            setattr(record, name, value)
     record.history_bytes += stored_bytes
     mode = JobDefinition.from_json(arrival.definition).mode
     if mode is not JobMode.DURABLE:
         record.mode = mode.value
-    record.warmup_next = 0  # an imported job has no warmup any more (porting.definition)
     record.next_step = head.ends + 1
     record.difficulty = head.difficulty
     record.answered = head.answered
@@ -195,15 +195,7 @@ def _publish(jobs: StagedJobs, record: JobRecord, index: ArchiveIndex, arrival: 
     jobs.add_message(record, "system", _note(head, index.lost), at)
     newest = jobs.commit(record, head.commits - 1)
     before = decode_manifest(newest.manifest)
-    placed = _without(before, index.lost)
-    new = NewCommit(
-        workspace=placed.workspace,
-        places=dict(placed.places),
-        new_blocks={},
-        inline=True,
-        changed=changed_names(before.workspace, placed.workspace),
-        image_digest=newest.image_digest,
-    )
+    new = kept_commit(before.workspace, _without(before, index.lost), newest.image_digest)
     jobs.add_commit(record, "import", 0, new, at, durable.state_number())
     return jobs.publish(record, arrival.request_id)
 

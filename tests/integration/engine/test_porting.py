@@ -19,7 +19,7 @@ from statek import tool
 from statek.exceptions import InvalidArchive, LimitExceeded, NotFound
 from statek.executors.porting import Imported
 
-from .conftest import Open, code, console, steps
+from .conftest import Open, RoleModel, agent, code, console, steps
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -282,6 +282,32 @@ async def test_what_acts_on_the_host_comes_from_the_agent_here(open_with: Open, 
         await service.push("j1", "Go on.")
         service.notice(1, "default")
         assert (await service.wait("j1")).exit_status == "1"
+
+
+async def test_an_archive_chooses_no_model_where_its_agent_is_not_known(
+    open_with: Open, open_agents: Open, tmp_path: Path
+) -> None:
+    theirs = {"PROVIDER": "theirs", "TEMPERATURE": "1"}
+    async with open_with([code("a = 1"), code("exit(a)")], prompt="I am clerk.", metadata=theirs) as service:
+        await service.wait(await service.submit("helper"))
+        frames = frames_of(await archive_of(service, "j1"))
+    head = frames[0][1].replace(b'"role": "helper"', b'"role": "clerk"').replace(b"scripted/test", b"evil/model")
+    model = RoleModel(clerk=["unused", code("exit(a + 1)"), code("exit(a + 2)")])
+    ours, here = agent("clerk", TEMPERATURE="0.5"), {"data_dir": tmp_path / "other"}
+    async with open_agents([agent("other")], model, **here) as service:
+        await read_in(service, resealed([(Kind.HEAD, head), *frames[1:]]))
+        definition, _ = await asyncio.to_thread(service.access.definition_sync, "j1")
+        assert dict(definition.metadata) == {"MODEL": "imported/without-agent"}
+        await service.past.fork("j1", 1)
+        await service.push("j1", "Go on.")
+        service.notice(1, "default")
+        assert (await service.wait("j1")).reason == "agent 'clerk' is not registered here; registered: other"
+    async with open_agents([ours], model, **here) as service:
+        ended = [await service.wait(id_) for id_ in ("j1", "j2")]
+        definition, _ = await asyncio.to_thread(service.access.definition_sync, "j2")
+    assert [(one.failure, one.exit_status) for one in ended] == [(None, "3"), (None, "2")]
+    assert dict(definition.metadata) == {"MODEL": "scripted/test", "TEMPERATURE": "0.5"}
+    assert {(request.model, request.temperature) for request in model.requests} == {("scripted/test", 0.5)}
 
 
 # --------------------------------------------------------------------------------------------- crashes
