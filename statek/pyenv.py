@@ -17,11 +17,14 @@ __all__ = ["PyEnv", "UnreadableValue"]
 
 @dataclass(frozen=True, slots=True)
 class UnreadableValue:
-    """A variable that lives in the sandbox in a form that the host never opens (a pickle), or that is lost.
+    """A variable whose value the host does not give.
+
+    It lives in the sandbox in a form that the host never opens (a pickle), was too much to be read together with the
+    others (``Job.view`` reads each by itself), or is lost.
 
     Attributes:
         preview: what the sandbox says it is; data of a hostile side.
-        form: ``opaque`` or ``lost``.
+        form: ``opaque``, ``unread`` or ``lost``.
     """
 
     preview: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any
 
 from orchestrator.engine.jobs import JobRepository
@@ -22,6 +23,9 @@ FromFuture = Callable[[values.FutureRef], object]
 MAX_READ_BYTES = 4 << 20
 """Larger components are shown by their preview only."""
 
+MAX_READ_TOGETHER_BYTES = 16 << 20
+"""Sum of the components that one look reads, the smallest first: thousands of them may share their blocks."""
+
 _SMALL_BYTES = 4 << 10
 """Components up to this size are read on the store thread without a thought."""
 
@@ -39,9 +43,10 @@ async def read_variables(
         NotFound: there is no such job or commit.
     """
     placed, blocks = await store.read(lambda: _load(jobs, number, at))
-    for digest in _stored(placed):
+    read = _read_components(placed.workspace)
+    for digest in _stored(placed, read):
         blocks[digest] = await store.blocks.get(digest)
-    return _views(placed, blocks)
+    return _views(placed, read, blocks)
 
 
 def read_variables_sync(
@@ -68,9 +73,10 @@ def read_variables_sync(
             whatever the sandbox wrote, too.
     """
     placed, blocks = store.read_sync(lambda: _load(jobs, number, at, only))
-    for digest in _stored(placed):
+    read = _read_components(placed.workspace)
+    for digest in _stored(placed, read):
         blocks[digest] = store.blocks.get_sync(digest)
-    return _views(placed, blocks, from_handle, from_future)
+    return _views(placed, read, blocks, from_handle, from_future)
 
 
 def plain_variable(jobs: JobRepository, record: JobRecord, placed: PlacedWorkspace, name: str, default: Any) -> Any:
@@ -118,26 +124,34 @@ def _readable(component: Component) -> bool:
     return component.form is Form.GRAPH and component.size_bytes <= MAX_READ_BYTES
 
 
-def _stored(placed: PlacedWorkspace) -> list[str]:
-    """Digests of readable components that are in the block store."""
-    digests = [d for c in placed.workspace.components if _readable(c) for d in c.blocks]
-    return [d for d in digests if placed.places[d].commit < 0]
+def _read_components(workspace: Workspace) -> set[int]:
+    """Places of the components that one look reads."""
+    by_size = sorted((part.size_bytes, at) for at, part in enumerate(workspace.components) if _readable(part))
+    sums = accumulate(size for size, _ in by_size)
+    return {at for (_, at), total in zip(by_size, sums, strict=True) if total <= MAX_READ_TOGETHER_BYTES}
+
+
+def _stored(placed: PlacedWorkspace, read: set[int]) -> set[str]:
+    """Digests of what is read that are in the block store."""
+    digests = {digest for at in read for digest in placed.workspace.components[at].blocks}
+    return {digest for digest in digests if placed.places[digest].commit < 0}
 
 
 def _views(
     placed: PlacedWorkspace,
+    read: set[int],
     blocks: Mapping[str, bytes],
     from_handle: FromHandle | None = None,
     from_future: FromFuture | None = None,
 ) -> list[VariableView]:
     """The variables from the data of their blocks."""
     views = [VariableView(lost.name, lost.reason, "lost", None, 0) for lost in placed.workspace.lost]
-    for component in placed.workspace.components:
+    for at, component in enumerate(placed.workspace.components):
         found: Mapping[str, Any] = {}
-        if _readable(component):
+        if at in read:
             found = _decode(b"".join(blocks[digest] for digest in component.blocks), from_handle, from_future)
         for name, preview in zip(component.names, component.previews, strict=False):
-            form = "graph" if name in found else "opaque"
+            form = "graph" if name in found else "unread" if _readable(component) and at not in read else "opaque"
             views.append(VariableView(name, preview, form, found.get(name), component.size_bytes))
     return sorted(views, key=lambda view: view.name)
 

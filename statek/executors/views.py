@@ -246,7 +246,8 @@ class VariableView:
     Attributes:
         name: its name.
         preview: one bounded line, made in the sandbox (data, never trusted).
-        form: ``graph`` (``value`` is readable), ``opaque`` or ``lost``.
+        form: ``graph`` (``value`` is readable), ``opaque``, ``unread`` (too much to be read with the others; a look at
+            this name alone reads it) or ``lost``.
         value: the host value for form graph; durable objects are ``Handle``s.
         size_bytes: of the component that it belongs to.
     """
