@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from statek.exceptions import InvalidRequest
-from statek.tools import running_tool_context
+from statek.tools import find_tool_context
 
 __all__ = [
     "get_current_agent",
@@ -63,7 +63,7 @@ def get_current_job() -> Any:
     given = _given.get()
     if given is not None:
         return given.job
-    context = running_tool_context()
+    context = find_tool_context()
     return context.job if context is not None else None
 
 
@@ -137,7 +137,7 @@ def _values() -> dict[str, Any]:
     given = _given.get()
     if given is not None:
         return given.values
-    context = running_tool_context()
+    context = find_tool_context()
     if context is None:
         raise InvalidRequest("no job is served here: this code was not called as a tool of a job")
     kept = _call_values.get()

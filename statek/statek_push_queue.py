@@ -15,7 +15,7 @@ from statek.packing import pack
 from statek.queue_records import MESSAGES, find_lane, made_lane
 from statek.runnable import QUEUES, announce
 from statek.task import task_door
-from statek.tools import find_tool_context
+from statek.tool_threads import find_acting_context
 
 if TYPE_CHECKING:
     from statek.agents.agent import Agent
@@ -111,7 +111,7 @@ class StatekPushQueue:
 
     @staticmethod
     def _push(name: str, value: object, target: str) -> None:
-        context = find_tool_context()
+        context = find_acting_context()
         by_job = context is not None and context.job is not None
         sender = pack([context.job_id, context.tenant, context.principal]) if context is not None and by_job else ""
 

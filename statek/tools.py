@@ -39,7 +39,6 @@ __all__ = [
     "bind_arguments",
     "current_tool_context",
     "find_tool_context",
-    "running_tool_context",
     "tool_context",
 ]
 
@@ -125,11 +124,6 @@ def current_tool_context() -> ToolContext:
     if context is None:
         raise InvalidRequest("there is no tool context: this code was not called as a tool of a job")
     return context
-
-
-def running_tool_context() -> ToolContext | None:
-    """The context of the tool call that this code runs in; None outside of one."""
-    return _current.get(None)
 
 
 @contextmanager

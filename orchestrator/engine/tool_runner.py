@@ -23,6 +23,7 @@ from typing import Any
 
 from orchestrator.engine.tool_threads import ToolThreads
 from statek.exceptions import JobExit, ToolError
+from statek.tool_threads import follow_threads
 from statek.tools import ToolContext, ToolDef, tool_context
 
 __all__ = ["ToolNotStarted", "ToolRunner", "ToolTimeout"]
@@ -111,6 +112,7 @@ class ToolRunner:
     """
 
     def __init__(self, *, threads: int = 16) -> None:
+        follow_threads()
         self._slots = asyncio.Semaphore(threads)
         self._threads = ToolThreads(keep=threads)
         self._hung = 0

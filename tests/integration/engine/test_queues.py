@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -280,3 +282,35 @@ async def test_a_tool_tells_jobs_of_its_own_tenant_and_principal(
     assert heard == ([] if rule else ["hello"])
     assert [rule in reason for reason in reasons] == ([True] if rule else [])
     assert (made.tenant, made.principal) == (sender.get("tenant", "default"), sender.get("principal", ""))
+
+
+@pytest.mark.parametrize("how", ["thread", "pool"])
+async def test_a_thread_of_a_tool_tells_no_more_than_the_tool_may(open_agents: Open, queue: Any, how: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()  # its worker is the application's
+
+        def push() -> None:
+            StatekPushQueue().push_to_job_console("j1", "hello")
+            StatekPushQueue().push_to_agent_queue("clerk", {"subject": "mine"})
+
+        @tool
+        def tell(**kwargs: Any) -> None:
+            """Tell the first job something, and let the clerk work, in another thread."""
+            if how == "pool":
+                pool.submit(push).result()
+                return
+            thread = threading.Thread(target=push)
+            thread.start()
+            thread.join()
+
+        model = RoleModel(teller=[code("tell()\nexit()")], hearer=[code("exit()")] * 2, clerk=[code("exit(subject)")])
+        async with open_agents([agent("teller", tools=[tell]), agent("hearer"), CLERK], model) as service:
+            queue(service)
+            await service.wait(await service.submit("hearer", tenant="b"))
+            await service.wait(await service.submit("teller", tenant="a", principal="ann"))
+            await service.wait_idle()
+            heard = [item.text for item in (await service.job("j1")).items if item.kind == "user"]
+            made = (await service.job("j3")).summary
+            [messages] = [lane for lane in await service.queues() if not lane.role]
+    assert (heard, ["of its own tenant" in entry.reason for entry in messages.entries]) == ([], [True])
+    assert (made.tenant, made.principal) == ("a", "ann")
