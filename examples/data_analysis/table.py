@@ -30,7 +30,7 @@ def make_table(countries: Sequence[str] = COUNTRIES, years: Sequence[int] = YEAR
 
     rows: list[tuple[date, str, str]] = []
     for country in countries:
-        found = holidays.country_holidays(country, years=years)
+        found = holidays.country_holidays(country, years=years, language="en_US")
         rows += [(day, country, name) for day, name in found.items()]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
