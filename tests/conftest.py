@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.private_engine import PrivateEngine, usual_engine
 
@@ -20,6 +21,10 @@ _CLOSING = {
     "redis": ("redis-server", "an administrator runs: apt-get install redis-server"),
 }
 """By the mark of tests that are left out where this machine or user cannot run them: what they need, and who helps."""
+
+# What an example takes says more of the machine's load than of the code: tests bound the whole run, never one example.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 _docker_outcomes = {"passed": 0, "failed": 0}
 _docker_deselected = 0

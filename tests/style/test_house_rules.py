@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("statek", "orchestrator", "sandbox_runner")
@@ -160,3 +161,16 @@ def test_commands_of_the_readme_exist() -> None:
     )
     assert {"run", "test"} <= named
     assert named - targets == set()
+
+
+def test_no_example_of_hypothesis_has_a_deadline() -> None:
+    assert settings().deadline is None
+    kept_alone = [
+        name
+        for name in tracked()
+        if name.startswith("tests/") and name.endswith(".py") and name != "tests/conftest.py"
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "settings"
+        if any(keyword.arg == "deadline" for keyword in node.keywords)
+    ]
+    assert kept_alone == []

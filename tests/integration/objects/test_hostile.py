@@ -155,7 +155,7 @@ def test_reading_the_object_s_own_text_walks_nowhere(job, meeting):
         assert sandbox.get(meeting, name)[0] == "AccessDenied"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from([CallKind.METHOD, CallKind.GET_ATTRIBUTE, CallKind.SET_ATTRIBUTE, CallKind.ITEM]),
     handle=st.integers(-3, 20),

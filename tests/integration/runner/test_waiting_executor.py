@@ -50,7 +50,9 @@ async def test_a_warm_runner_has_its_executor_and_one_that_dies_ends_the_runner(
     async with unclaimed(folder, folder / "work") as (link, process):
         await link.wait_hello(30)
         supervisor, executor = psutil.Process(process.pid).children()
-        assert [each.status() for each in (supervisor, executor)] == ["sleeping", "sleeping"]
+        # It waits in the kernel, not in a loop; how soon after the greeting both do is the machine's affair.
+        while [each.status() for each in (supervisor, executor)] != ["sleeping", "sleeping"]:
+            await asyncio.sleep(0.01)
         # Forked second, confined already: no new privileges, and the kernel's first choice when memory ends.
         lines = Path(f"/proc/{executor.pid}/status").read_text().splitlines()
         status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)

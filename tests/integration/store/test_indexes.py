@@ -64,7 +64,7 @@ def apply(lane: QueueLane, operation: str, argument: int) -> None:
 OPERATIONS = st.tuples(st.sampled_from(["add", "add", "deliver", "hold", "hold", "release"]), st.integers(1, 4))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, max_size=30), st.integers(0, 30))
 def test_a_lane_holds_and_releases_in_order(store: Store, operations: list[tuple[str, int]], forget_at: int) -> None:
     plain = PlainLane()
@@ -88,7 +88,7 @@ def counted(records: FutureStore, job: int) -> int:
     return int((table.open_by_job or {}).get(job, 0))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 1), st.booleans()), max_size=20), st.integers(0, 20), st.booleans())
 def test_open_futures_are_counted(store: Store, steps: list[tuple[int, bool]], forget_at: int, undone: bool) -> None:
     records = FutureStore()

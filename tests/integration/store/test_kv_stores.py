@@ -103,7 +103,7 @@ def test_of_two_writers_that_expect_the_same_one_succeeds(open_kv: OpenKV) -> No
     assert first.get("counter") == second.get("counter") == str(2 * turns).encode()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(

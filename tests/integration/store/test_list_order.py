@@ -25,7 +25,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> object:
     opened.close()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.integers(0, 5), max_size=8),
     st.lists(st.tuples(st.sampled_from(["pop", "remove", "del", "set"]), st.integers(-9, 9)), max_size=8),

@@ -233,7 +233,7 @@ def count_calls(question: Callable[[], object]) -> int:
     return count
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.integers(36, 3 * 96), st.integers(1, 12)), max_size=25),
     st.integers(36, 2 * 96),

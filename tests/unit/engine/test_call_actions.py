@@ -77,7 +77,7 @@ def test_what_cannot_be_made_says_why(arguments: str, name: str, error: str) -> 
     assert (made.kind, f"{made.error_type}: {made.error_message}") == (ActionKind.REFUSED, error)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=80) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps), st.text())
 def test_any_arguments_make_an_action_that_crosses(arguments: str, name: str) -> None:
     for chosen in (name, "add", "python_cli"):

@@ -239,7 +239,7 @@ ITEMS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(ChatStyle), TEXTS, st.lists(ITEMS, max_size=8), st.integers(600, 20_000))
 def test_no_request_is_above_the_window_whatever_is_in_it(
     style: ChatStyle, opening: str, items: list[HistoryItem], window: int
@@ -255,7 +255,7 @@ def test_no_request_is_above_the_window_whatever_is_in_it(
     assert conversation.messages() == asked_once.messages()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 4000), max_size=60), st.integers(600, 20_000))
 def test_any_conversation_is_bounded_and_the_same_after_a_restart(sizes: list[int], window: int) -> None:
     conversation, again = (Conversation(STYLE, "s", ["u"], window_tokens=window) for _ in range(2))

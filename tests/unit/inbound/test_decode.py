@@ -295,14 +295,14 @@ def rule_of_executor(data: bytes) -> str:
     return rule_of(lambda frame: decode_executor(frame, LIMITS), data)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=80))
 def test_garbage_raises_only_violations(data: bytes) -> None:
     assert rule_of_executor(data) in EXECUTOR_RULES
     assert rule_of(InboundSequence().decode, data) in {"accepted", "decode", "seq", "turn", "text", "number"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_finished, st.lists(st.tuples(st.integers(0, 500), st.integers(0, 255)), max_size=3))
 def test_damaged_results_raise_only_violations(body: pb.FromExecutor, damage: list[tuple[int, int]]) -> None:
     data = bytearray(body.SerializeToString())

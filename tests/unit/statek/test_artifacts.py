@@ -37,7 +37,7 @@ def test_names_that_leave_the_folder_are_refused(tmp_path: Path, path: str) -> N
 
 
 @given(st.text(st.sampled_from("./a\0b\n\x1b \u202e"), max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_copy_is_below_the_folder_whatever_its_name(path: str) -> None:
     import tempfile
 

@@ -101,7 +101,7 @@ REPLIES = st.lists(
 ).map("\n".join) | st.text(max_size=60)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(REPLIES)
 def test_any_text_is_taken_apart(text: str) -> None:
     for style in ChatStyle:

@@ -69,7 +69,7 @@ def test_kind_bytes_are_the_field_numbers_of_the_bodies():
         }
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 @pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
 def test_both_codecs_write_and_read_the_same(kind, data):
@@ -81,7 +81,7 @@ def test_both_codecs_write_and_read_the_same(kind, data):
     assert frames.decode_message(kind, theirs.SerializeToString()) == message
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=60), st.sampled_from(MESSAGES))
 def test_random_bytes_give_a_message_or_a_frame_error(data, kind):
     try:
@@ -114,7 +114,7 @@ def test_a_block_frame_head_fits_its_data(size):
     assert frames.block_frame(5, size) + data == frames.frame_of(frames.Block(5, data))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=30)), max_size=6), st.lists(st.integers(1, 9)))
 def test_the_parser_gives_the_same_frames_however_the_stream_is_cut(sent, cuts):
     stream = b"".join(frames.pack_frame(kind, payload) for kind, payload in sent)

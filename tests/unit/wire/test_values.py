@@ -88,7 +88,7 @@ def shape(value):
     return kind, repr(value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(VALUES)
 def test_round_trip_keeps_types_order_and_values(value):
     data = encode(value)
@@ -97,7 +97,7 @@ def test_round_trip_keeps_types_order_and_values(value):
     assert encode(back) == data
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 11), st.integers(0, 11)), max_size=14))
 def test_random_graphs_keep_sharing_and_cycles(edges):
     nodes = [[], {}, deque(), [], {}, OrderedDict(), []]
@@ -284,7 +284,7 @@ def test_the_encoder_stops_at_its_limit():
             encode(value, max_bytes=size - 1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=80))
 def test_random_bytes_only_give_graph_errors(data):
     try:
@@ -293,7 +293,7 @@ def test_random_bytes_only_give_graph_errors(data):
         return
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(VALUES, st.data())
 def test_mutated_bytes_only_give_graph_errors(value, draws):
     data = bytearray(encode(value))
