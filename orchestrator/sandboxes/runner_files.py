@@ -122,7 +122,9 @@ async def prepare_site(flavour: str, *, cache: Path | None = None) -> Path:
     async def install(folder: Path) -> None:
         await run_setup(
             [
-                *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"),
+                # What pip is warned of is its own affair, also where this process takes warnings for errors.
+                *(sys.executable, "-W", "ignore", "-m", "pip", "install"),
+                *("--quiet", "--no-input", "--disable-pip-version-check"),
                 *("--no-deps", "--only-binary=:all:", "--require-hashes", "--target", str(folder), "-r", str(lock)),
             ],
             what=f"installing the runner's libraries into {site}",
