@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measurement import parse_line
+from benchmarks.rivals.environment import ENVIRONMENTS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -27,9 +28,22 @@ SUSPENDED = [
     "suspended_storm_between",
 ]
 
+SIDES = ["statek", "pickle"]
+SIDES += ["langgraph", "langgraph_delta"] if ENVIRONMENTS["langgraph"].is_ready() else []
+SIDES += ["kishu"] if ENVIRONMENTS["kishu"].is_ready() else []
+RIVALS = [
+    f"rivals_{workload}_{what}_{side}"
+    for workload, whats in (
+        ("list", ["step", "commit", "stored", "view", "fork", "resume"]),
+        ("many", ["step", "commit", "stored", "resume"]),
+    )
+    for what in whats
+    for side in (["statek"] if what == "commit" else SIDES)
+]
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize(("benchmark", "expected"), [("calls", CALLS), ("suspended", SUSPENDED)])
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("benchmark", "expected"), [("calls", CALLS), ("suspended", SUSPENDED), ("rivals", RIVALS)])
 def test_a_benchmark_prints_lines_that_parse(benchmark: str, expected: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--smoke", "--driver", "process", "--folder", str(tmp_path), benchmark],
