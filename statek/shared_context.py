@@ -14,7 +14,7 @@ Preconditions:
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,10 @@ __all__ = [
     "ContextVar",
     "ContextVarRecord",
     "SharedContext",
+    "context_title",
+    "context_variable",
     "specifier_texts",
+    "stored_contexts",
 ]
 
 MAX_SPECIFIERS = 16
@@ -136,6 +139,27 @@ def specifier_texts(specifiers: Iterable[object]) -> tuple[str, ...]:
     if len(found) > MAX_SPECIFIERS:
         raise LimitExceeded("shared_context_specifiers", MAX_SPECIFIERS, len(found))
     return tuple(sorted(found))
+
+
+def stored_contexts() -> Iterator[ContextRecord]:
+    """Every context of the prefix (store thread), in no particular order."""
+    root = _root(create=False)
+    for key in list(root.by_specifier.keys()) if root is not None else []:
+        contexts, at = root.by_specifier[key], 0
+        while at < len(contexts):
+            yield contexts[at]
+            at += 1
+
+
+def context_title(context: ContextRecord) -> str:
+    """What names a context to people: its tenant and its specifiers (store thread)."""
+    specifiers = ", ".join(text.partition(":")[2] for text in unpack(context.binding)) or "everybody"
+    return f"shared context of tenant {context.tenant} for {specifiers}"
+
+
+def context_variable(context: ContextRecord, name: str) -> ContextVar:
+    """A variable of a context by one of its names (store thread)."""
+    return _view(name, context.variables[name])
 
 
 class SharedContext:

@@ -1,7 +1,8 @@
-"""Reads everything that a store holds and says what is damaged, by job and commit.
+"""Reads everything that a service keeps in a store and says what is damaged, by job and commit.
 
 Every block is read and its digest computed; of every job every field, chat item, end of a step, journal and commit is
-decoded, the chain of hashes computed anew, and every block that a commit names looked for. Nothing is changed.
+decoded, the chain of hashes computed anew, and every block that a commit names looked for; then what is kept beside the
+jobs (``orchestrator.engine.verification_beside``). Nothing is changed.
 
 Preconditions:
     ``verify`` blocks, on any thread but the store's and the event loop's.
@@ -19,6 +20,7 @@ from orchestrator.engine.history import tags_of
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal
 from orchestrator.engine.manifest import BlockPlace, decode_manifest
+from orchestrator.engine.verification_beside import verify_beside
 from orchestrator.store.block_calls import Blocks
 from orchestrator.store.store import Store
 from sandbox_runner.wire import values
@@ -73,6 +75,7 @@ class _Verification:
         self._with_blocks = with_blocks
         self._findings: list[Finding] = []
         self._counts = _Counts()
+        self._good: set[str] = set()
         self._bad: set[str] = set()
 
     def run(self) -> Verified:
@@ -88,6 +91,7 @@ class _Verification:
             self._progress(f"reading job {number} of {last - 1}")
             self._job(number)
             self._counts.jobs += 1
+        self._findings += [Finding(problem) for problem in verify_beside(self._store, self._jobs, self._progress)]
         counts = self._counts
         return Verified(counts.jobs, counts.entries, counts.commits, counts.blocks, tuple(self._findings))
 
@@ -113,6 +117,8 @@ class _Verification:
             return  # removed meanwhile
         except StoreError:
             self._bad.add(digest)
+        else:
+            self._good.add(digest)
         self._counts.blocks += 1
 
     # --------------------------------------------------------------------------------------- jobs
@@ -170,9 +176,9 @@ class _Verification:
             return
         stored = [digest for digest, place in placed.places.items() if place.commit < 0]
         inline = {digest: place for digest, place in placed.places.items() if place.commit >= 0}
-        known = self._store.blocks.has_many_sync(stored) if self._with_blocks else set(stored)
+        missing = self._missing(stored)
         for digest in stored:
-            if digest not in known:
+            if digest in missing:
                 self._note(number, f"block {digest} is missing: {_whose(placed.workspace, digest)}", commit.seq)
             elif digest in self._bad:
                 self._note(number, f"block {digest} is damaged: {_whose(placed.workspace, digest)}", commit.seq)
@@ -184,6 +190,11 @@ class _Verification:
         for digest, data in (blocks or {}).items():
             if content_digest(data) != digest:
                 self._note(number, f"block {digest} is damaged: {_whose(placed.workspace, digest)}", commit.seq)
+
+    def _missing(self, digests: list[str]) -> set[str]:
+        """Those that are not in the block store; only what came after it was read is asked for."""
+        unread = {digest for digest in digests if digest not in self._good and digest not in self._bad}
+        return unread - self._store.blocks.has_many_sync(unread) if unread and self._with_blocks else set()
 
     def _inline(self, number: int, places: dict[str, BlockPlace]) -> dict[str, bytes]:
         return self._jobs.inline_blocks(self._jobs.get(number), places)
@@ -224,6 +235,8 @@ def _readers(jobs: JobRepository, record: JobRecord) -> Iterator[tuple[str, Call
     yield "its error handlers", lambda: handlers_from_text(record.error_handlers)
     yield "what it waits for", lambda: unpack(record.awaited)
     yield "what its tools remember", lambda: unpack(record.memory)
+    if record.handler is not None:
+        yield "what became of its sub-task", lambda: (record.handler.state, record.handler.error, record.handler.result)
     yield "its shared context", lambda: unpack(record.shared_binding)
     yield "where it comes from", lambda: unpack(record.origin)
     yield "the table of its grants", lambda: (len(record.grants.objects), list(record.grants.origins))

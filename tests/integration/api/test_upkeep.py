@@ -57,7 +57,7 @@ async def test_findings_cross_the_socket(serve: Serve) -> None:
         lines: list[str] = []
         found = await served.ask(served.client.verify, lines.append)
     assert found.findings == tuple(Finding(f"block {digest.hex()} is damaged: big", "j1", at) for at in (1, 2))
-    assert lines[-1] == "reading job 1 of 1"
+    assert "reading job 1 of 1" in lines
 
 
 def test_the_commands(tmp_path: Path) -> None:

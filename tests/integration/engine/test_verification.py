@@ -12,10 +12,17 @@ from typing import Any
 import pytest
 
 from orchestrator.engine import upkeep
+from orchestrator.engine.definition_errors import note_error
+from orchestrator.engine.future_store import FutureStore
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.service import Service
 from orchestrator.engine.upkeep import verify_backup, verify_folder
+from orchestrator.store.block_calls import Blocks
+from statek import FutureResult, suspend_for, tool
+from statek.definition_errors import JobDefError
 from statek.exceptions import NotFound, StoreLocked
+from statek.queue_records import MESSAGES, lanes, made_lane
+from statek.shared_context import SharedContext, stored_contexts
 from statek.upkeep import BackedUp, Finding, Verified
 
 from .conftest import Open, code
@@ -63,7 +70,13 @@ async def test_a_sound_store_is_read_whole_open_and_closed(open_with: Open, tmp_
     assert (closed.jobs, closed.entries, closed.commits, closed.findings) == (2, 8, 8, ())
     assert closed.blocks > 0
     assert lines[0] == "comparing the prefix file with its mirror"
-    assert lines[-1] == "reading job 2 of 2"
+    assert lines[-5:] == [
+        "reading job 2 of 2",
+        "reading agents, reminders and errors of definitions",
+        "reading futures",
+        "reading queues",
+        "reading shared contexts",
+    ]
     with pytest.raises(NotFound):
         verify_folder(tmp_path, quiet)
 
@@ -196,3 +209,92 @@ async def test_a_backup_of_a_working_service_goes_on_elsewhere(open_with: Open, 
     flip(tmp_path / "b" / "blocks.sqlite", 50)
     [wrong] = verify_backup(tmp_path / "b", quiet).findings
     assert wrong == Finding("blocks.sqlite was changed: its content has another digest")
+
+
+async def test_what_is_kept_beside_the_jobs_is_read_and_named(open_with: Open) -> None:
+    @tool
+    def later(**kwargs: object) -> FutureResult:
+        """Answer later."""
+        return suspend_for("an answer", details={"of": "whom"})
+
+    async with open_with([code("a = later()\nb = later()\nexit()")], tools=[later]) as service:
+        await service.wait(await service.submit("helper"))
+        store, jobs = service._store, JobRepository()
+
+        def keep() -> None:
+            for lane in (made_lane(MESSAGES), made_lane("helper")):
+                for at in range(3):
+                    lane.add({"n": at}, 1, "j1")
+                lane.hold_first("no")
+            SharedContext("team").set("ENTITY", "city", "Prague")
+            SharedContext("team").set("ENTITY", "year", 2026)
+            note_error(jobs.made_root(), "{}", JobDefError("warmup", "no"))
+
+        await service._queues.stop()
+        await store.commit(keep)
+        assert (await result(service.upkeep.verify())).findings == ()
+
+        def spoil() -> None:
+            futures = FutureStore()
+            futures.get(1).value, futures.get(1).state = b"\0nothing", "resolved"
+            futures.get(2).state = "perhaps"
+            [messages, events] = lanes()
+            messages.entries[1].value.data = b"\0nothing"
+            events.held[0].reason = "["
+            [context] = stored_contexts()
+            context.variables["city"].value = b"\0nothing"
+            root = jobs.made_root()
+            root.agents, root.reminders = "[", '["x"]'
+            for key in list(root.definition_errors.keys()):
+                root.definition_errors[key] = "["
+
+        await store.commit(spoil)
+        found = await result(service.upkeep.verify())
+    problems = [finding.problem.split(" does not read: ") for finding in found.findings]
+    [key] = [name for name, _ in problems if name.startswith("what is kept of the errors of definition ")]
+    assert {(finding.job, finding.commit) for finding in found.findings} == {("", -1)}
+    assert [name for name, _ in problems] == [
+        "what is known of agents",
+        "the reminders",
+        key,
+        "future 1",
+        "future 2",
+        "entry 1 of the messages for jobs",
+        "held entry 0 of the queue of agent helper",
+        "variable city of the shared context of tenant default for team",
+    ]
+
+
+async def test_a_list_that_does_not_read_is_named_and_the_other_parts_are_read(open_with: Open) -> None:
+    async with open_with([code("exit()")]) as service:
+        await service.wait(await service.submit("helper"))
+
+        def keep() -> None:
+            made_lane("helper").add(1, 1)
+            made_lane("helper").name = "["
+            SharedContext("team").set("ENTITY", "city", "Prague")
+            [context] = stored_contexts()
+            context.binding = "["
+
+        await service._queues.stop()
+        await service._store.commit(keep)
+        found = await result(service.upkeep.verify())
+    assert [finding.problem.split(" does not read: ")[0] for finding in found.findings] == [
+        "the list of queues",
+        "shared context 1",
+    ]
+
+
+async def test_a_block_is_asked_for_once_however_many_commits_name_it(
+    open_with: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made(open_with, 2)
+    asked: list[str] = []
+    has_many = Blocks.has_many_sync
+
+    def counted(blocks: Blocks, digests: Any) -> set[str]:
+        asked.extend(digests)
+        return has_many(blocks, digests)
+
+    monkeypatch.setattr(Blocks, "has_many_sync", counted)
+    assert (verify_folder(tmp_path / "data" / "store", quiet).findings, asked) == ((), [])
