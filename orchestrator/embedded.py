@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.app import open_store, running_service, wait_for_stop
+from orchestrator.app import open_store, running_service, until_terminated, wait_for_stop
 from orchestrator.engine.access import JobAccess
 from orchestrator.engine.future_reader import StoredFutures
 from orchestrator.engine.inspection import Inspection
@@ -191,7 +192,35 @@ class Embedded:
 
         Raises:
             ConfigurationError: a service runs already, or no sandbox works here.
+            SystemExit: SIGTERM came before ``until_idle``, and the application has no handler of its own: the service
+                has stopped, the store is flushed and closed.
         """
+        driven = self._drive(
+            agents, model, max_concurrency, until_idle=until_idle, task_queue_size_funcs=task_queue_size_funcs
+        )
+        if not until_idle or not _ends_at_sigterm():
+            await driven
+            return
+        try:
+            await until_terminated(driven)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # the caller's: SIGINT, for one
+            await asyncio.to_thread(self.close)
+            logging.getLogger("statek.app").warning("terminated; everything is on the disk")
+            raise SystemExit(128 + signal.SIGTERM) from None
+
+    async def _drive(
+        self,
+        agents: Iterable[Agent],
+        model: Model | None,
+        max_concurrency: int | None,
+        *,
+        until_idle: bool,
+        task_queue_size_funcs: Mapping[Agent, Callable[[], int]] | None,
+    ) -> None:
+        """Run the service until its end."""
         if self._service is not None:
             raise ConfigurationError("this process runs the service already")
         agents = list(agents)
@@ -216,6 +245,12 @@ class Embedded:
     def data_dir(self) -> Path:
         """Where the store is."""
         return Path(self.settings.data_dir)
+
+
+def _ends_at_sigterm() -> bool:
+    """Whether SIGTERM would end this process at once: nobody else takes it, and this thread may."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:

@@ -30,6 +30,9 @@ def start_statek(
 ) -> None:
     """Drive jobs until SIGTERM or SIGINT; blocking.
 
+    With ``until_idle`` SIGTERM stops the service, closes the store and ends the process with 143, unless the
+    application has a handler of its own.
+
     Args:
         agents: agents whose jobs may be driven; jobs of other roles wait. None takes every agent that this process has
             made, and those that services of this store have run before, from the modules that hold them.
