@@ -206,8 +206,6 @@ def _scalar(value: Any) -> str:
         return f'datetime("{value:%Y-%m-%d %H:%M}")'
     if isinstance(value, Handle):
         return f"<{value.type_name}>"
-    if isinstance(value, EnumValue):
-        return f"{value.qualname}.{value.name}"
     if isinstance(value, int) and value.bit_length() > 10_000:
         return hex(value)[:MAX_CHARACTERS]  # decimal digits would take quadratic time, and Python refuses them
     if isinstance(value, range | slice):

@@ -205,7 +205,8 @@ def tool_call_lines(call: ToolCallView) -> Iterator[str]:
 def call_lines(call: CallView) -> Iterator[str]:
     """One call of a step."""
     owner = f"{call.target or 'object'}#{call.handle}." if call.handle else ""
-    asked = f"{owner}{call.name}" if call.kind == "get_attribute" else f"{owner}{call.name}({call.arguments})"
+    read = f"{owner}{call.name}".removesuffix(".")  # an object that was looked at as a whole has no name behind it
+    asked = read if call.kind == "get_attribute" else f"{owner}{call.name}({call.arguments})"
     yield f"call {call.number}: {asked}  effect {call.effect}  {call.state}"
     if call.result:
         yield f"    -> {call.result}"

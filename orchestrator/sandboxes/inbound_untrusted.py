@@ -254,12 +254,13 @@ def _call(call: pb.HostCall, limits: InboundLimits) -> CallRequest:
     kind = _member(CallKind, call.kind, "call kind")
     if (kind in {CallKind.TOOL, CallKind.AWAIT, CallKind.NAME}) != (call.handle == 0):
         raise violation("number", f"a {kind.name} call with handle {call.handle}")
+    only_state = kind is CallKind.GET_ATTRIBUTE and not call.name  # reads nothing, brings the state
     return CallRequest(
         step=_positive(call.step, "step"),
         call=_positive(call.call, "call"),
         kind=kind,
         handle=_number(call.handle, _UINT63, "handle"),
-        name=_name(call.name, limits, "a call's name"),
+        name="" if only_state else _name(call.name, limits, "a call's name"),
         args=call.args,
         version=call.version,
     )

@@ -23,6 +23,7 @@ from typing import Any
 from sandbox_runner.executor.calls import ToolCallable
 from sandbox_runner.executor.futures import Future, is_pending, value_of
 from sandbox_runner.executor.handles import DurableObject
+from sandbox_runner.wire.values import EnumValue
 
 __all__ = ["ATOMIC", "FLAT_ELEMENTS", "Group", "split"]
 
@@ -58,6 +59,7 @@ ATOMIC: frozenset[type] = frozenset(
         types.GetSetDescriptorType,
         types.MemberDescriptorType,
         weakref.ReferenceType,
+        EnumValue,
         ToolCallable,
     }
 )

@@ -13,6 +13,7 @@ import types
 from typing import Any
 
 from sandbox_runner.executor.calls import GET_ATTRIBUTE, METHOD, SET_ATTRIBUTE, Caller, parse_signature
+from sandbox_runner.executor.enums import enum_member
 from sandbox_runner.executor.errors import AccessDenied
 from sandbox_runner.executor.futures import Future, Futures
 from sandbox_runner.wire.values import FutureRef, GraphLimits, Handle, Substitute, decode
@@ -51,6 +52,12 @@ class State:
         self.length: int | None = None
         self.text: str | None = None
         self.denied: str | None = None
+
+    @property
+    def is_outline(self) -> bool:
+        """Whether nothing of the object is known: it was only named, or its state was withdrawn."""
+        known = (self.items, self.length, self.text, self.denied)
+        return not self.fields and all(part is None for part in known)
 
 
 class HandleMethod:
@@ -150,7 +157,7 @@ class DurableObject:
         return hash(("durable", self._number))
 
     def __repr__(self) -> str:
-        state = self._state
+        state = self._known_state()
         if state.text is not None:
             return state.text
         if state.denied is not None:
@@ -165,6 +172,15 @@ class DurableObject:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DurableObject:
         return self
+
+    def _known_state(self) -> State:
+        """The state, asked for where the host has named this object only.
+
+        After the end of a step nobody answers: then it is what is known.
+        """
+        if self._state.is_outline and self._handles.caller.is_open:
+            self._ask_value(GET_ATTRIBUTE, "", [])
+        return self._state
 
     def _ask(self, kind: int, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return self._handles.caller.call_with(kind, self._number, name, args, kwargs, self._state.version)
@@ -247,7 +263,13 @@ class Handles:
 
     def decode(self, data: bytes) -> Any:
         """A value of the host with its durable objects and futures."""
-        return decode(data, from_handle=self.from_handle, from_future=self.futures.from_ref, limits=HOST_LIMITS)
+        return decode(
+            data,
+            from_handle=self.from_handle,
+            limits=HOST_LIMITS,
+            enum_loader=enum_member,
+            from_future=self.futures.from_ref,
+        )
 
     def apply(self, bundle: bytes) -> None:
         """Take a bundle of types and states."""

@@ -11,6 +11,7 @@ from sandbox_runner.executor.components import ATOMIC
 from sandbox_runner.executor.console import printable
 from sandbox_runner.executor.futures import Future, is_pending, pending_text, value_of
 from sandbox_runner.executor.handles import DurableObject
+from sandbox_runner.wire.values import EnumValue
 
 __all__ = ["preview"]
 
@@ -50,6 +51,8 @@ def _describe(value: Any) -> str:
         return f"module {value.__name__}"
     if isinstance(value, DurableObject):
         return f"{name} (durable)"
+    if kind is EnumValue:
+        return f"enum {value}"
     if kind in ATOMIC:
         return f"{name} {_short.repr(value)}" if value is not None else "None"
     if isinstance(value, types.FunctionType):

@@ -95,7 +95,9 @@ class _Rendering:
 
     def _durable(self, value: DurableObject, depth: int, *, repeated: bool) -> str:
         """A durable object or collection: its own text, else like the plain thing that it stands for."""
-        state = value._state  # noqa: SLF001 -- a proxy hides its state from user code only
+        is_collection = isinstance(value, (DurableList, DurableDict, DurableSet))
+        # A proxy hides its state from user code only. Collections read what they need by pages.
+        state = value._state if is_collection else value._known_state()  # noqa: SLF001
         if state.denied is not None or state.text is not None:
             return str(value)
         if not isinstance(value, (DurableList, DurableDict, DurableSet)):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import importlib
 import pickle
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from sandbox_runner.executor.arrays import ArrayMemory
 from sandbox_runner.executor.blocks import BlockTable
 from sandbox_runner.executor.checkpoint import GRAPH
+from sandbox_runner.executor.enums import enum_member
 from sandbox_runner.executor.handles import HOST_LIMITS, Handles
 from sandbox_runner.executor.namespace import Namespace
 from sandbox_runner.executor.opaque import read_named, read_pickle_head
 from sandbox_runner.executor.pickling import Pickles
 from sandbox_runner.executor.work_files import WorkFiles
 from sandbox_runner.wire.frames import Component, Lost, Restore
-from sandbox_runner.wire.values import EnumValue, GraphError, decode
+from sandbox_runner.wire.values import decode
 
 __all__ = ["Restorer"]
 
@@ -93,7 +93,7 @@ class Restorer:
             bytes(data),
             from_handle=self._handles.from_handle,
             limits=HOST_LIMITS,
-            enum_loader=_enum_member,
+            enum_loader=enum_member,
             from_future=self._handles.futures.from_ref,
         )
 
@@ -140,13 +140,3 @@ class Restorer:
             covered += len(data[number])
         if covered == size:
             self._blocks.known_stream(memoryview(whole)[:size], numbers)
-
-
-def _enum_member(value: EnumValue) -> object:
-    try:
-        found: Any = sys.modules.get(value.module) or importlib.import_module(value.module)  # noqa: TID251 -- sandbox
-        for part in value.qualname.split("."):
-            found = getattr(found, part)
-        return found[value.name]
-    except Exception as error:
-        raise GraphError(f"enum {value.module}.{value.qualname}.{value.name}: {error}") from None

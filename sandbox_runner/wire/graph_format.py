@@ -134,11 +134,18 @@ class Substitute:
 
 @dataclass(frozen=True, slots=True)
 class EnumValue:
-    """The host's view of an enum member: names, never the class."""
+    """An enum member where its class is out of reach: names, never the class.
+
+    What the host sees of one of the sandbox, and the sandbox of one of the application.
+    """
 
     module: str
     qualname: str
     name: str
+
+    def __str__(self) -> str:
+        """As the member is shown: ``Priority.HIGH``."""
+        return f"{self.qualname.rpartition('.')[2]}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class CallView:
 
     Attributes:
         job, step, number: where it happened.
-        name, kind, handle: what was asked of whom.
+        name, kind, handle: what was asked of whom; without a name an object was looked at as a whole, to be shown.
         target: class of the object behind the handle; empty for a tool.
         arguments: short text of the arguments, empty where they were not kept.
         effect: ``none`` | ``store`` | ``external``.

@@ -129,6 +129,10 @@ def test_runner_message_refused(messages: tuple[bytes, ...], expected: str) -> N
             ),
             CallRequest(1, 2, CallKind.METHOD, 9, "move", b"a", b""),
         ),
+        (
+            pb.FromExecutor(call=pb.HostCall(step=1, call=2, kind=pb.CALL_KIND_GET_ATTRIBUTE, handle=9, args=b"a")),
+            CallRequest(1, 2, CallKind.GET_ATTRIBUTE, 9, "", b"a", b""),
+        ),
     ],
 )
 def test_executor_message(body: pb.FromExecutor, expected: object) -> None:
@@ -155,6 +159,10 @@ def test_two_bodies_in_one_frame_are_refused() -> None:
         (
             pb.FromExecutor(call=pb.HostCall(step=1, call=1, kind=1, name="a\nb")),
             "name: a call's name is not printable text: 'a\\nb'",
+        ),
+        (
+            pb.FromExecutor(call=pb.HostCall(step=1, call=1, kind=2, handle=1, name="")),
+            "name: a call's name is not printable text: ''",
         ),
         (
             pb.FromExecutor(call=pb.HostCall(step=1, call=1, kind=2, name="f")),
