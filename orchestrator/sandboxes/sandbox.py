@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +29,7 @@ from orchestrator.sandboxes.inbound_messages import (
 from orchestrator.sandboxes.inbound_untrusted import decode_executor
 from orchestrator.sandboxes.link import RunnerLink
 from orchestrator.sandboxes.outbound import restore_frame, result_frame, run_frame
+from orchestrator.sandboxes.running_step import RunningStep
 from orchestrator.sandboxes.starting_blocks import BlockSender
 from orchestrator.sandboxes.step import (
     CallAnswer,
@@ -82,23 +82,6 @@ class SandboxTiming:
     backstop_seconds: float = 0.15
 
 
-@dataclass(slots=True)
-class _Step:
-    """A step in flight, as far as the receiver needs to know."""
-
-    number: int
-    handler: CallHandler
-    max_calls: int
-    output_bytes_left: float
-    output_items_left: int
-    actions: int
-    end: asyncio.Future[FinishedMessage | Death]
-    started: bool = False
-    calls: int = 0
-    call: asyncio.Future[CallRequest] | None = None
-    answering: bool = False
-
-
 class Sandbox:
     """A claimed runner and its executor.
 
@@ -135,7 +118,7 @@ class Sandbox:
         self._inbound = InboundLimits.of(limits)
         self._timing = timing or SandboxTiming()
         self._ledger = BlockLedger(self._inbound)
-        self._step: _Step | None = None
+        self._step: RunningStep | None = None
         self._restoring: asyncio.Future[RestoredMessage | Death] | None = None
         self._restored = False
         self._unsaved = False
@@ -226,7 +209,7 @@ class Sandbox:
         if len(frame) > self._inbound.frame_bytes:
             raise InvalidRequest(f"the step needs a frame of {len(frame)} bytes, {self._inbound.frame_bytes} at most")
         self._last_step = step.step
-        running = self._step = _Step(
+        running = self._step = RunningStep(
             number=step.step,
             handler=handler,
             max_calls=step.max_calls,
@@ -256,40 +239,42 @@ class Sandbox:
         await self._die(end)
         return end
 
-    async def _converse(self, step: _Step, frame: bytes, seconds: float) -> FinishedMessage | Death:
-        remaining = seconds
-        begun = time.monotonic()
-        step.call = asyncio.get_running_loop().create_future()
+    async def _converse(self, step: RunningStep, frame: bytes, seconds: float) -> FinishedMessage | Death:
+        self._link.lost.add_done_callback(step.wake)
+        try:
+            return await self._talk(step, frame, seconds)
+        finally:
+            self._link.lost.remove_done_callback(step.wake)
+
+    async def _talk(self, step: RunningStep, frame: bytes, seconds: float) -> FinishedMessage | Death:
+        lost, clock = self._link.lost, asyncio.get_running_loop().time
+        remaining, begun = seconds, clock()
         await self._link.send_frame(frame, deadline_ms=_milliseconds(remaining))
         await self._await_start(step, begun + remaining + self._timing.backstop_seconds)
         while True:
             limit = begun + remaining + self._timing.backstop_seconds
-            await asyncio.wait(
-                (step.end, step.call, self._link.lost),
-                timeout=max(0.0, limit - time.monotonic()),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            while step.call is None and not step.end.done() and not lost.done() and clock() < limit:
+                await step.wait(limit)
             if step.end.done():
                 return step.end.result()
-            if self._link.lost.done():
-                return _death_of(self._link.lost.result())
-            if not step.call.done():
+            if lost.done():
+                return _death_of(lost.result())
+            if step.call is None:
                 return await self._backstop("the step ran past its deadline and the runner did not end it")
-            remaining -= time.monotonic() - begun
-            request = step.call.result()
+            remaining -= clock() - begun
+            request, step.call = step.call, None
             answer = await self._answer(step, request)
-            if self._link.lost.done():
-                return _death_of(self._link.lost.result())
+            if lost.done():
+                return _death_of(lost.result())
             if step.end.done():
                 return step.end.result()
             reply = result_frame(request, answer, self._inbound.frame_bytes)
-            step.call = asyncio.get_running_loop().create_future()
             step.answering = False
-            begun = time.monotonic()
+            begun = clock()
             # At least a millisecond: 0 would leave the clock stopped.
             await self._link.send_frame(reply, deadline_ms=_milliseconds(remaining))
 
-    async def _answer(self, step: _Step, request: CallRequest) -> CallAnswer:
+    async def _answer(self, step: RunningStep, request: CallRequest) -> CallAnswer:
         """Let the handler finish whatever the runner does meanwhile: its effect must get its outcome."""
         work = asyncio.ensure_future(step.handler.call(request))
         try:
@@ -300,12 +285,12 @@ class Sandbox:
         finally:
             work.cancel()
 
-    async def _await_start(self, step: _Step, limit: float) -> None:
+    async def _await_start(self, step: RunningStep, limit: float) -> None:
         # Not woken by StepStarted: what comes after it tells as well, and most steps are over long before.
-        assert step.call is not None
-        seconds = min(self._timing.start_ack_seconds, max(0.0, limit - time.monotonic()))
-        waited = (step.end, step.call, self._link.lost)
-        await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        clock = asyncio.get_running_loop().time
+        until = min(clock() + self._timing.start_ack_seconds, limit)
+        while step.call is None and not step.end.done() and not self._link.lost.done() and clock() < until:
+            await step.wait(until)
         if not step.started and not step.end.done() and not self._link.lost.done():
             self._link.fail(
                 RunnerLost(f"the runner did not start the step within {self._timing.start_ack_seconds:g} s")
@@ -407,7 +392,7 @@ class Sandbox:
         self._receive_in_step(step, decoded)
 
     def _receive_in_step(
-        self, step: _Step, message: StartedMessage | OutputMessage | CallRequest | FinishedMessage
+        self, step: RunningStep, message: StartedMessage | OutputMessage | CallRequest | FinishedMessage
     ) -> None:
         if isinstance(message, StartedMessage):
             if step.started:
@@ -436,12 +421,13 @@ class Sandbox:
                 if step.max_calls and step.calls > step.max_calls:
                     raise RunnerViolation(f"count: more than max_calls = {step.max_calls} calls")
                 step.answering = True
-                assert step.call is not None
-                step.call.set_result(message)
+                step.call = message
+                step.wake()
             case FinishedMessage():
                 if step.answering:
                     raise RunnerViolation(f"turn: StepFinished before the answer to call {step.calls}")
                 step.end.set_result(message)
+                step.wake()
 
     async def _receive_death(self, message: RunnerDeath) -> None:
         usage = StepUsage(cpu_seconds=message.cpu_seconds, max_rss_bytes=message.max_rss_bytes)
@@ -453,6 +439,8 @@ class Sandbox:
         for waiting in (self._restoring, self._step.end if self._step else None):
             if waiting is not None and not waiting.done():
                 waiting.set_result(death)
+                if self._step is not None:
+                    self._step.wake()
                 return
         if self._death is None:
             # Between steps nobody asked it to end: the runner is lost, not the step.
