@@ -43,6 +43,11 @@ _READ_BYTES = 256 << 10
 _SOCKET_BUFFER_BYTES = 1 << 20
 _PENDING_BYTES = 4 << 20
 _DEFAULT_FRAME_BYTES = 1 << 20
+_FRAME_HEAD_BYTES = 4  # of one among several in a message: tag and length
+_TOGETHER = 16
+_TOGETHER_BYTES = 32 << 10
+"""How many frames go in one message at most, and how many bytes of them: what a step ends with usually fits."""
+
 _LOST_HOST_STATUS = 5
 
 
@@ -240,6 +245,7 @@ class _Supervisor:
                     data = b""
                 if not data:
                     return
+                payloads = []
                 for kind, payload in parser.feed(data):
                     if kind != kind_of_payload(payload):
                         raise self._frames.FrameError(
@@ -247,11 +253,31 @@ class _Supervisor:
                         )
                     if kind in stopping:
                         self._deadline.clear()
-                    await self._send(executor=payload)
+                    payloads.append(payload)
+                await self._relay(payloads)
         except self._frames.FrameError as error:
             self._control.send(encode_control(KillOrder(str(error))))
         finally:
             self._executor_drained.set()
+
+    async def _relay(self, payloads: list[bytes]) -> None:
+        """Send frames to the host, those that came together in one message: each message costs both sides the same."""
+        together: list[bytes] = []
+        size, room = 0, min(_TOGETHER_BYTES, self._frame_bytes)
+        for payload in payloads:
+            if together and (len(together) == _TOGETHER or size + len(payload) + _FRAME_HEAD_BYTES > room):
+                await self._send_together(together)
+                together, size = [], 0
+            together.append(payload)
+            size += len(payload) + _FRAME_HEAD_BYTES
+        if together:
+            await self._send_together(together)
+
+    async def _send_together(self, payloads: list[bytes]) -> None:
+        if len(payloads) == 1:
+            await self._send(executor=payloads[0])
+        else:
+            await self._send(executors=self._pb.ExecutorFrames(frames=payloads))
 
     async def _relay_to_executor(self, order: Any) -> None:
         executor = self._executor

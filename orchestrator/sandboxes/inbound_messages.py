@@ -21,6 +21,7 @@ __all__ = [
     "BlockList",
     "BlockMessage",
     "ExecutorFrame",
+    "ExecutorFrames",
     "ExecutorMessage",
     "FinishedMessage",
     "HelloInfo",
@@ -134,6 +135,13 @@ class ExecutorFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutorFrames:
+    """Some that came in one message, in their order."""
+
+    frames: tuple[ExecutorFrame, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RestoredMessage:
     """The starting commit is in place, but for these."""
 
@@ -191,5 +199,5 @@ class FinishedMessage:
     error_traceback: str = ""
 
 
-RunnerMessage = HelloInfo | RunnerPong | RunnerReady | RunnerDeath | ExecutorFrame
+RunnerMessage = HelloInfo | RunnerPong | RunnerReady | RunnerDeath | ExecutorFrame | ExecutorFrames
 ExecutorMessage = RestoredMessage | StartedMessage | OutputMessage | CallRequest | BlockMessage | FinishedMessage

@@ -24,6 +24,7 @@ from orchestrator.sandboxes.inbound_messages import (
     BlockList,
     BlockMessage,
     ExecutorFrame,
+    ExecutorFrames,
     ExecutorMessage,
     FinishedMessage,
     HelloInfo,
@@ -55,6 +56,10 @@ from sandbox_runner.wire.v1 import runner_pb2 as pb
 __all__ = ["InboundSequence", "decode_executor"]
 
 _UINT63 = (1 << 63) - 1
+_MAX_FRAMES = 16
+_MAX_FRAMES_BYTES = 32 << 10
+"""What comes in one message is read without a break, so it is no more than one frame that is read on the event loop."""
+
 _CAUSES = {
     pb.CAUSE_FINISHED: DeathCause.FINISHED,
     pb.CAUSE_DEADLINE: DeathCause.DEADLINE,
@@ -153,6 +158,8 @@ class InboundSequence:
         match body:
             case "executor":
                 return ExecutorFrame(message.executor)
+            case "executors":
+                return _frames(message.executors)
             case "pong":
                 return RunnerPong(message.pong.nonce)
             case "ready":
@@ -163,6 +170,14 @@ class InboundSequence:
                 return _hello(message.hello)
             case _:
                 raise violation("decode", "a FromRunner without a known body")
+
+
+def _frames(message: pb.ExecutorFrames) -> ExecutorFrames:
+    _count(message.frames, _MAX_FRAMES, "frames in one message")
+    size = sum(map(len, message.frames))
+    if size > _MAX_FRAMES_BYTES:
+        raise violation("size", f"{size} bytes of frames in one message, at most {_MAX_FRAMES_BYTES}")
+    return ExecutorFrames(tuple(map(ExecutorFrame, message.frames)))
 
 
 def _hello(hello: pb.Hello) -> HelloInfo:

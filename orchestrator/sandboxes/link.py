@@ -21,7 +21,14 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 
-from orchestrator.sandboxes.inbound_messages import ExecutorFrame, HelloInfo, RunnerDeath, RunnerPong, RunnerReady
+from orchestrator.sandboxes.inbound_messages import (
+    ExecutorFrame,
+    ExecutorFrames,
+    HelloInfo,
+    RunnerDeath,
+    RunnerPong,
+    RunnerReady,
+)
 from orchestrator.sandboxes.inbound_untrusted import InboundSequence
 from orchestrator.sandboxes.step import StepLimits
 from sandbox_runner.wire.v1 import runner_pb2 as pb
@@ -325,14 +332,11 @@ class RunnerLink:
         message = self._inbound.decode(data)
         match message:
             case ExecutorFrame() | RunnerDeath():
-                if self._ready is None:
-                    raise RunnerViolation("turn: an executor spoke before the claim")
-                if isinstance(message, RunnerDeath) and not self._ready.done():
-                    self.fail(RunnerLost(f"the executor did not start: {message.detail}"))
-                    return
-                if self._receiver is None:
-                    raise RunnerViolation("turn: an executor spoke before it was asked")
-                await self._receiver(message)
+                await self._hear(message)
+            case ExecutorFrames(frames):
+                self._messages.take(max(0, len(frames) - 1))  # one was taken before it was read; more waits next time
+                for frame in frames:
+                    await self._hear(frame)
             case RunnerPong(nonce):
                 if not self._pong_nonce < nonce <= self._ping_nonce:
                     raise RunnerViolation(f"turn: pong {nonce} was not asked for")
@@ -348,6 +352,16 @@ class RunnerLink:
                 if self._ready is None or self._ready.done():
                     raise RunnerViolation("turn: Ready without a claim that waits for it")
                 self._ready.set_result(message)
+
+    async def _hear(self, message: ExecutorFrame | RunnerDeath) -> None:
+        if self._ready is None:
+            raise RunnerViolation("turn: an executor spoke before the claim")
+        if isinstance(message, RunnerDeath) and not self._ready.done():
+            self.fail(RunnerLost(f"the executor did not start: {message.detail}"))
+            return
+        if self._receiver is None:
+            raise RunnerViolation("turn: an executor spoke before it was asked")
+        await self._receiver(message)
 
     def _take_hello(self, hello: HelloInfo) -> None:
         if hello.protocol != PROTOCOL:

@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator.engine import durability, gateway, jobs, service, stalled_jobs, tool_runner
 from orchestrator.sandboxes import children, link, pool
+from orchestrator.sandboxes.inbound_messages import ExecutorFrame, RunnerDeath
 from orchestrator.store import blocks, guard, mirror, redo, store
 from sandbox_runner.wire.v1 import runner_pb2 as pb
 from tests.chaos.observer import Observer
@@ -134,15 +135,20 @@ def _watch_frames(observer: Observer) -> None:
 
         return write
 
-    def dispatch(real: Any) -> Any:
-        async def wrapped(self: link.RunnerLink, data: bytes) -> None:
-            kind = _inbound_kind(data)
-            pid = runners.get(self.socket.stem, 0)
-            observer.hit(f"in.{kind}", runner=pid)
-            await real(self, data)
-            observer.hit(f"in.{kind}.taken", runner=pid)
+    def heard(kind_of: Callable[[Any], str]) -> Callable[[Any], Any]:
+        def make(real: Any) -> Any:
+            async def wrapped(self: link.RunnerLink, message: Any) -> None:
+                kind = kind_of(message)
+                pid = runners.get(self.socket.stem, 0)
+                if kind:
+                    observer.hit(f"in.{kind}", runner=pid)
+                await real(self, message)
+                if kind:
+                    observer.hit(f"in.{kind}.taken", runner=pid)
 
-        return wrapped
+            return wrapped
+
+        return make
 
     def send(real: Any) -> Any:
         async def wrapped(self: link.RunnerLink, message: pb.ToRunner) -> None:
@@ -155,16 +161,21 @@ def _watch_frames(observer: Observer) -> None:
         return wrapped
 
     _wrap(children.Children, "write", remember)
-    _wrap(link.RunnerLink, "_dispatch", dispatch)
+    _wrap(link.RunnerLink, "_dispatch", heard(_runner_kind))
+    _wrap(link.RunnerLink, "_hear", heard(_executor_kind))
     _wrap(link.RunnerLink, "_send", send)
 
 
-def _inbound_kind(data: bytes) -> str:
-    message = pb.FromRunner.FromString(data)
-    kind = message.WhichOneof("body") or "empty"
-    if kind == "executor":
-        kind = pb.FromExecutor.FromString(message.executor).WhichOneof("body") or "empty"
-    return kind
+def _runner_kind(data: bytes) -> str:
+    """What the supervisor says of itself; empty for what it relays, which `_executor_kind` names, frame by frame."""
+    kind = pb.FromRunner.FromString(data).WhichOneof("body") or "empty"
+    return "" if kind in {"executor", "executors", "death"} else kind
+
+
+def _executor_kind(message: ExecutorFrame | RunnerDeath) -> str:
+    if isinstance(message, RunnerDeath):
+        return "death"
+    return pb.FromExecutor.FromString(message.data).WhichOneof("body") or "empty"
 
 
 def _outbound_kind(message: pb.ToRunner) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.sandboxes.inbound_messages import HelloInfo, RunnerReady
+from orchestrator.sandboxes.inbound_messages import ExecutorFrame, HelloInfo, RunnerReady
 from orchestrator.sandboxes.link import LinkLimits, RunnerLink
 from orchestrator.sandboxes.step import StepLimits
 from sandbox_runner.wire.v1 import runner_pb2 as pb
@@ -104,6 +104,7 @@ async def test_pong_that_nobody_asked_for(link: RunnerLink, dialled: FakeRunner)
     [
         ({"ready": pb.Ready(pid=1)}, "turn: Ready without a claim that waits for it"),
         ({"executor": b"x"}, "turn: an executor spoke before the claim"),
+        ({"executors": pb.ExecutorFrames(frames=[b"x"])}, "turn: an executor spoke before the claim"),
         ({"death": pb.ExecutorDeath(cause=pb.CAUSE_CRASHED)}, "turn: an executor spoke before the claim"),
     ],
 )
@@ -124,6 +125,67 @@ async def test_death_before_ready(link: RunnerLink, dialled: FakeRunner) -> None
 
     with pytest.raises(RunnerLost, match=r"^the executor did not start: no landlock$"):
         await claim
+
+
+async def test_frames_of_one_message_come_in_their_order(link: RunnerLink, dialled: FakeRunner) -> None:
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    link.receive_with(heard.put)
+    await dialled.greet()
+    await link.wait_hello(5)
+    await asyncio.gather(link.claim(LIMITS, 5), dialled.accept_claim())
+    await dialled.send(executors=pb.ExecutorFrames(frames=[b"a", b"b"]))
+    await dialled.send(executor=b"c")
+
+    found = [await asyncio.wait_for(heard.get(), 5) for _ in range(3)]
+
+    assert found == [ExecutorFrame(b"a"), ExecutorFrame(b"b"), ExecutorFrame(b"c")]
+
+
+async def test_what_follows_a_violation_in_one_message_is_not_heard(link: RunnerLink, dialled: FakeRunner) -> None:
+    heard = []
+
+    async def hear(message: object) -> None:
+        heard.append(message)
+        raise RunnerViolation("turn: no")
+
+    link.receive_with(hear)
+    await dialled.greet()
+    await link.wait_hello(5)
+    await asyncio.gather(link.claim(LIMITS, 5), dialled.accept_claim())
+    await dialled.send(executors=pb.ExecutorFrames(frames=[b"a", b"b"]))
+
+    assert await lost(link) == (RunnerViolation, "turn: no")
+    assert heard == [ExecutorFrame(b"a")]
+
+
+async def test_a_flood_of_small_frames_in_few_messages_is_slowed_down_as_one_in_many(
+    socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await real(0)
+
+    link = RunnerLink(socket_path, limits=LinkLimits(messages_per_second=100, burst_seconds=1))
+    await link.listen()
+    runner = FakeRunner(socket_path)
+    try:
+        heard: asyncio.Queue[object] = asyncio.Queue()
+        link.receive_with(heard.put)
+        await runner.greet()
+        await link.wait_hello(5)
+        await asyncio.gather(link.claim(StepLimits(), 5), runner.accept_claim())
+        monkeypatch.setattr("orchestrator.sandboxes.link.asyncio.sleep", sleep)
+        for _ in range(20):
+            await runner.send(executors=pb.ExecutorFrames(frames=[b"a"] * 16))
+        for _ in range(320):
+            await asyncio.wait_for(heard.get(), 5)
+    finally:
+        await runner.aclose()
+        await link.aclose()
+    assert max(slept) > 1.5
 
 
 async def test_second_stream(link: RunnerLink, dialled: FakeRunner, socket_path: Path) -> None:

@@ -90,20 +90,28 @@ ACTION_KIND_TOOL: ActionKind
 ACTION_KIND_REFUSED: ActionKind
 
 class FromRunner(_message.Message):
-    __slots__ = ("seq", "hello", "pong", "ready", "executor", "death")
+    __slots__ = ("seq", "hello", "pong", "ready", "executor", "death", "executors")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     PONG_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     EXECUTOR_FIELD_NUMBER: _ClassVar[int]
     DEATH_FIELD_NUMBER: _ClassVar[int]
+    EXECUTORS_FIELD_NUMBER: _ClassVar[int]
     seq: int
     hello: Hello
     pong: Pong
     ready: Ready
     executor: bytes
     death: ExecutorDeath
-    def __init__(self, seq: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., executor: _Optional[bytes] = ..., death: _Optional[_Union[ExecutorDeath, _Mapping]] = ...) -> None: ...
+    executors: ExecutorFrames
+    def __init__(self, seq: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., executor: _Optional[bytes] = ..., death: _Optional[_Union[ExecutorDeath, _Mapping]] = ..., executors: _Optional[_Union[ExecutorFrames, _Mapping]] = ...) -> None: ...
+
+class ExecutorFrames(_message.Message):
+    __slots__ = ("frames",)
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    frames: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, frames: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("protocol", "python_version", "image_digest", "landlock_abi", "seccomp", "separate_uids")

@@ -22,6 +22,16 @@ async def test_output_and_variables(runner: Running) -> None:
     assert [item.names for item in end.workspace.components] == [("x",)]
 
 
+async def test_much_output_at_once_comes_whole_and_in_its_order(runner: Running) -> None:
+    """What gathers while the stream is busy goes in few messages, none of them more than the host takes."""
+    code = "for n in range(300):\n    print(n)\nfor n in range(3):\n    print(str(n) * 9_000)\n"
+    end = await runner.run(code + "x = [str(n) * 50 for n in range(3000)]")
+
+    assert isinstance(end, StepResult)
+    assert runner.printed() == [*map(str, range(300)), *(str(n) * 9_000 for n in range(3))]
+    assert sum(map(len, end.new_blocks.values())) > 500_000
+
+
 async def test_a_call_goes_to_the_host_and_back(runner: Running) -> None:
     async def echo(request: CallRequest) -> CallAnswer:
         arguments = values.decode(request.args)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.sandboxes.inbound_messages import (
     BlockMessage,
     ExecutorFrame,
+    ExecutorFrames,
     HelloInfo,
     InboundLimits,
     OutputMessage,
@@ -60,7 +61,8 @@ def test_runner_messages_in_order() -> None:
         pb.FromRunner(seq=2, ready=pb.Ready(pid=5, lockdown_ms=1.5)),
         pb.FromRunner(seq=3, pong=pb.Pong(nonce=4)),
         pb.FromRunner(seq=4, executor=b"abc"),
-        pb.FromRunner(seq=5, death=death),
+        pb.FromRunner(seq=5, executors=pb.ExecutorFrames(frames=[b"d", b"", b"e" * 1000])),
+        pb.FromRunner(seq=6, death=death),
     ]
 
     decoded = [inbound.decode(HELLO), *(inbound.decode(body.SerializeToString()) for body in bodies)]
@@ -70,6 +72,7 @@ def test_runner_messages_in_order() -> None:
         RunnerReady(5, 1.5),
         RunnerPong(4),
         ExecutorFrame(b"abc"),
+        ExecutorFrames((ExecutorFrame(b"d"), ExecutorFrame(b""), ExecutorFrame(b"e" * 1000))),
         RunnerDeath(DeathCause.MEMORY, 0, 9, 7, 0.5, "why"),
     ]
 
@@ -96,6 +99,14 @@ def test_runner_messages_in_order() -> None:
         (
             (HELLO, pb.FromRunner(seq=2, ready=pb.Ready(lockdown_ms=float("nan"))).SerializeToString()),
             "number: lockdown_ms is nan",
+        ),
+        (
+            (HELLO, pb.FromRunner(seq=2, executors=pb.ExecutorFrames(frames=[b""] * 17)).SerializeToString()),
+            "count: 17 frames in one message, at most 16",
+        ),
+        (
+            (HELLO, pb.FromRunner(seq=2, executors=pb.ExecutorFrames(frames=[b"x" * 30_000] * 2)).SerializeToString()),
+            "size: 60000 bytes of frames in one message, at most 32768",
         ),
         (
             (pb.FromRunner(seq=1, hello=pb.Hello(python_version="9" * 65)).SerializeToString(),),
