@@ -22,7 +22,7 @@ from orchestrator.models.settings import GatewaySettings
 from orchestrator.models.tracing import TracingModel
 from orchestrator.sandboxes.driver import Driver, RunnerLimits
 from orchestrator.sandboxes.pool import Pool
-from orchestrator.sandboxes.probe import select_driver
+from orchestrator.sandboxes.probe import require_tier, select_driver
 from orchestrator.sandboxes.step import StepLimits
 from orchestrator.store.block_locations import BlockLocation
 from orchestrator.store.store import Store
@@ -181,9 +181,12 @@ async def running_service(
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(settings.log_level)
     async with AsyncExitStack() as stack:
-        chosen = driver or await select_driver(settings.driver, base_image=settings.base_image or "")
+        chosen = driver or await select_driver(
+            settings.driver, base_image=settings.base_image or "", runtime=settings.runtime or ""
+        )
         if driver is None:
             stack.push_async_callback(chosen.aclose)
+        require_tier(chosen, settings.required_tier)
         answers = model or _gateway(settings)
         if model is None and isinstance(answers, LiteLLMModel):
             stack.push_async_callback(answers.aclose)

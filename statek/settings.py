@@ -236,6 +236,20 @@ class StatekSettings:
             optional(text), "Image with Python and pip that Docker runners are built upon; none for Debian packages."
         ),
     )
+    runtime: str | None = field(
+        default=None,
+        metadata=_about(
+            optional(text),
+            "OCI runtime of Docker runners as the engine names it (runsc is gVisor); none for the engine's default.",
+        ),
+    )
+    required_tier: str | None = field(
+        default=None,
+        metadata=_about(
+            optional(choice("process", "namespace", "container", "gvisor", "microvm")),
+            "Weakest isolation that a service starts with; none for whatever the driver gives.",
+        ),
+    )
     flavour: str = field(default="base", metadata=_about(text, "Image flavour of the runners."))
     pool_size: int = field(default=2, metadata=_about(integer(0), "Warm runners kept ready."))
     max_runners: int = field(default=8, metadata=_about(integer(1), "Runners alive at once."))

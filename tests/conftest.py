@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 from hypothesis import settings
 
@@ -19,6 +21,7 @@ REQUIRE_DOCKER = "STATEK_TEST_REQUIRE_DOCKER"
 _CLOSING = {
     "root": ("root", "root runs them"),
     "redis": ("redis-server", "an administrator runs: apt-get install redis-server"),
+    "gvisor": ("runsc", "an administrator runs: apt-get install runsc"),
 }
 """By the mark of tests that are left out where this machine or user cannot run them: what they need, and who helps."""
 
@@ -50,6 +53,25 @@ def docker_engine() -> Iterator[str]:
         engine.stop()
 
 
+@pytest.fixture(scope="session")
+def gvisor_engine(docker_engine: str) -> Iterator[str]:
+    """Address of a Docker engine with the runtime ``runsc``: that of the other tests, else a private one.
+
+    Fails, and does not skip, where none can be had.
+    """
+    with contextlib.closing(docker.APIClient(docker_engine)) as client:
+        known = client.info().get("Runtimes") or {}
+    if "runsc" in known:
+        yield docker_engine
+        return
+    engine = PrivateEngine(ROOT / ".cache" / "dockerd-gvisor")
+    engine.start()
+    try:
+        yield engine.address
+    finally:
+        engine.stop()
+
+
 @pytest.fixture(autouse=True)
 def log_levels() -> Iterator[None]:
     """Put the levels of the project's loggers back: a command that a test runs in this process quiets them."""
@@ -61,7 +83,11 @@ def log_levels() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    lacking = {"root": os.geteuid() != 0, "redis": shutil.which("redis-server") is None}
+    lacking = {
+        "root": os.geteuid() != 0,
+        "redis": shutil.which("redis-server") is None,
+        "gvisor": shutil.which("runsc") is None,
+    }
     config.stash[_left_out] = {}
     for marker in (marker for marker, lacks in lacking.items() if lacks):
         without = [item for item in items if item.get_closest_marker(marker)]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from orchestrator.sandboxes.driver import RunnerSpec
+from orchestrator.sandboxes.driver import RunnerSpec, Tier, tier_of_runtime
 from statek.exceptions import InvalidRequest
 
 __all__ = [
@@ -214,7 +214,7 @@ def _container(spec: RunnerSpec, facts: DockerFacts) -> ContainerBody:
             "MemorySwap": limits.memory_bytes,  # equal: no swap
             "OomScoreAdj": 500,  # the host prefers a runner to the orchestrator; the executor has 1000
             "OomKillDisable": False,
-            "PidsLimit": limits.pids,
+            "PidsLimit": _host_pids(limits.pids, facts.runtime),
             "CpuPeriod": _CPU_PERIOD_US,
             "CpuQuota": int(limits.cpus * _CPU_PERIOD_US),
             "Ulimits": [
@@ -233,6 +233,15 @@ def _container(spec: RunnerSpec, facts: DockerFacts) -> ContainerBody:
     if facts.runtime:
         body["HostConfig"]["Runtime"] = facts.runtime
     return ContainerBody(name=f"statek-{spec.runner_id}", body=body)
+
+
+def _host_pids(pids: int, runtime: str) -> int:
+    """Processes and threads that the host may see of a container with so many inside.
+
+    gVisor's kernel is a Go program with threads of its own, and on the platform ``ptrace`` each thread inside has one
+    on the host for every address space that it visits.
+    """
+    return pids * 8 + 512 if tier_of_runtime(runtime) is Tier.GVISOR else pids
 
 
 def _namespaces(spec: RunnerSpec, facts: BubblewrapFacts) -> ArgumentList:

@@ -36,7 +36,15 @@ from orchestrator.sandboxes.confinement import (
     DockerFacts,
     confine,
 )
-from orchestrator.sandboxes.driver import ProbeReport, RunnerRef, RunnerSpec, RunnerStats, Tier, describe_exit
+from orchestrator.sandboxes.driver import (
+    ProbeReport,
+    RunnerRef,
+    RunnerSpec,
+    RunnerStats,
+    Tier,
+    describe_exit,
+    tier_of_runtime,
+)
 from orchestrator.sandboxes.runner_files import build_image, flavour_digest, flavour_folder, image_tag
 from statek.exceptions import ConfigurationError, RunnerLost
 
@@ -59,7 +67,7 @@ class DockerDriver:
         engine: address of the engine (``unix:///...``); None takes what the Docker client itself is
             configured with (``DOCKER_HOST`` or the default socket).
         base_image: image to build flavours upon; empty makes them from Debian packages.
-        runtime: OCI runtime, for example ``runsc``; empty takes the engine's default.
+        runtime: OCI runtime as the engine names it, for example ``runsc``; empty takes the engine's default.
         timeout: seconds that the engine has for one answer.
     """
 
@@ -84,8 +92,8 @@ class DockerDriver:
 
     @property
     def tier(self) -> Tier:
-        """GVISOR where its runtime is used, else CONTAINER."""
-        return Tier.GVISOR if "runsc" in self._runtime else Tier.CONTAINER
+        """That of the OCI runtime."""
+        return tier_of_runtime(self._runtime)
 
     async def probe(self) -> ProbeReport:
         """Ask the engine for its version and capabilities."""
@@ -98,8 +106,10 @@ class DockerDriver:
         missing = [name for name in ("MemoryLimit", "PidsLimit", "CpuCfsQuota") if not info.get(name)]
         if not any("seccomp" in str(option) for option in info.get("SecurityOptions") or []):
             missing.append("seccomp")
-        if self._runtime and self._runtime not in (info.get("Runtimes") or {}):
-            missing.append(f"runtime {self._runtime}")
+        known = sorted(info.get("Runtimes") or {})
+        if self._runtime and self._runtime not in known:
+            reason = f"the Docker engine has no runtime {self._runtime}, it has {', '.join(known)}"
+            return ProbeReport(self.name, self.tier, available=False, reason=reason, remedy=_runtime_remedy(self.tier))
         if missing:
             reason = f"the Docker engine {info.get('ServerVersion')} lacks {', '.join(missing)}"
             return ProbeReport(self.name, self.tier, available=False, reason=reason, remedy="apt-get install docker.io")
@@ -280,6 +290,13 @@ def engine_remedy(address: str) -> str:
     if shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin:/sbin"):
         return "systemctl start docker"
     return "apt-get install docker.io"
+
+
+def _runtime_remedy(tier: Tier) -> str:
+    """What an administrator does for an OCI runtime that the engine does not have."""
+    if tier is Tier.GVISOR:
+        return 'apt-get install runsc, and name it under "runtimes" in /etc/docker/daemon.json (docs/tiers.md)'
+    return 'install it, and name it under "runtimes" in /etc/docker/daemon.json (docs/tiers.md)'
 
 
 def _user() -> str:

@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Driver", "ProbeReport", "RunnerLimits", "RunnerRef", "RunnerSpec", "RunnerStats", "Tier", "describe_exit"]
+__all__ = [
+    "Driver",
+    "ProbeReport",
+    "RunnerLimits",
+    "RunnerRef",
+    "RunnerSpec",
+    "RunnerStats",
+    "Tier",
+    "describe_exit",
+    "tier_of_runtime",
+]
 
 
 class Tier(enum.IntEnum):
@@ -27,6 +37,18 @@ class Tier(enum.IntEnum):
     def label(self) -> str:
         """The name in lower case, as records, the CLI and the logs show it."""
         return self.name.lower()
+
+
+def tier_of_runtime(runtime: str) -> Tier:
+    """The tier of containers that an OCI runtime runs.
+
+    Args:
+        runtime: its name in the engine's configuration: ``runsc`` and ``gvisor`` run gVisor's kernel, names that begin
+            with ``kata`` a virtual machine each, all others (and the engine's default, empty) share the host's kernel.
+    """
+    if runtime.startswith(("runsc", "gvisor")):
+        return Tier.GVISOR
+    return Tier.MICROVM if runtime.startswith("kata") else Tier.CONTAINER
 
 
 @dataclass(frozen=True, slots=True)

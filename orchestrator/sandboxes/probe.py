@@ -8,11 +8,11 @@ from pathlib import Path
 
 from orchestrator.sandboxes.bubblewrap import BubblewrapDriver
 from orchestrator.sandboxes.docker import DockerDriver
-from orchestrator.sandboxes.driver import Driver, ProbeReport
+from orchestrator.sandboxes.driver import Driver, ProbeReport, Tier
 from orchestrator.sandboxes.process import UnsafeProcessDriver
 from statek.exceptions import ConfigurationError
 
-__all__ = ["DRIVER_NAMES", "make_driver", "probe_all", "select_driver"]
+__all__ = ["DRIVER_NAMES", "make_driver", "probe_all", "require_tier", "select_driver"]
 
 DRIVER_NAMES = ("docker", "bubblewrap", "process")
 """From the strongest tier to none."""
@@ -96,3 +96,21 @@ async def select_driver(
     remedy = refused[-1].remedy
     wanted = f"{images_only}: no Docker engine works here" if images_only else "no sandbox works here"
     raise ConfigurationError(f"{wanted} ({reasons}); an administrator runs: {remedy}")
+
+
+def require_tier(driver: Driver, required: str | None) -> None:
+    """Refuse to go on with an isolation that is weaker than asked for.
+
+    Args:
+        driver: what makes the runners.
+        required: label of a tier; None asks for nothing.
+
+    Raises:
+        ConfigurationError: the driver's tier is weaker; nothing weaker is ever used instead.
+    """
+    if required is None or driver.tier >= Tier[required.upper()]:
+        return
+    raise ConfigurationError(
+        f"required_tier is {required}, driver {driver.name} gives {driver.tier.label} here; "
+        "`statek doctor` lists what works, docs/tiers.md says how to get more"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ __all__ = [
     "prefer_as_oom_victim",
     "rlimits_for",
 ]
+
+_ALSO_FILTERED = frozenset({resource.RLIMIT_MSGQUEUE, resource.RLIMIT_RTPRIO, resource.RLIMIT_MEMLOCK})
+"""What these bound the system call filter refuses too. A kernel without such resources (gVisor's) lets nobody set
+them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,11 @@ def apply_rlimits(chosen: list[Rlimit]) -> None:
         ceiling = resource.getrlimit(kind)[1]
         if ceiling != resource.RLIM_INFINITY:
             soft, hard = min(soft, ceiling), min(hard, ceiling)
-        resource.setrlimit(kind, (soft, hard))
+        try:
+            resource.setrlimit(kind, (soft, hard))
+        except ValueError as error:  # what Python makes of EPERM
+            if kind not in _ALSO_FILTERED:
+                raise OSError(errno.EPERM, f"limit {kind} cannot be set to {hard}") from error
 
 
 def prefer_as_oom_victim() -> None:

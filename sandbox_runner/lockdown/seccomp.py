@@ -216,13 +216,17 @@ class _Program(ctypes.Structure):
 
 
 def seccomp_available() -> bool:
-    """Whether the kernel takes filter programs with error answers."""
+    """Whether the kernel takes filter programs with error answers.
+
+    A kernel that knows filters but not the question (gVisor's; Linux before 4.14) counts as one that does: where it
+    then refuses the program, the executor does not start.
+    """
     action = ctypes.c_uint32(_ERRNO)
     try:
         prctl(_PR_GET_SECCOMP)
         syscall(_SECCOMP, _GET_ACTION_AVAIL, 0, ctypes.byref(action))
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno == errno.EINVAL
     return True
 
 

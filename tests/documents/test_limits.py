@@ -26,7 +26,7 @@ NO_LIMITS = {
     "chat_style", "examples_style", "xml_box_console", "xml_box_example", "prompt_files_dir", "default_difficulty",
     "log_level", "default_acl", "strict_acl", "data_dir", "api_socket_path", "driver", "flavour",
     "static_policy", "warmup_defs_dir", "examples_dir", "documents_dir", "logs_path", "trace_path", "base_image",
-    "default_llm_api_provider", "model_info_dir", "provider_config", "blocks",
+    "default_llm_api_provider", "model_info_dir", "provider_config", "blocks", "runtime", "required_tier",
 }  # fmt: skip
 """Settings that bound nothing; a new setting must be here or in the document."""
 

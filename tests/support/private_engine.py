@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -93,12 +94,15 @@ class PrivateEngine:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "docker.pid").unlink(missing_ok=True)
         log = self.folder / "dockerd.log"
+        configuration = self.folder / "daemon.json"
+        configuration.write_text(json.dumps(_configuration()), encoding="utf-8")
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [
                     program,
                     *("--host", self.address, "--data-root", str(self.folder / "data")),
                     *("--exec-root", str(self.folder / "exec"), "--pidfile", str(self.folder / "docker.pid")),
+                    *("--config-file", str(configuration)),
                     *(
                         "--bridge=none",
                         "--iptables=false",
@@ -198,6 +202,15 @@ class PrivateEngine:
             return int((self.folder / "exec" / "containerd" / "containerd.pid").read_text())
         except (OSError, ValueError):
             return 0
+
+
+def _configuration() -> dict[str, object]:
+    """What the engine reads at its start: gVisor as a runtime where it is installed (docs/tiers.md)."""
+    program = shutil.which("runsc")
+    if program is None:
+        return {}
+    options = ["--platform=ptrace", "--network=none", "--fsgofer-host-uds", "--oci-seccomp"]
+    return {"runtimes": {"runsc": {"path": program, "runtimeArgs": options}}}
 
 
 def _end(pid: int) -> None:

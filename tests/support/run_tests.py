@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _NEEDED = {"bubblewrap": "bwrap"}
 """Debian packages of every run, and the program by which each is known."""
 
-_WANTED = {"redis-server": "redis-server"}
+_WANTED = {"redis-server": "redis-server", "runsc": "runsc"}
 """Debian packages of single tests, which are left out, and said so, where this user may not install them."""
 
 

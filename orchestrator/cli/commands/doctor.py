@@ -24,7 +24,7 @@ __all__ = ["doctor", "report_lines"]
 def doctor(options: argparse.Namespace, settings: StatekSettings, terminal: Terminal) -> int:
     """Print the report; the exit code is 1 where nothing isolates."""
     with Progress(terminal.err, "trying the sandboxes", always=getattr(options, "progress", False)) as progress:
-        tiers = asyncio.run(probe_all())
+        tiers = asyncio.run(probe_all(runtime=settings.runtime or ""))
         progress.say("measuring the disk")
         facts = _facts(settings)
     if terminal.json:

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.sandboxes import docker as docker_module
 from orchestrator.sandboxes.docker import engine_remedy
-from orchestrator.sandboxes.probe import select_driver
+from orchestrator.sandboxes.driver import Tier, tier_of_runtime
+from orchestrator.sandboxes.probe import make_driver, require_tier, select_driver
 from statek.exceptions import ConfigurationError
 
 
@@ -41,3 +42,27 @@ def test_the_remedy_names_what_this_user_lacks(monkeypatch: pytest.MonkeyPatch, 
         monkeypatch.setattr(docker_module.os, "access", lambda path, mode: False)  # as for another user than root
         monkeypatch.setattr(docker_module, "_user", lambda: "anna")
         assert engine_remedy(address) == "usermod --append --groups docker anna"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "tier"),
+    [
+        ("", Tier.CONTAINER),
+        ("runc", Tier.CONTAINER),
+        ("runsc", Tier.GVISOR),
+        ("runsc-kvm", Tier.GVISOR),
+        ("kata", Tier.MICROVM),
+        ("not-runsc", Tier.CONTAINER),
+    ],
+)
+def test_a_runtime_has_the_tier_of_its_name(runtime: str, tier: Tier) -> None:
+    assert (tier_of_runtime(runtime), make_driver("docker", runtime=runtime).tier) == (tier, tier)
+
+
+async def test_a_weaker_tier_than_required_is_refused() -> None:
+    driver = make_driver("process")
+    with pytest.raises(ConfigurationError, match="^required_tier is namespace, driver process gives process here; "):
+        require_tier(driver, "namespace")
+    require_tier(driver, "process")
+    require_tier(driver, None)
+    await driver.aclose()
