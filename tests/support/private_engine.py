@@ -16,8 +16,9 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
-__all__ = ["EngineUnavailable", "PrivateEngine", "answers", "usual_engine"]
+__all__ = ["EngineUnavailable", "PrivateEngine", "answers", "engine_configuration", "usual_engine"]
 
 _START_SECONDS = 40.0
 _STOP_SECONDS = 20.0
@@ -95,7 +96,7 @@ class PrivateEngine:
         (self.folder / "docker.pid").unlink(missing_ok=True)
         log = self.folder / "dockerd.log"
         configuration = self.folder / "daemon.json"
-        configuration.write_text(json.dumps(_configuration()), encoding="utf-8")
+        configuration.write_text(json.dumps(engine_configuration(shutil.which("runsc"))), encoding="utf-8")
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [
@@ -204,13 +205,12 @@ class PrivateEngine:
             return 0
 
 
-def _configuration() -> dict[str, object]:
-    """What the engine reads at its start: gVisor as a runtime where it is installed (docs/tiers.md)."""
-    program = shutil.which("runsc")
-    if program is None:
+def engine_configuration(runsc: str | None) -> dict[str, Any]:
+    """What an engine reads at its start: gVisor as a runtime where its program is installed (docs/tiers.md)."""
+    if runsc is None:
         return {}
     options = ["--platform=ptrace", "--network=none", "--fsgofer-host-uds", "--oci-seccomp"]
-    return {"runtimes": {"runsc": {"path": program, "runtimeArgs": options}}}
+    return {"runtimes": {"runsc": {"path": runsc, "runtimeArgs": options}}}
 
 
 def _end(pid: int) -> None:

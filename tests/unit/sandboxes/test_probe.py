@@ -61,7 +61,7 @@ def test_a_runtime_has_the_tier_of_its_name(runtime: str, tier: Tier) -> None:
 
 async def test_a_weaker_tier_than_required_is_refused() -> None:
     driver = make_driver("process")
-    with pytest.raises(ConfigurationError, match="^required_tier is namespace, driver process gives process here; "):
+    with pytest.raises(ConfigurationError, match=r"^required_tier is namespace, driver process gives process here; "):
         require_tier(driver, "namespace")
     require_tier(driver, "process")
     require_tier(driver, None)
