@@ -22,7 +22,8 @@ import docker
 import docker.errors
 import requests
 
-from images.rootfs import SITE, build_rootfs, compile_tree, run, say
+from images.commands import run, say
+from images.rootfs import SITE, build_rootfs, compile_tree
 from orchestrator.sandboxes.runner_files import (
     PROJECT_ROOT,
     cache_folder,

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import shutil
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from images.commands import run, say
+from images.packages import download_packages
 from statek.exceptions import ConfigurationError
 
-__all__ = ["PYTHON", "SITE", "build_rootfs", "compile_tree", "say"]
+__all__ = ["PYTHON", "SITE", "build_rootfs", "compile_tree"]
 
 PYTHON = "usr/bin/python3.11"
 """The interpreter inside the image, relative to its root."""
@@ -54,30 +55,6 @@ _USERS = "root:x:0:0::/:\nsupervisor:x:65533:65533::/:\nsandbox:x:65534:65534::/
 _GROUPS = "root:x:0:\nsupervisor:x:65533:\nsandbox:x:65534:\n"
 
 
-def say(text: str) -> None:
-    """Show one line of progress."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def run(argv: Sequence[str], what: str, cwd: Path | None = None) -> str:
-    """Run a command to its end and return its output.
-
-    Raises:
-        ConfigurationError: it is missing or failed; the message says what was being done.
-    """
-    try:
-        done = subprocess.run(
-            argv, check=False, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"{what} needs {argv[0]}, which is not installed here") from error
-    output = done.stdout.decode(errors="replace")
-    if done.returncode != 0:
-        last = " | ".join(output.strip().splitlines()[-4:])
-        raise ConfigurationError(f"{what} failed (exit {done.returncode}): {last}")
-    return output
-
-
 def build_rootfs(flavour: Path, root: Path, work: Path) -> None:
     """Make the file system of a flavour, without the runner's own code.
 
@@ -93,7 +70,9 @@ def build_rootfs(flavour: Path, root: Path, work: Path) -> None:
     if machine not in _MACHINES:
         raise ConfigurationError(f"no wheels of the runner exist for the architecture {machine}; use BASE_IMAGE")
     begun = time.monotonic()
-    debs = _download_packages(flavour / "packages.txt", work)
+    listing = (flavour / "packages.txt").read_text().splitlines()
+    names = [line.strip() for line in listing if line.strip() and not line.startswith("#")]
+    debs = download_packages(names, work)
     say(f"  {len(debs)} Debian packages downloaded ({time.monotonic() - begun:.1f} s)")
     begun = time.monotonic()
     for deb in debs:
@@ -117,9 +96,7 @@ def compile_tree(root: Path, folders: Sequence[str]) -> None:
     The .pyc files carry unchecked hashes: a read-only root could never refresh them, and their
     content then does not depend on file times.
     """
-    loader = next(iter(sorted(root.glob("lib64/ld-linux-*")) + sorted(root.glob("lib/ld-linux-*"))), None)
-    if loader is None:
-        raise ConfigurationError("the unpacked packages hold no dynamic loader")
+    loader = _loader(root)
     libraries = ":".join(
         str(path) for pattern in ("lib/*-linux-gnu", "usr/lib/*-linux-gnu") for path in root.glob(pattern)
     )
@@ -133,6 +110,19 @@ def compile_tree(root: Path, folders: Sequence[str]) -> None:
         )
 
 
+def _loader(root: Path) -> Path:
+    """The dynamic loader of the root, the file itself.
+
+    The known name, /lib64/ld-linux-*, is a link to an absolute path: from here it leads to this machine's own loader,
+    which crashes with the libc of another release.
+    """
+    for folder in ("lib/*-linux-gnu", "usr/lib/*-linux-gnu", "lib64", "lib"):
+        found = sorted(path for path in root.glob(f"{folder}/ld-linux-*") if not path.is_symlink())
+        if found:
+            return found[0]
+    raise ConfigurationError("the unpacked packages hold no dynamic loader")
+
+
 # -B keeps the interpreter's own imports from writing files of another kind into the tree.
 _COMPILE = """
 import compileall, py_compile, sys
@@ -140,24 +130,6 @@ mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
 ok = compileall.compile_dir(sys.argv[1], ddir=sys.argv[2], quiet=2, force=True, invalidation_mode=mode)
 sys.exit(0 if ok else 1)
 """
-
-
-def _download_packages(listing: Path, work: Path) -> list[Path]:
-    names = [line.strip() for line in listing.read_text().splitlines() if line.strip() and not line.startswith("#")]
-    argv = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *names]
-    try:
-        run(argv, "downloading Debian packages", cwd=work)
-    except ConfigurationError as error:
-        try:
-            # A fresh machine has no package lists yet.
-            run(["apt-get", "update", "-qq"], "updating the package lists")
-            run(argv, "downloading Debian packages", cwd=work)
-        except ConfigurationError:
-            raise ConfigurationError(
-                f"{error}; the image is made of Debian 12 packages: "
-                "on another system give BASE_IMAGE=<image with Python and pip>"
-            ) from error
-    return sorted(work.glob("*.deb"))
 
 
 def _prune(root: Path) -> None:
