@@ -132,6 +132,8 @@ def _apply(store: Store, progress: Progress) -> None:
 def _convert(record: JobRecord) -> None:
     try:
         _convert_job(record)
+    except StoreDamaged as error:
+        raise StoreDamaged(f"job {job_id(record.number)} does not read: {error}") from error
     except (ValueError, TypeError, AttributeError, values.GraphError) as error:
         raise StoreDamaged(f"job {job_id(record.number)} does not read: {type(error).__name__}: {error}") from error
 
@@ -161,7 +163,7 @@ def _convert_job(record: Any) -> None:
         else:
             record.ends.append(to_element(record, encode_end(_end(old, first, first + len(pieces)))))
     if (current is not None) != bool(record.flight) or len(record.ends) + bool(record.flight) != record.next_step - 1:
-        raise StoreDamaged(f"job {job_id(record.number)} has {record.next_step - 1} steps, its chat log has others")
+        raise StoreDamaged(f"it has {record.next_step - 1} step(s), its chat log has others")
     record.chat = chat
     record.commits = [to_element(record, encode_commit(commit)) for commit in _commits(commits)]
     record.current = None
