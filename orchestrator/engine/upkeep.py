@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.verification import verify
 from orchestrator.store.backup import Backup, back_up, check_backup, restore_backup
+from orchestrator.store.block_locations import BESIDE_THE_RECORDS, BlockLocation
 from orchestrator.store.checking import check_files
 from orchestrator.store.store import Store
 from statek.exceptions import InvalidRequest, NotFound, StatekError, StoreError
@@ -94,7 +96,7 @@ def _say(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str | None], line
 # -------------------------------------------------------------------------------- folders that nobody uses
 
 
-def verify_folder(root: Path, progress: Progress) -> Verified:
+def verify_folder(root: Path, progress: Progress, blocks: BlockLocation = BESIDE_THE_RECORDS) -> Verified:
     """Check the files of a store that nobody has open, mend what can be, and read everything in a process of its own.
 
     A damaged file can end whoever reads it: then the process that reads dies, and the answer says where.
@@ -102,6 +104,7 @@ def verify_folder(root: Path, progress: Progress) -> Verified:
     Args:
         root: folder of the store.
         progress: gets a line for every part.
+        blocks: where it keeps its blocks.
 
     Raises:
         NotFound: there is no store.
@@ -120,9 +123,12 @@ def verify_folder(root: Path, progress: Progress) -> Verified:
     package_root = str(Path(__file__).resolve().parents[2])
     command = [sys.executable, "-I", "-c", _BOOT, package_root, str(root), prefixes[0]]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as child:
+        assert child.stdin is not None
         assert child.stdout is not None
+        with contextlib.suppress(BrokenPipeError), child.stdin:  # one that is dead already is told of below
+            json.dump([blocks.location, blocks.cache_bytes], child.stdin)  # not an argument: it may hold a password
         for text in child.stdout:
             match json.loads(text):
                 case {"progress": str(line)}:
@@ -169,7 +175,8 @@ def main(root: str, prefix: str) -> None:
         print(json.dumps(what), flush=True)
 
     try:
-        store = Store.open(Path(root), prefix=prefix)
+        location, cache_bytes = json.load(sys.stdin)
+        store = Store.open(Path(root), prefix=prefix, blocks=BlockLocation(location, cache_bytes))
     except StatekError as error:
         say(finding=asdict(Finding(f"the store does not open: {error}")))
         return

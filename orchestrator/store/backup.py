@@ -1,7 +1,8 @@
 """Backups of a store: a folder that is whole or is not there, and a store made of one.
 
-A backup holds the prefix as of one flush and every block that was stored by then, so that whatever the prefix names is
-there. It is written to a folder of another name beside it, sealed, and renamed at the very end.
+A backup holds the prefix as of one flush and every block that was stored by then, wherever the store keeps its blocks,
+so that whatever the prefix names is there. It is written to a folder of another name beside it, sealed, and renamed at
+the very end.
 
 Files: ``<prefix>.db0``, ``blocks.sqlite`` and ``backup.json``: which store, when, length and BLAKE3 of the other two,
 and a digest over all of that.
@@ -19,15 +20,17 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from orchestrator.digests import content_digest
 from orchestrator.store.block_calls import Blocks
-from orchestrator.store.blocks import BlockStore
-from orchestrator.store.files import copy_synced, file_digest, sync_directory, write_durably
+from orchestrator.store.block_locations import BESIDE_THE_RECORDS, BlockLocation
+from orchestrator.store.block_transfer import save_blocks, unpack_blocks
+from orchestrator.store.files import copy_synced, file_digest, remove_durably, sync_directory, write_durably
+from orchestrator.store.lock import FORMAT as FORMAT_OF_STORE
 from orchestrator.store.probe import probe_prefix
 from orchestrator.store.store import Store
 from statek.exceptions import ConfigurationError, InvalidRequest, NotFound, StoreDamaged, StoreFull
@@ -40,8 +43,8 @@ Progress = Callable[[str], None]
 FORMAT = 1
 _MANIFEST = "backup.json"
 _BLOCKS = "blocks.sqlite"
-_BATCH_BYTES = 4 << 20
 _PREFIX = re.compile(r"[a-z0-9_-]{1,100}")
+_STORE_ID = re.compile(r"[0-9a-f]{32}")
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -104,10 +107,15 @@ def back_up(store: Store, folder: Path, progress: Progress) -> Backup:
         progress: gets a line for whatever takes long.
 
     Raises:
-        InvalidRequest: the folder is in use, or there is none to put it into.
+        InvalidRequest: the folder is in use, or there is none to put it into; or the blocks are in memory.
         StoreFull: its disk is full.
-        StoreError: the prefix cannot be copied; nothing is left behind.
+        StoreError: the prefix cannot be copied, or the block store fails; nothing is left behind.
     """
+    if store.blocks.is_volatile:
+        raise InvalidRequest(
+            f"this store keeps its blocks {store.blocks.description}; a backup would only seem to keep its jobs, "
+            "`statek jobs export` writes one to a file"
+        )
     source = BackupSource(
         prefix=store.prefix,
         store_id=store.store_id,
@@ -126,7 +134,7 @@ def write_backup(source: BackupSource, folder: Path, progress: Progress) -> Back
         prefix = source.copy_prefix(fresh)
         probe_prefix(fresh, source.prefix, timeout=600)
         _remove_locks(fresh)
-        blocks, damaged = _copy_blocks(source.blocks, fresh / _BLOCKS, progress)
+        blocks, damaged = save_blocks(source.blocks, fresh / _BLOCKS, progress)
         progress("sealing the backup")
         names = (prefix.name, _BLOCKS)
         backup = Backup(
@@ -196,7 +204,7 @@ def check_backup(folder: Path, progress: Progress) -> list[str]:
     return wrong
 
 
-def restore_backup(folder: Path, root: Path, progress: Progress) -> Backup:
+def restore_backup(folder: Path, root: Path, progress: Progress, blocks: BlockLocation = BESIDE_THE_RECORDS) -> Backup:
     """Make a store of a backup. It is another store than the one that was backed up: it has an id of its own.
 
     Two stores of one id on a machine would end each other's runners, and a call that the restored one makes anew is not
@@ -206,12 +214,17 @@ def restore_backup(folder: Path, root: Path, progress: Progress) -> Backup:
         folder: the backup.
         root: folder of the new store; must not exist, or be empty.
         progress: gets a line for whatever takes long.
+        blocks: where the new store keeps its blocks, whatever the old one did; it must be nobody else's.
 
     Raises:
         StoreDamaged: the backup is; nothing was made.
-        InvalidRequest: there is a store already.
-        StoreFull: the disk is full.
+        InvalidRequest: there is a store already; or the blocks would be in memory.
+        ConfigurationError: there is no such place for blocks, or they are another store's.
+        StoreFull: the disk is full, or the block store.
+        StoreError: the block store fails; given again, what it has already is not written again.
     """
+    if blocks.is_volatile:
+        raise InvalidRequest(f"blocks that are kept {blocks.description} cannot be restored; choose another place")
     wrong = check_backup(folder, progress)
     if wrong:
         raise StoreDamaged(f"the backup {folder} is damaged: {'; '.join(wrong)}")
@@ -221,50 +234,50 @@ def restore_backup(folder: Path, root: Path, progress: Progress) -> Backup:
         own.mkdir(mode=0o700)
         progress(f"restoring prefix {backup.prefix}")
         copy_synced(folder / f"{backup.prefix}.db0", fresh / f"{backup.prefix}.db0")
-        progress("restoring blocks")
-        copy_synced(folder / _BLOCKS, own / _BLOCKS)
+        claim = root.absolute().with_name(f".{root.name}.claim")
+        store_id = secrets.token_hex(16)
+        if blocks.is_beside:
+            progress("restoring blocks")
+            copy_synced(folder / _BLOCKS, own / _BLOCKS)
+        else:
+            store_id = _claimed(claim, store_id)
+            _unpack(folder / _BLOCKS, blocks, own, store_id, progress)
         identity = {
-            "format": 1,
-            "store_id": secrets.token_hex(16),
+            "format": FORMAT_OF_STORE,
+            "store_id": store_id,
             "incarnation": 0,
             "restored_from": {"store_id": backup.store_id, "at_us": backup.at_us},
         }
         write_durably(own / "store.json", json.dumps(identity).encode())
         for name, (_, digest) in backup.files.items():
             copied = (own if name == _BLOCKS else fresh) / name
-            if file_digest(copied) != digest:
+            if (name != _BLOCKS or blocks.is_beside) and file_digest(copied) != digest:
                 raise StoreDamaged(f"{name} was not copied as it is in the backup; check memory and disk")
         sync_directory(own)
+        remove_durably(claim)  # from here on the id is the store's: never that of two of them
     return backup
 
 
-def _copy_blocks(source: Blocks, path: Path, progress: Progress) -> tuple[int, list[str]]:
-    """Copy every block, each checked; gives how many, and the digests of those that are damaged."""
-    total = source.count_sync()
-    target = BlockStore.open(path)
-    damaged: list[str] = []
-    done = 0
+def _claimed(claim: Path, store_id: str) -> str:
+    """The id under which an attempt to restore that did not end has taken a block store, else the given one, noted.
+
+    A block store is one data directory's. Without the note the next attempt would be another's.
+    """
     try:
-        for digests in source.digest_pages_sync():
-            batch: dict[str, bytes] = {}
-            size = 0
-            for digest in digests:
-                try:
-                    batch[digest] = source.get_sync(digest)
-                except StoreDamaged:
-                    damaged.append(digest)
-                    continue
-                except NotFound:
-                    continue  # removed meanwhile: then nothing named it
-                size += len(batch[digest])
-                if size > _BATCH_BYTES:
-                    target.put_many_sync(batch)
-                    batch, size = {}, 0
-            if batch:
-                target.put_many_sync(batch)
-            done += len(digests)
-            progress(f"copying blocks, {done} of {max(done, total)}")
-        return target.count_sync(), damaged
+        noted = claim.read_text(encoding="ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        noted = ""
+    if _STORE_ID.fullmatch(noted):
+        return noted
+    write_durably(claim, store_id.encode())
+    return store_id
+
+
+def _unpack(path: Path, location: BlockLocation, own: Path, store_id: str, progress: Progress) -> None:
+    """Put the blocks of a backup where they are to be."""
+    target = replace(location, cache_bytes=0).open(own, store_id)
+    try:
+        unpack_blocks(path, target, progress)
     finally:
         target.close()
 

@@ -19,7 +19,7 @@ from orchestrator.store.kv import CachedKV, FsspecKV, KVBlocks, MemoryKV, Sqlite
 from statek.exceptions import ConfigurationError, StatekError
 from statek.kv_store import IN_MEMORY, KVStore, describe_location, find_kv_store, without_credentials
 
-__all__ = ["BlockLocation"]
+__all__ = ["BESIDE_THE_RECORDS", "BlockLocation"]
 
 _log = logging.getLogger("statek.store")
 
@@ -53,6 +53,16 @@ class BlockLocation:
         """For people."""
         return describe_location(self.location, self.cache_bytes)
 
+    @property
+    def is_beside(self) -> bool:
+        """Whether blocks are in one file beside the records."""
+        return self.location == _DISK
+
+    @property
+    def is_volatile(self) -> bool:
+        """Whether blocks are gone when the process ends."""
+        return self.location.startswith(f"{_MEMORY}:")
+
     def open(self, folder: Path, store_id: str) -> Blocks:
         """Open the block store of one data directory; blocking.
 
@@ -74,11 +84,11 @@ class BlockLocation:
 
     def _opened(self, folder: Path, store_id: str) -> Blocks:
         """The block store, whatever was there before."""
-        if self.location == _DISK:
+        if self.is_beside:
             if self.cache_bytes:
                 raise ConfigurationError("blocks on disk need no cache; leave the setting blocks_cache_bytes out")
             return BlockStore.open(folder / "blocks.sqlite")
-        if self.location.startswith(f"{_MEMORY}:"):
+        if self.is_volatile:
             _log.warning("blocks are kept %s: larger variables and files survive nothing", IN_MEMORY)
             return KVBlocks(MemoryKV(), IN_MEMORY, is_volatile=True)
         try:
@@ -131,3 +141,7 @@ class BlockLocation:
                 f"this data directory keeps its blocks {before}, the setting blocks says {place}; "
                 "jobs would miss what they keep there"
             )
+
+
+BESIDE_THE_RECORDS = BlockLocation()
+"""The default."""

@@ -50,12 +50,13 @@ def _backup(options: argparse.Namespace, settings: StatekSettings, terminal: Ter
 
 def _restore(options: argparse.Namespace, settings: StatekSettings, terminal: Terminal, progress: Progress) -> int:
     """``statek restore``."""
+    from orchestrator.app import block_location
     from orchestrator.engine.upkeep import summary_of
     from orchestrator.store.backup import restore_backup
 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     root = settings.data_dir / "store"
-    made = summary_of(restore_backup(options.folder, root, progress.say))
+    made = summary_of(restore_backup(options.folder, root, progress.say, block_location(settings)))
     progress.clear()
     _tell(made, f"the store of {when(made.at_us)} UTC is in {root}", terminal)
     terminal.note("what its jobs did after that is not in it; statek run or statek serve lets them go on from there")
@@ -93,6 +94,7 @@ def _verified(options: argparse.Namespace, settings: StatekSettings, progress: P
 
         with StatekClient(api_socket(settings)) as client:
             return client.verify(progress.say)
+    from orchestrator.app import block_location
     from orchestrator.engine.upkeep import verify_backup, verify_folder
 
     if options.folder is not None:
@@ -102,7 +104,7 @@ def _verified(options: argparse.Namespace, settings: StatekSettings, progress: P
     root = settings.data_dir / "store"
     if not root.is_dir():
         raise NotFound(f"no store at {root.absolute()} yet; statek run and statek serve make one")
-    return verify_folder(root, progress.say)
+    return verify_folder(root, progress.say, block_location(settings))
 
 
 def _upgrade(options: argparse.Namespace, settings: StatekSettings, terminal: Terminal, progress: Progress) -> int:

@@ -8,11 +8,12 @@ nothing. A local file is written beside its place, synced and renamed, so that a
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orchestrator.store.files import sync_directory
@@ -31,8 +32,9 @@ _RETRY_SECONDS = 0.01
 class FsspecKV(KVStore):
     """Values as files.
 
-    ``compare_and_set`` takes a lock, which is a file beside the value that only one writer can create. A lock whose
-    owner died is not taken over, because nobody can tell: it fails with the name of the file to remove.
+    ``compare_and_set`` takes a lock, which is a file beside the value. Where files are local the kernel holds it, and
+    frees it however its owner ends. Elsewhere only one writer can create it, and one whose owner died is not taken
+    over, because nobody can tell: it fails with the name of the file to remove.
 
     Args:
         url: as fsspec takes it, for example ``file:///srv/blocks`` or ``s3://bucket/blocks``.
@@ -113,11 +115,11 @@ class FsspecKV(KVStore):
     def _locked(self, lock: str) -> Iterator[None]:
         """Hold a lock file."""
         self._fs.makedirs(lock.rpartition("/")[0], exist_ok=True)
-        limit = time.monotonic() + _LOCK_SECONDS
-        while not self._create(lock):
-            if time.monotonic() > limit:
-                raise StoreError(f"{lock} is held; if its owner died, remove that file")
-            time.sleep(_RETRY_SECONDS)
+        if self._local:
+            with _flocked(lock):
+                yield
+            return
+        _wait_for(lambda: self._create(lock), f"{lock} is held; if its owner died, remove that file")
         try:
             yield
         finally:
@@ -126,10 +128,7 @@ class FsspecKV(KVStore):
     def _create(self, path: str) -> bool:
         """Make an empty file; False where it is there."""
         try:
-            if self._local:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            else:
-                self._fs.pipe_file(path, b"", mode="create")
+            self._fs.pipe_file(path, b"", mode="create")
         except FileExistsError:
             return False
         return True
@@ -149,6 +148,38 @@ class FsspecKV(KVStore):
             return urllib.parse.unquote_to_bytes(name).decode()
         except UnicodeDecodeError:
             return None
+
+
+def _wait_for(attempt: Callable[[], bool], otherwise: str) -> None:
+    """Try until it succeeds, for as long as a lock may be held.
+
+    Raises:
+        StoreError: it did not, with this text.
+    """
+    limit = time.monotonic() + _LOCK_SECONDS
+    while not attempt():
+        if time.monotonic() > limit:
+            raise StoreError(otherwise)
+        time.sleep(_RETRY_SECONDS)
+
+
+@contextlib.contextmanager
+def _flocked(path: str) -> Iterator[None]:
+    """Hold the kernel's lock on a local file, which stays: one that is removed could be held twice."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def attempt() -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    try:
+        _wait_for(attempt, f"{path} is held by another process")
+        yield
+    finally:
+        os.close(file)
 
 
 def _is_plain(byte: int) -> bool:

@@ -48,16 +48,24 @@ class KVBlocks(Blocks):
             StoreError: it cannot be asked.
         """
         mine = store_id.encode()
-        if self._submit(lambda: self._kv.compare_and_set(_OWNER, None, mine)).result():
-            return
-        owner = self._submit(lambda: self._kv.get(_OWNER)).result()
-        if owner != mine:
+
+        def claimed() -> bool:
+            # Looked at first: it is written once, and a writer that dies over it may leave a lock.
+            return self._owner() == mine or self._kv.compare_and_set(_OWNER, None, mine) or self._owner() == mine
+
+        if not self._submit(claimed).result():
             raise ConfigurationError(f"the blocks {self.description} belong to another data directory")
 
     # ------------------------------------------------------------------------------------- on the worker
 
     def _release(self) -> None:
         self._kv.close()
+
+    def _owner(self) -> bytes | None:
+        """Whose this is, as the store itself says."""
+        if isinstance(self._kv, CachedKV):
+            self._kv.drop_copy(_OWNER)
+        return self._kv.get(_OWNER)
 
     def _translate(self, error: Exception) -> StoreError | None:
         full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}

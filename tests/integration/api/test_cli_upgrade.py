@@ -1,4 +1,4 @@
-"""``statek upgrade`` as a user runs it, over the store of an earlier version."""
+"""``statek upgrade`` over the store of an earlier version, and backups restored elsewhere, as a user runs them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.digests import content_digest
 from orchestrator.engine.upgrading.packed_records import PACKED_RECORDS
 from orchestrator.engine.upgrading.store_upgrade import LOG_REASON
+from orchestrator.store.backup import back_up, read_backup
+from orchestrator.store.store import Store
 from tests.integration.api.test_cli import command, environment
 
 EARLIER = Path(__file__).parents[2] / "replay" / "earlier" / "memo-records.tar.xz"
 pytestmark = pytest.mark.timeout(120)
 
 
-def statek(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), env=environment(folder), cwd=folder, check=False, capture_output=True, text=True
-    )
+def statek(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    env = environment(folder) | variables
+    return subprocess.run(command(*arguments), env=env, cwd=folder, check=False, capture_output=True, text=True)
 
 
 def test_a_store_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
@@ -60,3 +62,30 @@ def test_a_store_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     assert (again.returncode, again.stdout, again.stderr) == (
         0, "", "statek: the store has the form of this version; nothing is to be done\n",
     )  # fmt: skip
+
+
+def test_a_backup_is_restored_and_verified_where_the_setting_says(tmp_path: Path) -> None:
+    block = b"block" * 1000
+    store = Store.open(tmp_path / "old")
+    try:
+        store.blocks.put_many_sync({content_digest(block): block})
+        back_up(store, tmp_path / "b", lambda text: None)
+    finally:
+        store.close()
+    elsewhere = {"STATEK_BLOCKS": f"sqlite:{tmp_path / 'kv'}"}
+    made = statek(tmp_path, "restore", "b", **elsewhere)
+    assert (made.returncode, made.stderr.splitlines()[-1]) == (
+        0, "statek: what its jobs did after that is not in it; statek run or statek serve lets them go on from there",
+    )  # fmt: skip
+    read = statek(tmp_path, "verify", **elsewhere)
+    assert (read.returncode, read.stdout) == (
+        0, "read 0 job(s), 0 entries, 0 commit(s), 1 block(s): 0 damaged, 0 mended\n",
+    )  # fmt: skip
+    again = statek(tmp_path, "backup", "b2", **elsewhere)
+    assert again.returncode == 0
+    assert read_backup(tmp_path / "b2").blocks == 1
+    refused = statek(tmp_path, "restore", "b", "--data-dir", "other", STATEK_BLOCKS="memory:")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(
+        "statek: error[invalid_request]: blocks that are kept in memory, gone when the service stops cannot be restored"
+    )
