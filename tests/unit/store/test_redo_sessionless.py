@@ -57,6 +57,6 @@ def test_a_record_changed_at_any_byte_ends_the_log() -> None:
 
 
 @given(st.binary(max_size=300), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_bytes_of_any_kind_are_no_records(data: bytes, begins_well: bool) -> None:
     assert list(read_sessionless((b"stkredo1" if begins_well else b"") + data)) == []
