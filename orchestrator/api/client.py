@@ -101,9 +101,10 @@ class StatekClient(HistoryVerbs, FutureVerbs, PortingVerbs, UpkeepVerbs):
         )
         return str(self._unary(self._stub.SubmitJob, request).id)
 
-    def jobs(self, *, newest: int = DEFAULT_NEWEST) -> list[JobSummary]:
-        """Summaries of the newest jobs, oldest first."""
-        pages = self._pages(self._stub.ListJobs, pb.ListJobsRequest(newest=newest))
+    def jobs(self, *, newest: int = DEFAULT_NEWEST, before: str = "") -> list[JobSummary]:
+        """Summaries of the newest jobs, oldest first; of those made before the job ``before`` where it is given."""
+        request = pb.ListJobsRequest(newest=newest, before=plain_text("before", before))
+        pages = self._pages(self._stub.ListJobs, request)
         return [read_summary(job) for page in pages for job in page.jobs]
 
     def job(self, id_: str) -> JobView:

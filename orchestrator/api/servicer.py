@@ -118,7 +118,7 @@ class Servicer(pb_grpc.StatekServiceServicer):
     @_stream
     async def ListJobs(self, request: pb.ListJobsRequest) -> AsyncIterator[pb.ListJobsResponse]:  # noqa: N802
         """Show the newest jobs."""
-        found = await self._service.jobs(newest=read_newest(request.newest))
+        found = await self._service.jobs(newest=read_newest(request.newest), before=request.before)
         for page in outbound.pages(map(outbound.summary_to_wire, found), lambda jobs: pb.ListJobsResponse(jobs=jobs)):
             yield page
 

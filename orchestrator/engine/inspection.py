@@ -70,11 +70,23 @@ class Inspection:
         self.upkeep = Upkeep(store, self._jobs)
         self._future_records = FutureStore()
 
-    async def jobs(self, *, newest: int = 50) -> list[JobSummary]:
-        """Summaries of the newest jobs, oldest first."""
-        return await self._store.read(
-            lambda: [job_summary(self._jobs.get(number)) for number in self._jobs.numbers(newest=newest)]
-        )
+    async def jobs(self, *, newest: int = 50, before: str = "") -> list[JobSummary]:
+        """Summaries of the newest jobs, oldest first; of those made before the job ``before`` where it is given."""
+        bound = job_number(before) if before else None
+        numbers = iter(await self._store.read(lambda: self._jobs.numbers(newest=newest, before=bound)))
+        found: list[JobSummary] = []
+
+        def visit() -> bool:
+            begun = time.perf_counter()
+            for number in numbers:
+                found.append(job_summary(self._jobs.get(number)))
+                if time.perf_counter() - begun > PAGE_SECONDS:
+                    return True
+            return False
+
+        while await self._store.read(visit):
+            pass
+        return found
 
     async def job(self, id_: str) -> JobView:
         """A job with its whole chat log.

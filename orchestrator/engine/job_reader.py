@@ -152,9 +152,9 @@ class JobReader:
         self.root()
         return durable.find_page(JobRecord, ACTIVE_TAG, start, start + count)
 
-    def numbers(self, *, newest: int) -> range:
-        """The numbers of the ``newest`` latest jobs."""
-        last = len(self._jobs())
+    def numbers(self, *, newest: int, before: int | None = None) -> range:
+        """The numbers of the ``newest`` latest jobs, or of the latest with numbers smaller than ``before``."""
+        last = len(self._jobs()) if before is None else min(len(self._jobs()), before - 1)
         return range(max(1, last - newest + 1), last + 1)
 
     # ------------------------------------------------------------------------------ reading one job

@@ -37,10 +37,12 @@ class NamedValue(_message.Message):
     def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., graph: _Optional[bytes] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("newest",)
+    __slots__ = ("newest", "before")
     NEWEST_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     newest: int
-    def __init__(self, newest: _Optional[int] = ...) -> None: ...
+    before: str
+    def __init__(self, newest: _Optional[int] = ..., before: _Optional[str] = ...) -> None: ...
 
 class GetJobRequest(_message.Message):
     __slots__ = ("id",)

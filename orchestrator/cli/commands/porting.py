@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from orchestrator.api.limits import MAX_NEWEST
 from orchestrator.api.socket_file import api_socket
@@ -14,6 +15,9 @@ from orchestrator.cli.terminal import Terminal
 from statek.exceptions import InvalidRequest, NotFound, RestoreFailed
 from statek.settings import StatekSettings
 from statek.upkeep import Migrated
+
+if TYPE_CHECKING:
+    from orchestrator.api.client import StatekClient
 
 __all__ = ["dispatch"]
 
@@ -53,7 +57,7 @@ def _migrate(options: argparse.Namespace, settings: StatekSettings, terminal: Te
     found: list[Migrated] = []
     refused: list[str] = []
     with StatekClient(api_socket(settings)) as client:
-        ids = options.ids or [job.id for job in client.jobs(newest=MAX_NEWEST) if job.status != "DONE"]
+        ids = options.ids or _unfinished(client)
         for id_ in ids:
             progress.say(f"migrating {id_}")
             try:
@@ -67,6 +71,16 @@ def _migrate(options: argparse.Namespace, settings: StatekSettings, terminal: Te
     for reason in dict.fromkeys(refused):  # another image is refused with the same words for every job
         terminal.note(reason)
     return exit_codes.FAILED if refused else exit_codes.OK
+
+
+def _unfinished(client: StatekClient) -> list[str]:
+    """The ids of all jobs that are not DONE, oldest first, however many jobs there are."""
+    ids: list[str] = []
+    before = ""
+    while page := client.jobs(newest=MAX_NEWEST, before=before):
+        ids[:0] = [job.id for job in page if job.status != "DONE"]
+        before = page[0].id
+    return ids
 
 
 def _tell_migrated(found: list[Migrated], terminal: Terminal) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.commands.porting import dispatch
+from orchestrator.cli.commands.porting import _unfinished, dispatch
 from orchestrator.cli.parser import build_parser
 from orchestrator.cli.terminal import Terminal
 from orchestrator.store.backup import read_backup
@@ -137,3 +137,25 @@ async def test_a_job_that_cannot_be_moved_does_not_hide_what_became_of_others(se
         with pytest.raises(NotFound):
             await migrate("j9")
         assert await migrate() == (0, "", "")
+
+
+async def test_every_job_that_has_not_ended_is_migrated_however_many_there_are(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve([code("exit(1)")]) as served:
+        await served.ask(served.client.wait, await served.ask(served.client.submit, "helper"))
+        await served.service._scheduler.stop()
+        for _ in range(4):
+            await served.ask(served.client.submit, "helper")
+        pages = [
+            [job.id for job in await served.ask(served.client.jobs, newest=2, before=before)]
+            for before in ("", "j4", "j2", "j1", "j99")
+        ]
+        assert pages == [["j4", "j5"], ["j2", "j3"], ["j1"], [], ["j4", "j5"]]
+        with pytest.raises(InvalidRequest, match="no job id"):
+            await served.ask(served.client.jobs, before="another")
+        monkeypatch.setattr("orchestrator.cli.commands.porting.MAX_NEWEST", 2)
+        out, err = io.StringIO(), io.StringIO()
+        options = build_parser().parse_args(["jobs", "migrate", "--image", "another"])
+        assert await asyncio.to_thread(dispatch, options, served.settings, Terminal(out, err)) == 1
+        assert await asyncio.to_thread(_unfinished, served.client) == ["j2", "j3", "j4", "j5"]
