@@ -219,6 +219,7 @@ async def running_service(
             service.watch.listeners.append(logs.note)
             stack.push_async_callback(logs.aclose)
         await service.start()
+        stack.callback(service.feed.close)
         stack.push_async_callback(service.stop)
         yield service
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from statek import durable
+from statek.event_feed import emit
 from statek.exceptions import LimitExceeded
 from statek.job_status import ACTIVE_TAG, JobStatus, check_transition
 from statek.packing import pack, unpack
@@ -126,6 +127,7 @@ def push(record: JobRecord, entry: InboxEntry, now_us: int) -> Pushed:
     if record.inbox is None:
         record.inbox = []
     record.inbox.append(text)
+    emit(record, "message.pushed", entry.kind, text=entry.text)
     if record.status != JobStatus.DONE.value:
         return Pushed(repeated=False, delivered=True)
     if not _is_deliverable(record):
@@ -152,7 +154,8 @@ def _is_deliverable(record: JobRecord) -> bool:
 
 def _revive(record: JobRecord, now_us: int, *, by_user: bool) -> None:
     """Let a job that is done go on; its grants come back when it is driven."""
-    check_transition(JobStatus[record.status], JobStatus.STARTED)
+    old = record.status
+    check_transition(JobStatus[old], JobStatus.STARTED)
     record.status = JobStatus.STARTED.value
     record.reason = ""
     record.failure = ""
@@ -162,6 +165,7 @@ def _revive(record: JobRecord, now_us: int, *, by_user: bool) -> None:
     if by_user:
         record.num_completions += 1
     durable.tag(record, ACTIVE_TAG)
+    emit(record, "job.status", record.status, old=old, reason="")
     if record.parent is not None:
         durable.tag(record, open_children_tag(record.parent))
     announce(record.number, record.tenant)

@@ -115,6 +115,7 @@ class JobRecord:
         history_bytes: length of its own commits and of the blocks that they brought, without what was dropped.
         base_items, base_steps, base_commits: how much of its chat log, steps and commits is this job's past too; the
             lists of this job go on from there.
+        feed: the statek.event_feed.EventFeed of its tenant; None before its first event.
     """
 
     difficulty = ""
@@ -141,6 +142,7 @@ class JobRecord:
     awaited = ""
     waiting_console = ""
     origin = ""
+    feed: Any = None
 
     def __init__(
         self, number: int, tenant: str, role: str, principal: str, definition: str, created_us: int, grants: Any
@@ -204,3 +206,4 @@ class JobRecord:
         self.shared_read_only = False
         self.mode = ""
         self.runner_held = False
+        self.feed = None

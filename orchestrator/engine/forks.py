@@ -13,6 +13,7 @@ from orchestrator.engine.elements import ChatItem
 from orchestrator.engine.history import tags_of
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.objects.grants import GrantTable, copied_grants
+from statek.event_feed import emit
 from statek.packing import pack
 from statek.records import JobRecord
 
@@ -62,6 +63,7 @@ def fork_job(jobs: JobRepository, source: JobRecord, seq: int, *, principal: str
     tags = {name: at for name, at in tags_of(source).items() if at <= seq}
     if tags:
         fork.tags = pack(tags)
+    emit(fork, "job.forked", f"j{source.number}", commit=seq, role=fork.role, principal=fork.principal)
     return fork
 
 

@@ -16,11 +16,13 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from orchestrator.engine.job_reader import JobReader
 from orchestrator.engine.objects.host_proxy import unwrap
 from orchestrator.engine.objects.kinds import Kind
 from orchestrator.engine.objects.outbound import Outbound, type_key
 from sandbox_runner.wire import values
 from statek import durable
+from statek.event_feed import emit
 from statek.exceptions import FutureSettled, InvalidRequest, LimitExceeded, NotFound
 from statek.future import FutureReading, FutureState, Settlement
 from statek.future_records import FutureRecord, FutureTable
@@ -76,6 +78,7 @@ class FutureStore:
 
     def __init__(self) -> None:
         self._table: FutureTable | None = None
+        self._jobs = JobReader()
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -246,6 +249,7 @@ class FutureStore:
         table.by_id[id_] = record
         durable.tag(record, *tags)
         table.open_by_job[job] = open_now + 1
+        self._tell("future.made", record, what=what)
         return record
 
     def _open_of(self, table: FutureTable, job: int) -> int:
@@ -318,11 +322,18 @@ class FutureStore:
         tags += [_DEADLINE_TAG] if record.deadline_us else []
         tags += [_WATCHING_TAG] if record.kind == "temporal" else []
         durable.untag(record, *tags)
+        self._tell("future.settled", record, state=record.state, what=unpack(record.what))
         ended = [record]
         for parent in map(self.get, unpack(record.parents)):
             if parent.state == FutureState.PENDING.value:
                 ended += self._settle_parent(parent, record, now_us)
         return ended
+
+    def _tell(self, kind: str, record: FutureRecord, **payload: Any) -> None:
+        """Write an event of a future into the feed of the job that made it; some tests have no jobs."""
+        maker = unpack(record.jobs)[0]
+        if self._jobs.has(maker):
+            emit(self._jobs.get(maker), kind, record.id, **payload)
 
     def settle_combined(self, record: FutureRecord, now_us: int) -> list[FutureRecord]:
         """End a combined future whose parts have ended before it was made."""

@@ -25,6 +25,7 @@ from orchestrator.digests import content_digest
 from orchestrator.engine.call_errors import error_answer, timeout_answer, value_or_exit
 from orchestrator.engine.console import Console
 from orchestrator.engine.durability import Durability
+from orchestrator.engine.events_calls import tell_call
 from orchestrator.engine.future_arguments import takes_futures
 from orchestrator.engine.future_calls import FutureCalls
 from orchestrator.engine.job_futures import CallFutures, FutureWaits
@@ -163,7 +164,6 @@ class StepGateway:
         """Carry out a call on the store thread; an error answer undoes what it had changed."""
         if effect == "store":
             self._check_divergence(key)
-
         mark = self._journal.mark()
 
         def apply() -> CallAnswer:
@@ -171,9 +171,9 @@ class StepGateway:
             answer = perform()
             if answer.error_type and answer.error_type != EXIT_TYPE:
                 raise _RolledBack(answer, target)
-            self._journal.record_call(key, answer, effect, args=request.args, target=target)
+            call = self._journal.record_call(key, answer, effect, args=request.args, target=target)
             if effect == "store":
-                self._jobs.add_journal(self._scope.record, self._journal.drain())
+                self._keep(call, self._journal.drain())
             return answer
 
         try:
@@ -233,7 +233,7 @@ class StepGateway:
             return answer
         self._check_divergence(key)
         recorded = self._journal.record_intent(key, self._idempotency_key, request.args)
-        await self._flush_journal()
+        await self._flush_journal(recorded)
         return await self._call_external(tool, call, recorded)
 
     def _require(self, tool: ToolDef) -> None:
@@ -277,8 +277,8 @@ class StepGateway:
 
     def _record_maker(self, key: CallKey, args: bytes, answer: CallAnswer) -> None:
         """Record a call that changed nothing but made futures: it stands or falls with them (store thread)."""
-        self._journal.record_call(key, answer, "store", args=args)
-        self._jobs.add_journal(self._scope.record, self._journal.drain())
+        call = self._journal.record_call(key, answer, "store", args=args)
+        self._keep(call, self._journal.drain())
 
     async def _call_store_tool(self, tool: ToolDef, request: CallRequest, key: CallKey) -> CallAnswer:
         """Run a tool on the store thread, in one block with its journal entry and the futures that it makes."""
@@ -322,13 +322,18 @@ class StepGateway:
             else:
                 raise CallInDoubt(recorded) from error
         self._journal.record_outcome(recorded, answer)
-        await self._flush_journal()
+        await self._flush_journal(recorded)
         return answer
 
     def _record_outcome(self, recorded: RecordedCall, answer: CallAnswer) -> None:
         """Record the outcome of an external call with the futures that it made (store thread)."""
         self._journal.record_outcome(recorded, answer)
-        self._jobs.add_journal(self._scope.record, self._journal.drain())
+        self._keep(recorded, self._journal.drain())
+
+    def _keep(self, call: RecordedCall, noted: bytes) -> None:
+        """Write everything noted so far, with the event of a call (store thread)."""
+        self._jobs.add_journal(self._scope.record, noted)
+        tell_call(self._scope.record, self._scope.step, call)
 
     def _context(self, key: str, shown: Shown, made: CallFutures) -> ToolContext:
         """What a tool may know about the call that it serves."""
@@ -436,10 +441,9 @@ class StepGateway:
             blob = self._journal.drain()
             await self._store.write(partial(self._jobs.add_journal, self._scope.record, blob))
 
-    async def _flush_journal(self) -> None:
-        """Make everything noted so far durable."""
-        blob = self._journal.drain()
-        await self._durability.commit(partial(self._jobs.add_journal, self._scope.record, blob))
+    async def _flush_journal(self, call: RecordedCall) -> None:
+        """Make everything noted so far durable, with the event of a call."""
+        await self._durability.commit(partial(self._keep, call, self._journal.drain()))
 
     # -------------------------------------------------------------------------------------- doubt
 
@@ -462,7 +466,7 @@ class StepGateway:
                 raise
             return await self._call_again(tool, recorded)
         self._journal.record_outcome(recorded, answer)
-        await self._flush_journal()
+        await self._flush_journal(recorded)
         return answer
 
     async def _call_again(self, tool: ToolDef, recorded: RecordedCall) -> CallAnswer:

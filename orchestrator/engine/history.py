@@ -15,6 +15,7 @@ from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.journal import Journal
 from orchestrator.engine.step_commit import kept_commit
 from statek import durable
+from statek.event_feed import emit
 from statek.exceptions import InvalidRequest, LimitExceeded, NotFound
 from statek.executors.history import CommitView, PastObject
 from statek.job_mode import JobMode
@@ -139,6 +140,7 @@ def tag_commit(record: JobRecord, seq: int, name: str) -> None:
         raise LimitExceeded("tags", MAX_TAGS, len(tags) + 1, "take some away: statek tag ID NAME --delete")
     tags[name] = seq
     record.tags = pack(tags)
+    emit(record, "commit.tagged", name, tagged=seq)
 
 
 def untag_commit(record: JobRecord, name: str) -> None:
@@ -150,8 +152,9 @@ def untag_commit(record: JobRecord, name: str) -> None:
     tags = tags_of(record)
     if name not in tags:
         raise NotFound(f"job {job_id(record.number)} has no tag {name!r}; it has {', '.join(sorted(tags)) or 'none'}")
-    del tags[name]
+    was = tags.pop(name)
     record.tags = pack(tags)
+    emit(record, "commit.untagged", name, tagged=was)
 
 
 # --------------------------------------------------------------------------------------- going back
@@ -207,6 +210,7 @@ def roll_back(
     new = kept_commit(head.workspace, target, jobs.commit(record, seq).image_digest)
     made = jobs.add_commit(record, "rollback", 0, new, now_us, durable.state_number())
     jobs.add_message(record, "system", _note(seq, effects, by), now_us)
+    emit(record, "job.rolled_back", str(seq), commit=made, by=by)
     return made
 
 

@@ -15,6 +15,7 @@ from itertools import takewhile
 from orchestrator.engine.active_job import PAGE_SECONDS
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
+from orchestrator.engine.events import EventFeeds
 from orchestrator.engine.files import list_files, list_files_sync, read_file, read_file_sync
 from orchestrator.engine.future_store import FutureStore
 from orchestrator.engine.future_views import awaited_view, future_view
@@ -29,6 +30,8 @@ from orchestrator.engine.variables import read_variables, read_variables_sync
 from orchestrator.engine.views import ChatPage, RawItem, chat_page, job_summary
 from orchestrator.store.store import Store
 from statek.error_handlers import ErrorHandler, handlers_from_text
+from statek.event_feed import emit
+from statek.events import Event, EventPattern
 from statek.exceptions import InvalidRequest
 from statek.executors.views import (
     AgentView,
@@ -57,6 +60,7 @@ class Inspection:
 
     Attributes:
         past: the commits of its jobs.
+        feed: what happens to them.
         porter: exports and imports its jobs.
         upkeep: backs the store up and verifies it.
     """
@@ -66,6 +70,7 @@ class Inspection:
         self._jobs = JobRepository()
         self._durability = Durability(store)
         self.past = TimeTravel(store, self._jobs)
+        self.feed = EventFeeds(store)
         self.porter = Porter(store, self._jobs, {})
         self.upkeep = Upkeep(store, self._jobs)
         self._future_records = FutureStore()
@@ -280,6 +285,24 @@ class Inspection:
         """
         return await self._durability.commit(push_change(self._jobs, id_, text, request_id))
 
+    def events(
+        self, *, after: int = 0, match: EventPattern | str = "", tenant: str = "", follow: bool = True
+    ) -> AsyncIterator[Event]:
+        """What happens to the jobs of a tenant, in order, as it becomes durable; until the service stops.
+
+        Args:
+            after: number of the last event that is known; 0 for the first one that is kept.
+            match: which events are wanted (``statek.events.EventPattern``).
+            tenant: whose; empty for the default one.
+            follow: go on with what is still to come; False ends with what is durable now.
+
+        Raises:
+            NotFound: what comes behind ``after`` is not kept any more.
+            InvalidRequest: the pattern makes no sense, or the feed has not come to that number.
+            LimitExceeded: the pattern is too long.
+        """
+        return self.feed.follow(after, match, tenant=tenant, follow=follow)
+
     async def resolve(self, id_: str, call: int, resolution: Resolution) -> JobSummary:
         """Decide what became of a call in doubt; its job becomes runnable.
 
@@ -305,6 +328,7 @@ def request_cancel(record: JobRecord, reason: str) -> None:
     if record.status == JobStatus.DONE.value:
         raise InvalidRequest(f"job {job_id(record.number)} is done already")
     record.cancel_requested = reason or "cancelled"
+    emit(record, "job.cancel_requested", reason=reason)
 
 
 def push_change(jobs: JobRepository, id_: str, text: str, request_id: str) -> Callable[[], Pushed]:

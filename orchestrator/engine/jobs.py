@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from orchestrator.engine.definition_errors import note_error
@@ -29,15 +29,17 @@ from orchestrator.engine.elements import (
 from orchestrator.engine.future_store import FutureStore
 from orchestrator.engine.handled_calls import HandledCalls
 from orchestrator.engine.job_reader import ROOT_TAG, JobReader, job_id, job_number
-from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, encode_manifest
+from orchestrator.engine.manifest import PlacedWorkspace, encode_manifest
 from orchestrator.engine.objects.grants import Grants
+from orchestrator.engine.step_ends import NewCommit, StepOutcome
 from orchestrator.engine.subtasks import cancel_children, settle_end
-from orchestrator.sandboxes.step import Workspace
 from sandbox_runner.wire import values
 from statek import durable, inbox
 from statek.access import Policy
 from statek.definition_errors import JobDefError
 from statek.error_handlers import MAX_HANDLERS, ErrorHandler, handlers_from_text, handlers_text
+from statek.event_feed import emit
+from statek.events import changes_payload
 from statek.exceptions import InternalError, LLM_HarnessError
 from statek.executors.decision import FailureKind
 from statek.executors.views import AgentView
@@ -53,73 +55,8 @@ _log = logging.getLogger("statek.jobs")
 HANDLERS_TAG = "statek-handlers"
 """Tag of the jobs whose error handlers are to be called."""
 
-
-@dataclass(frozen=True, slots=True)
-class NewCommit:
-    """A commit about to be written.
-
-    Attributes:
-        workspace: what it keeps.
-        places: where blocks that earlier commits brought are.
-        new_blocks: data by digest of the blocks that this step brought.
-        inline: whether the new blocks travel in the commit (else they are in the block store already).
-        changed: names of variables and files that differ from the parent.
-        held: ids of the handles that variables reach.
-        image_digest: of the runner.
-        usage: JSON-able sandbox usage.
-        manifest: as it will be written, where it was made beforehand; only of blocks that are not inline.
-    """
-
-    workspace: Workspace
-    places: dict[str, BlockPlace]
-    new_blocks: dict[str, bytes]
-    inline: bool
-    changed: list[str]
-    held: tuple[int, ...] = ()
-    image_digest: str = ""
-    usage: dict[str, Any] = field(default_factory=dict)
-    manifest: bytes = b""
-
-    def places_at(self, seq: int) -> dict[str, BlockPlace]:
-        """Where every block of the workspace is once this is commit ``seq``."""
-        brought = (
-            (digest, BlockPlace(seq, index) if self.inline else BlockPlace(-1, 0))
-            for index, digest in enumerate(self.new_blocks)
-        )
-        return {**self.places, **dict(brought)}
-
-
-@dataclass(frozen=True, slots=True)
-class StepOutcome:
-    """How a step ended, for its chat item.
-
-    Attributes:
-        state: ``committed`` or ``died``.
-        outcome: ``ok`` | ``error`` | ``exit`` | ``died``.
-        error_type, error_message: of the exception, or of the death.
-        console: ``[kind, text]`` elements.
-        journal: last piece of the journal, empty for none.
-        exit_status: graph form, None unless exit was called.
-        counts_as_exception: whether the harness counts it.
-        cpu_seconds: CPU time inside the sandbox.
-        tier, image_digest: of the runner.
-        usage: JSON-able sandbox usage.
-        handled: its calls whose tools have an error handler.
-    """
-
-    state: str
-    outcome: str
-    error_type: str = ""
-    error_message: str = ""
-    console: Sequence[tuple[str, str]] = ()
-    journal: bytes = b""
-    exit_status: bytes | None = None
-    counts_as_exception: bool = False
-    cpu_seconds: float = 0.0
-    tier: str = ""
-    image_digest: str = ""
-    usage: dict[str, Any] = field(default_factory=dict)
-    handled: HandledCalls = field(default_factory=HandledCalls)
+_FAILED = {FailureKind.CANCELLED.value: "job.cancelled", FailureKind.QUARANTINE.value: "job.quarantined"}
+_ENDINGS = {"committed": "ended", "died": "died"}
 
 
 class JobRepository(JobReader):
@@ -194,6 +131,7 @@ class JobRepository(JobReader):
         record.chat.append(to_element(record, encode_item(item)))
         if kind == "user":
             record.dialog_length += 1
+        emit(record, "message.added", kind, commit=at, text=text)
         return item
 
     def push(self, record: JobRecord, entry: inbox.InboxEntry, now_us: int) -> inbox.Pushed:
@@ -240,6 +178,7 @@ class JobRepository(JobReader):
             record.turns += 1
         if usage.get("prose"):
             record.dialog_length += 1
+        emit(record, "step.begun" if begun else "step.ready", commit=start_commit, step=step, kind=kind)
         return with_flight(item, flight)
 
     def begin(self, record: JobRecord) -> None:
@@ -247,6 +186,14 @@ class JobRepository(JobReader):
         flight = self.require_flight(record)
         record.flight = encode_flight(replace(flight, begun=True, attempts=flight.attempts + 1))
         _set_changed(record, "awaited", "")
+        emit(
+            record,
+            "step.begun",
+            commit=flight.start_commit,
+            step=flight.step,
+            kind=flight.kind,
+            attempt=flight.attempts + 1,
+        )
 
     def put_down(self, record: JobRecord, *, crashed: bool) -> None:
         """Note that the step in flight is not being run any more, without an end.
@@ -256,17 +203,24 @@ class JobRepository(JobReader):
             crashed: whether a crash of the service is why (found at the next start); a step that two
                 crashes hit is quarantined.
         """
+        flight = self._put_down(record, crashed=crashed)
+        if flight is not None:
+            emit(record, "step.put_down", commit=flight.start_commit, step=flight.step, crashed=crashed)
+
+    def _put_down(self, record: JobRecord, *, crashed: bool) -> StepInFlight | None:
         flight = self.in_flight(record)
         if flight is None or not flight.begun:
-            return
+            return None
         crashes, put_downs = flight.crashes + crashed, flight.put_downs + (not crashed)
         record.flight = encode_flight(replace(flight, begun=False, crashes=crashes, put_downs=put_downs))
+        return flight
 
     def begin_wait(self, record: JobRecord, awaited: str, reason: str) -> None:
         """Note that the step in flight waits for futures: a crash meanwhile hits no code."""
-        self.put_down(record, crashed=False)
+        self._put_down(record, crashed=False)
         record.awaited = awaited
         record.reason = reason
+        emit(record, "step.waiting", step=self.require_flight(record).step, reason=reason)
 
     def end_wait(self, record: JobRecord) -> None:
         """Note that the code of a waiting step goes on where it stopped."""
@@ -275,6 +229,7 @@ class JobRepository(JobReader):
             record.flight = encode_flight(replace(flight, begun=True, put_downs=flight.put_downs - 1))
         record.awaited = ""
         record.reason = ""
+        emit(record, "step.resumed", commit=flight.start_commit, step=flight.step)
 
     def keep_console(self, record: JobRecord, console: Sequence[Sequence[str]]) -> None:
         """Keep what a step that waits has printed so far, for people; the end of the step writes it anew."""
@@ -289,6 +244,7 @@ class JobRepository(JobReader):
         flight = self.in_flight(record)
         if flight is not None and flight.begun:
             record.flight = encode_flight(replace(flight, begun=False))
+            emit(record, "step.lost", commit=flight.start_commit, step=flight.step)
 
     def add_model_usage(self, record: JobRecord, usage: dict[str, Any]) -> None:
         """Add the usage of one reply to the job's totals."""
@@ -327,6 +283,8 @@ class JobRepository(JobReader):
         record.commits.append(to_element(record, encoded))
         stored = 0 if new.inline else sum(map(len, new.new_blocks.values()))
         record.history_bytes += len(encoded) + stored
+        told = changes_payload(new.changes, len(new.changed))
+        emit(record, "commit.made", commit=seq, step=step, kind=kind, **told)
         return seq
 
     def end_step(self, record: JobRecord, outcome: StepOutcome, *, end_commit: int, now_us: int) -> None:
@@ -364,6 +322,10 @@ class JobRepository(JobReader):
             _set_changed(record, "tier", outcome.tier)
             _set_changed(record, "image_digest", outcome.image_digest)
         record.changed_us = now_us
+        told = {"outcome": outcome.outcome}
+        if outcome.error_type:
+            told |= {"type": outcome.error_type, "message": outcome.error_message}
+        emit(record, f"step.{_ENDINGS[outcome.state]}", commit=end_commit, step=flight.step, **told)
 
     def _keep_handlers(self, record: JobRecord, item: int, handled: HandledCalls) -> None:
         """Keep the error handlers of a step's calls with the job, as many as it may have; those of futures wait."""
@@ -378,10 +340,13 @@ class JobRepository(JobReader):
 
     def set_status(self, record: JobRecord, status: JobStatus, now_us: int, reason: str = "") -> None:
         """Change the status by the table of legal transitions."""
-        check_transition(JobStatus[record.status], status)
+        old = record.status
+        check_transition(JobStatus[old], status)
         record.status = status.value
         _set_changed(record, "reason", reason)
         record.changed_us = now_us
+        if old != status.value:
+            emit(record, "job.status", status.value, old=old, reason=reason)
 
     def record_harness_error(self, record: JobRecord, message: str, now_us: int) -> None:
         """Say on the console, in the chat log and as exit status that a limit of the harness ends the job."""
@@ -453,7 +418,10 @@ class JobRepository(JobReader):
             )
             note_error(self.made_root(), record.definition, error)
         durable.untag(record, ACTIVE_TAG)
-        if failure is not None:
+        if failure is None:
+            emit(record, "job.done")
+        else:
+            emit(record, _FAILED.get(failure["kind"], "job.failed"), failure["kind"], message=failure["message"])
             FutureStore().cancel_of(record.number, f"job {job_id(record.number)} has ended: {failure['kind']}", now_us)
         settle_end(record, failure, policy)
         if failure is not None and failure["kind"] != FailureKind.CANCELLED.value and record.error_handlers:

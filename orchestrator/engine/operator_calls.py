@@ -11,6 +11,7 @@ from orchestrator.engine.journal import Journal, RecordedCall, outcome_blob, voi
 from orchestrator.engine.views import CallView, call_view
 from orchestrator.sandboxes.step import CallAnswer
 from sandbox_runner.wire import values
+from statek.event_feed import emit
 from statek.exceptions import InvalidRequest
 from statek.job_status import JobStatus
 from statek.records import JobRecord
@@ -83,5 +84,13 @@ def resolve_call(jobs: JobRepository, record: JobRecord, number: int, resolution
         case Verdict.RETRY:
             blob = void_blob(call)
     jobs.add_journal(record, blob)
+    emit(
+        record,
+        "call.resolved",
+        call.key.name,
+        step=jobs.require_flight(record).step,
+        call=number,
+        verdict=resolution.verdict.value,
+    )
     if len(doubtful) == 1:
         jobs.set_status(record, jobs.running_status(record), now_us())

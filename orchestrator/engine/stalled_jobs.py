@@ -10,6 +10,7 @@ from orchestrator.engine.clock import now_us
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.jobs import JobRepository, job_id
 from orchestrator.engine.submission import DEFAULT_TENANT
+from statek.event_feed import emit
 from statek.exceptions import NotFound, StoreError
 from statek.executors.decision import FailureKind
 from statek.job_status import JobStatus
@@ -79,6 +80,7 @@ class StalledJobs:
             else:
                 self._jobs.put_down(record, crashed=False)
                 record.reason = reason
+                emit(record, "job.stalled", reason=reason)
             return str(record.tenant)
 
         tenant = DEFAULT_TENANT

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.engine.active_job import ActiveJob
+from orchestrator.engine.events_changes import state_changes
 from orchestrator.engine.jobs import NewCommit
 from orchestrator.engine.manifest import MAX_INLINE_BYTES, BlockPlace, PlacedWorkspace, changed_names, encode_manifest
 from orchestrator.sandboxes.step import RestoreOptions, StepResult, Workspace
@@ -71,14 +72,16 @@ async def saved_commit(
 
 def _commit_of(before: Workspace, known: Mapping[str, BlockPlace], end: StepResult, image_digest: str) -> NewCommit:
     new_blocks = dict(end.new_blocks)
+    changed = changed_names(before, end.workspace)
     return NewCommit(
         workspace=end.workspace,
         places={digest: known[digest] for digest in end.workspace.digests() - new_blocks.keys()},
         new_blocks=new_blocks,
         inline=sum(map(len, new_blocks.values())) <= MAX_INLINE_BYTES,
-        changed=changed_names(before, end.workspace),
+        changed=changed,
         held=end.held,
         image_digest=image_digest,
+        changes=state_changes(before, end.workspace, changed),
     )
 
 
@@ -91,7 +94,8 @@ def kept_commit(before: Workspace, kept: PlacedWorkspace, image_digest: str) -> 
         image_digest: of the image that this was saved on.
     """
     changed = changed_names(before, kept.workspace)
-    return NewCommit(kept.workspace, dict(kept.places), {}, True, changed, kept.held, image_digest)
+    told = state_changes(before, kept.workspace, changed)
+    return NewCommit(kept.workspace, dict(kept.places), {}, True, changed, kept.held, image_digest, changes=told)
 
 
 def _large_commit(before: Workspace, known: Mapping[str, BlockPlace], end: StepResult, image_digest: str) -> NewCommit:

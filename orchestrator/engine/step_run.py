@@ -19,6 +19,7 @@ from orchestrator.engine.console import Console
 from orchestrator.engine.dead_steps import effects_told, settle_doubts
 from orchestrator.engine.durability import Durability
 from orchestrator.engine.elements import ChatItem
+from orchestrator.engine.events_calls import tell_doubt
 from orchestrator.engine.gateway import CallInDoubt, Diverged, StepGateway, StepScope
 from orchestrator.engine.job_control import EngineJobControl, shared_context_of
 from orchestrator.engine.job_futures import FutureWaits
@@ -36,15 +37,7 @@ from orchestrator.engine.step_actions import ACTION_CONSOLE_BYTES, actions_of, a
 from orchestrator.engine.step_commit import moved_head, prepare_commit, restore_options, same_workspace
 from orchestrator.engine.tool_runner import ToolRunner
 from orchestrator.sandboxes.sandbox import Sandbox
-from orchestrator.sandboxes.step import (
-    Action,
-    Death,
-    DeathCause,
-    Outcome,
-    StepInput,
-    StepResult,
-    ToolSpec,
-)
+from orchestrator.sandboxes.step import Action, Death, DeathCause, Outcome, StepInput, StepResult, ToolSpec
 from statek import durable
 from statek.definition_errors import kept_traceback
 from statek.executors.decision import Event, FutureAwaited, InDoubt, StepDied, StepEnded, StepLost
@@ -141,7 +134,7 @@ class StepRunner:
             unsaid = await say(gateway, job.agent, source.prose, console)
             end = await sandbox.run_step(self._input(job, source, journal, actions), gateway)
         except CallInDoubt as doubt:
-            await self._durability.commit(partial(self._put_down, job))
+            await self._durability.commit(partial(self._put_down, job, doubt))
             return InDoubt(str(doubt))
         except StepSuspended as suspended:
             await self._durability.commit(partial(self._keep_run, job, console, journal.drain()))
@@ -168,7 +161,7 @@ class StepRunner:
         try:
             unsaid = await say(self._gateway(job, source, journal, console), job.agent, source.prose, console)
         except CallInDoubt as doubt:
-            await self._durability.commit(partial(self._put_down, job))
+            await self._durability.commit(partial(self._put_down, job, doubt))
             return InDoubt(str(doubt))
         except Diverged as diverged:
             return await self.record_death(job, f"diverged: {diverged}", console, journal)
@@ -302,8 +295,9 @@ class StepRunner:
         self._jobs.keep_console(job.record, console.elements())
         job.refresh()
 
-    def _put_down(self, job: ActiveJob) -> None:
+    def _put_down(self, job: ActiveJob, doubt: CallInDoubt) -> None:
         self._jobs.put_down(job.record, crashed=False)
+        tell_doubt(job.record, self._jobs.require_flight(job.record).step, doubt.call)
         job.refresh()
 
     @staticmethod
@@ -424,7 +418,7 @@ class StepRunner:
             if not final:
                 await settle_doubts(self._gateway(job, source, journal, console), journal)
         except CallInDoubt as doubt:
-            await self._durability.commit(partial(self._put_down, job))
+            await self._durability.commit(partial(self._put_down, job, doubt))
             return InDoubt(str(doubt))
         console.error(f"StepDied: {reason}. {_AFTER_DEATH[job.mode]}")
         if told := effects_told(journal):

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.digests import content_digest
 from orchestrator.engine.clock import now_us
+from orchestrator.engine.events_changes import state_changes
 from orchestrator.engine.jobs import JobRepository, NewCommit
 from orchestrator.engine.manifest import BlockPlace
 from orchestrator.engine.objects import GrantTable, ObjectGateway
@@ -19,6 +20,7 @@ from orchestrator.store.store import Store
 from statek import durable
 from statek.access import Policy
 from statek.agents.agent import Agent
+from statek.event_feed import emit
 from statek.exceptions import InvalidRequest, LimitExceeded
 from statek.job_definition import JobDefinition
 from statek.job_mode import JobMode
@@ -104,6 +106,8 @@ class JobFactory:
                 record.mode = setup.mode.value
             if parent is not None:
                 adopt(record, parent, self._settings, detached=given.detached)
+            above: dict[str, Any] = {} if parent is None else {"parent": f"j{parent.number}"}
+            emit(record, "job.submitted", agent.role, principal=principal or "", **above)
             objects = ObjectGateway(grants, policy=job_policy(agent, self._settings))
             add_start_commit(self._jobs, record, objects, variables, durable.state_number())
             if given.message:
@@ -249,5 +253,7 @@ def add_start_commit(
         components = [*before.workspace.components, *components]
         places = {digest: place for digest, place in before.places.items() if digest not in blocks}
     held = tuple(range(1, len(record.grants.objects) + 1))
-    commit = NewCommit(Workspace(tuple(components)), places, blocks, True, sorted(variables), held)
+    names, workspace = sorted(variables), Workspace(tuple(components))
+    changes = state_changes(Workspace(), workspace, names)
+    commit = NewCommit(workspace, places, blocks, True, names, held, changes=changes)
     jobs.add_commit(record, "start", 0, commit, now_us(), state_num)

@@ -20,6 +20,7 @@ from statek.access import Policy
 from statek.agents.agent import Agent
 from statek.agents.dialog_agent import message_tool
 from statek.error_handlers import inherited
+from statek.event_feed import emit
 from statek.exceptions import AccessDenied, InvalidRequest, LimitExceeded
 from statek.inbox import entries, open_children_tag
 from statek.packing import join_pieces, pieces_of
@@ -128,4 +129,5 @@ def cancel_children(record: JobRecord, reason: str) -> None:
     for child in list(durable.find(JobRecord, open_children_tag(record))):
         if not child.detached and not child.cancel_requested:
             child.cancel_requested = f"its parent j{record.number} was cancelled: {reason}"
+            emit(child, "job.cancel_requested", reason=child.cancel_requested)
             announce(child.number, child.tenant, cancelled=True)

@@ -27,6 +27,7 @@ from orchestrator.store.replacing import finish_replacement
 from orchestrator.store.thread import Answer, StoreThread, Work
 from orchestrator.store.tracking import TrackedWrites, TrackingUnavailable
 from statek.durable.gate import control, gate
+from statek.event_feed import note_flush
 from statek.exceptions import ConfigurationError, InvalidRequest, StoreDamaged, StoreError, StoreFull
 
 __all__ = ["DEFAULT_CACHE_BYTES", "Store"]
@@ -168,6 +169,7 @@ class Store:
             if self._want_guard:
                 self._guard = FlushGuard(paths, sequence=sequence, tracker=self._tracker)
                 self._guard.record()
+            note_flush()
         except RuntimeError as error:
             self._close_dbzero()
             raise StoreDamaged(f"prefix {self.prefix} does not open: {error}") from error
@@ -375,6 +377,7 @@ class Store:
             control.call("commit")
             if self._guard is not None:
                 self._guard.record()
+            note_flush()
         except RuntimeError as error:
             if "CFile::flush" in str(error):
                 self._broken = f"prefix {self.prefix} lost a write, the service must be started again: {error}"

@@ -25,6 +25,7 @@ from orchestrator.engine.submission import DEFAULT_TENANT
 from orchestrator.sandboxes.step import LostValue, Workspace
 from orchestrator.store.store import Store
 from statek import durable
+from statek.event_feed import emit
 from statek.job_definition import JobDefinition
 from statek.job_mode import JobMode
 from statek.job_status import JobStatus
@@ -161,6 +162,8 @@ def _changes(jobs: StagedJobs, record: JobRecord, file: BinaryIO) -> Iterator[tu
 def _publish(jobs: StagedJobs, record: JobRecord, index: ArchiveIndex, arrival: Arrival, stored_bytes: int) -> int:
     """Set the fields, say what became of the job, and make it one of the store."""
     head, at = index.head, now_us()
+    number = jobs.publish(record, arrival.request_id)
+    emit(record, "job.imported", head.job, role=head.role, store=head.store)
     for name, value in head.counters.items():
         if name != "warmup_next":  # an imported job has no warmup (porting.definition)
             setattr(record, name, value)
@@ -197,7 +200,7 @@ def _publish(jobs: StagedJobs, record: JobRecord, index: ArchiveIndex, arrival: 
     before = decode_manifest(newest.manifest)
     new = kept_commit(before.workspace, _without(before, index.lost), newest.image_digest)
     jobs.add_commit(record, "import", 0, new, at, durable.state_number())
-    return jobs.publish(record, arrival.request_id)
+    return number
 
 
 def _without(placed: PlacedWorkspace, lost: dict[str, str]) -> PlacedWorkspace:
