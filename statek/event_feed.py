@@ -80,13 +80,16 @@ def emit(record: JobRecord, kind: str, name: str = "", /, *, commit: int = -1, s
     feed: EventFeed = record.feed or _feed_for(record)
     if commit < 0:
         commit = record.base_commits + len(record.commits) - 1
+    # Every look at a durable object costs a microsecond or more, and each step writes some events.
     segments = feed.segments
-    count = len(segments)
-    if not count or len(segments[count - 1]) >= SEGMENT_EVENTS:
+    last = len(segments) - 1
+    segment: Any = segments[last] if last >= 0 else ()
+    place = len(segment)
+    if last < 0 or place >= SEGMENT_EVENTS:
         segments.append([])
-        count += 1
-    segment = segments[count - 1]
-    _unflushed.setdefault(record.tenant, (count - 1) * SEGMENT_EVENTS + len(segment))
+        last, place = last + 1, 0
+        segment = segments[last]
+    _unflushed.setdefault(record.tenant, last * SEGMENT_EVENTS + place)
     segment.append(encode_event(time.time_ns() // 1000, record.number, kind, name, commit, step, payload))
 
 

@@ -102,6 +102,10 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def _short(value: Any) -> Any:
+    return _cut(value, MAX_TEXT_CHARS) if type(value) is str else value
+
+
 def encode_event(
     at_us: int, job: int, kind: str, name: str, commit: int, step: int, payload: Mapping[str, Any]
 ) -> bytes:
@@ -116,9 +120,8 @@ def encode_event(
         step: as there.
         payload: JSON; its changes from ``changes_payload``, everything else short but for texts.
     """
-    row: list[Any] = [at_us, job, kind, _cut(name, MAX_NAME_CHARS), commit, step]
-    told = {key: _cut(v, MAX_TEXT_CHARS) if isinstance(v, str) else v for key, v in payload.items() if v != ""}
-    if told:
+    row = [at_us, job, kind, _cut(name, MAX_NAME_CHARS) if name else name, commit, step]
+    if payload and (told := {key: _short(value) for key, value in payload.items() if value != ""}):
         row.append(told)
     return _ENCODER.encode(row).encode("ascii")
 
