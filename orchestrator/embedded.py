@@ -11,12 +11,13 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.app import open_store, running_service, until_terminated, wait_for_stop
 from orchestrator.engine.access import JobAccess
+from orchestrator.engine.events import EventFeeds
 from orchestrator.engine.future_reader import StoredFutures
 from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_tasks import JobTasks
@@ -26,6 +27,7 @@ from orchestrator.store.store import Store
 from statek import durable
 from statek.agents.agent import Agent
 from statek.agents.registry import declared_agents, import_agent, made_agent, missing_agents
+from statek.events import Event
 from statek.exceptions import ConfigurationError, InvalidRequest
 from statek.executors.job import Job
 from statek.executors.views import FutureView
@@ -53,6 +55,7 @@ class Embedded:
         self._opening = threading.Lock()
         self._service: Service | None = None
         self._access: JobAccess | None = None
+        self._feed: EventFeeds | None = None
         self._agents: dict[str, Agent] = {}
 
     @property
@@ -131,6 +134,14 @@ class Embedded:
         if service is not None:
             service.publish(settled)
         return view
+
+    def events(self, *, after: int, match: str, tenant: str, follow: bool) -> Iterator[Event]:
+        """What happens to the jobs of a tenant, on any thread but the store's and the event loop's.
+
+        See ``StatekClientAPI.events``.
+        """
+        self._feed = self._feed or EventFeeds(self.store)
+        return self._feed.follow_sync(after, match, tenant=tenant, follow=follow)
 
     def replace_agent(self, agent: Agent) -> None:
         """Let new jobs of a role have another agent, at once where the service runs; see ``Service.replace_agent``.
@@ -237,6 +248,8 @@ class Embedded:
 
     def close(self) -> None:
         """Flush and close the store; nothing happens when it was never opened."""
+        if self._feed is not None:
+            self._feed.close()
         with self._opening:
             if self._store is not None:
                 self._store.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from statek import runtime
 from statek.agents.agent import Agent
 from statek.chat_style import ChatStyle
+from statek.events import Event
 from statek.executors.job import Job
 from statek.future import FutureState, Settlement
 from statek.job_definition import JobDefinition
@@ -112,6 +113,24 @@ class StatekClientAPI:
     def job(self, job: Job | str) -> Job:
         """The job of that id."""
         return job if isinstance(job, Job) else Job(job, runtime.embedded().access)
+
+    def events(self, *, after: int = 0, match: str = "", tenant: str = "", follow: bool = False) -> Iterator[Event]:
+        """What happened to the jobs of a tenant, in order; read page by page while it is asked for (docs/events.md).
+
+        On any thread but the event loop's of the service, where ``Service.events`` is for that.
+
+        Args:
+            after: number of the last event that is known; 0 for the first one that is kept.
+            match: which events are wanted: ``"commit.* name=total"`` (``statek.events.EventPattern``).
+            tenant: whose; empty for the default one.
+            follow: go on with what is still to come, until ``statek.close()``; blocks while it waits.
+
+        Raises:
+            NotFound: what comes behind ``after`` is not kept any more.
+            InvalidRequest: the pattern makes no sense, or the feed has not come to that number.
+            LimitExceeded: the pattern is too long.
+        """
+        return runtime.embedded().events(after=after, match=match, tenant=tenant, follow=follow)
 
     def import_job(self, path: str | Path, *, principal: str = "", request_id: str = "") -> Job:
         """Make a job of a file that ``Job.export`` wrote; durable on return. Blocks for as long as it takes.

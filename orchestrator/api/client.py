@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from orchestrator.api.connection import graph_value, named_values, plain_text
+from orchestrator.api.event_client import EventVerbs
 from orchestrator.api.future_client import FutureVerbs
 from orchestrator.api.history_client import HistoryVerbs
 from orchestrator.api.joining import (
@@ -54,7 +55,7 @@ class ServiceStatus:
     statistics: dict[str, Any]
 
 
-class StatekClient(HistoryVerbs, FutureVerbs, PortingVerbs, UpkeepVerbs):
+class StatekClient(HistoryVerbs, EventVerbs, FutureVerbs, PortingVerbs, UpkeepVerbs):
     """Speaks to one service; use it as a context manager, or close it.
 
     Every method raises the ``StatekError`` that the service raised, ``ConfigurationError`` when nobody

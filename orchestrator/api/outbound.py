@@ -12,6 +12,7 @@ from orchestrator.api.limits import PAGE_BYTES
 from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from sandbox_runner.wire import values
+from statek.events import Event
 from statek.executors.history import CommitView
 from statek.executors.views import (
     AgentView,
@@ -25,6 +26,7 @@ from statek.executors.views import (
     QueueView,
     VariableView,
 )
+from statek.packing import pack
 from statek.upkeep import BackedUp, Finding, MigratedName
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "backup_to_wire",
     "call_to_wire",
     "commit_to_wire",
+    "event_to_wire",
     "file_to_wire",
     "finding_to_wire",
     "future_to_wire",
@@ -99,6 +102,21 @@ def summary_to_wire(summary: JobSummary) -> pb.JobSummary:
         parent=summary.parent,
         origin=summary.origin,
         mode=summary.mode,
+    )
+
+
+def event_to_wire(event: Event) -> pb.Event:
+    """Something that happened to a job."""
+    return pb.Event(
+        seq=event.seq,
+        at_us=event.at_us,
+        tenant=event.tenant,
+        job=event.job,
+        kind=event.kind,
+        name_text=to_wire(event.name),
+        commit=event.commit,
+        step=event.step,
+        payload_json=pack(event.payload).encode("ascii"),
     )
 
 

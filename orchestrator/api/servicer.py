@@ -27,6 +27,7 @@ from orchestrator.api.limits import DEFAULT_COMMITS, MAX_COMMITS
 from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from orchestrator.api.v1 import service_pb2_grpc as pb_grpc
+from orchestrator.engine.events import DEFAULT_PAGE_EVENTS, EventPage
 from orchestrator.engine.service import Service
 from statek.exceptions import InternalError, InvalidRequest, StatekError
 from statek.executors.views import ItemView, JobView, VariableView
@@ -266,6 +267,24 @@ class Servicer(pb_grpc.StatekServiceServicer):
                     done = position == len(parts) - 1
                     yield pb.FollowJobResponse(items=[part], next_index=index + done)
                 index += 1
+
+    @_unary
+    async def ListEvents(self, request: pb.ListEventsRequest) -> pb.ListEventsResponse:  # noqa: N802
+        """Show events."""
+        count = request.count or DEFAULT_PAGE_EVENTS
+        page = await self._service.feed.page(request.after, request.match, tenant=request.tenant, count=count)
+        events = map(outbound.event_to_wire, page.events)
+        return pb.ListEventsResponse(events=events, cursor=page.cursor, last=page.last)
+
+    @_stream
+    async def FollowEvents(  # noqa: N802
+        self, request: pb.FollowEventsRequest
+    ) -> AsyncIterator[pb.FollowEventsResponse]:
+        """Show events as they come."""
+        found = self._service.feed.pages(request.after, request.match, tenant=request.tenant)
+        async with aclosing(cast("AsyncGenerator[EventPage, None]", found)) as read:
+            async for page in read:
+                yield pb.FollowEventsResponse(events=map(outbound.event_to_wire, page.events), cursor=page.cursor)
 
     @_unary
     async def WaitJob(self, request: pb.WaitJobRequest) -> pb.WaitJobResponse:  # noqa: N802

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from statek.events import Event
 from statek.executors.history import CommitDiff, CommitView
 from statek.executors.views import (
     AgentView,
@@ -26,6 +27,7 @@ __all__ = [
     "call_value",
     "commit_value",
     "diff_value",
+    "event_value",
     "file_value",
     "future_value",
     "is_exact",
@@ -45,6 +47,11 @@ _MAX_SAFE_INTEGER = 2**53
 def summary_value(summary: JobSummary) -> dict[str, Any]:
     """A summary."""
     return asdict(summary)
+
+
+def event_value(event: Event) -> dict[str, Any]:
+    """An event."""
+    return asdict(event)
 
 
 def call_value(call: CallView) -> dict[str, Any]:

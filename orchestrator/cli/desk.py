@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from orchestrator.api.limits import DEFAULT_COMMITS, DEFAULT_NEWEST
 from orchestrator.api.socket_file import api_socket, is_answering
+from statek.events import Event
 from statek.exceptions import InternalError, NotFound
 from statek.executors.history import CommitDiff, CommitState, CommitView, Focus
 from statek.executors.porting import Imported
@@ -102,6 +103,10 @@ class Desk(Protocol):
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
         """Its finished items, as they come."""
+        ...
+
+    def events(self, *, after: int = 0, match: str = "", tenant: str = "", follow: bool = False) -> Iterator[Event]:
+        """What happened to the jobs of a tenant, in order."""
         ...
 
     def cancel(self, id_: str, reason: str = "") -> JobSummary:
@@ -244,6 +249,14 @@ class StoreDesk:
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
         """Its finished items; no more will come while no service runs."""
         yield from self._ask(lambda inspection: inspection.items(id_, start=start))
+
+    def events(self, *, after: int = 0, match: str = "", tenant: str = "", follow: bool = False) -> Iterator[Event]:
+        """What happened to the jobs of a tenant; no more will come while no service runs, also with ``follow``."""
+        from orchestrator.app import open_store
+        from orchestrator.engine.events import EventFeeds
+
+        with closing(open_store(self._settings)) as store:
+            yield from EventFeeds(store).follow_sync(after, match, tenant=tenant, follow=False)
 
     def cancel(self, id_: str, reason: str = "") -> JobSummary:
         """Note that it is to end; the next service ends it."""

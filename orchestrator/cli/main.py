@@ -94,6 +94,10 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
             from orchestrator.cli.commands import controlling
 
             return controlling.dispatch(options, settings, terminal)
+        case "events":
+            from orchestrator.cli.commands import events
+
+            return events.events(options, settings, terminal)
         case "futures":
             from orchestrator.cli.commands import futures
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "locals": "show the variables of a job",
     "files": "list the files that a job keeps in /work, or copy them",
     "logs": "print the steps of a job, on request as they come",
+    "events": "print what happened to jobs, on request as it happens",
     "push": "tell a job something on behalf of its user",
     "cancel": "end a job; what it did stays done",
     "history": "list the commits of a job",
@@ -134,6 +135,7 @@ def build_parser() -> argparse.ArgumentParser:
     logs = commands.choices["logs"]
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the job is done")
     logs.add_argument("--start", type=_index, default=0, metavar="N", help="index of the first entry (default 0)")
+    _event_options(add("events"))
     push = add("push")
     push.add_argument("id", metavar="ID", help="the job, for example j12; one that is done goes on")
     push.add_argument("text", metavar="TEXT", help="what the user says")
@@ -275,6 +277,20 @@ def _resolve_options(parser: argparse.ArgumentParser) -> None:
     verdict.add_argument(
         "--retry", action="store_true", default=argparse.SUPPRESS, help="it did not take effect; it is made again"
     )
+
+
+def _event_options(parser: argparse.ArgumentParser) -> None:
+    """Which events."""
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is still to come")
+    parser.add_argument("--after", type=_index, default=0, metavar="N", help="only events behind number N (default 0)")
+    parser.add_argument("--job", default="", metavar="ID", help="only of this job, for example j12; * for any text")
+    parser.add_argument(
+        "--match",
+        default="",
+        metavar="PATTERN",
+        help="kind=, job= or name= with * for any text; a bare word is a kind: 'commit.* name=total'",
+    )
+    parser.add_argument("--tenant", default="", metavar="NAME", help="whose jobs (default the default tenant)")
 
 
 def _future_id(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

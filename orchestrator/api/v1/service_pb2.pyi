@@ -174,6 +174,28 @@ class FollowJobRequest(_message.Message):
     start: int
     def __init__(self, id: _Optional[str] = ..., start: _Optional[int] = ...) -> None: ...
 
+class ListEventsRequest(_message.Message):
+    __slots__ = ("after", "match", "tenant", "count")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    match: str
+    tenant: str
+    count: int
+    def __init__(self, after: _Optional[int] = ..., match: _Optional[str] = ..., tenant: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class FollowEventsRequest(_message.Message):
+    __slots__ = ("after", "match", "tenant")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    match: str
+    tenant: str
+    def __init__(self, after: _Optional[int] = ..., match: _Optional[str] = ..., tenant: _Optional[str] = ...) -> None: ...
+
 class WaitJobRequest(_message.Message):
     __slots__ = ("id",)
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -513,6 +535,46 @@ class FollowJobResponse(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[ItemPart]
     next_index: int
     def __init__(self, items: _Optional[_Iterable[_Union[ItemPart, _Mapping]]] = ..., next_index: _Optional[int] = ...) -> None: ...
+
+class ListEventsResponse(_message.Message):
+    __slots__ = ("events", "cursor", "last")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[Event]
+    cursor: int
+    last: int
+    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., cursor: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
+
+class FollowEventsResponse(_message.Message):
+    __slots__ = ("events", "cursor")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[Event]
+    cursor: int
+    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., cursor: _Optional[int] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("seq", "at_us", "tenant", "job", "kind", "name_text", "commit", "step", "payload_json")
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_TEXT_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_JSON_FIELD_NUMBER: _ClassVar[int]
+    seq: int
+    at_us: int
+    tenant: str
+    job: str
+    kind: str
+    name_text: bytes
+    commit: int
+    step: int
+    payload_json: bytes
+    def __init__(self, seq: _Optional[int] = ..., at_us: _Optional[int] = ..., tenant: _Optional[str] = ..., job: _Optional[str] = ..., kind: _Optional[str] = ..., name_text: _Optional[bytes] = ..., commit: _Optional[int] = ..., step: _Optional[int] = ..., payload_json: _Optional[bytes] = ...) -> None: ...
 
 class WaitJobResponse(_message.Message):
     __slots__ = ("summary",)

@@ -115,6 +115,16 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobResponse.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/orchestrator.api.v1.StatekService/ListEvents',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
+        self.FollowEvents = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/FollowEvents',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowEventsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowEventsResponse.FromString,
+                _registered_method=True)
         self.WaitJob = channel.unary_unary(
                 '/orchestrator.api.v1.StatekService/WaitJob',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.WaitJobRequest.SerializeToString,
@@ -298,6 +308,20 @@ class StatekServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvents(self, request, context):
+        """Some of the events behind a cursor that are durable now (docs/events.md).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FollowEvents(self, request, context):
+        """The events behind a cursor, and those to come as they become durable, until the caller ends the call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WaitJob(self, request, context):
         """Waits until the job is done, is suspended, or cannot go on for now.
         """
@@ -471,6 +495,16 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.FollowJob,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobResponse.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListEventsRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'FollowEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.FollowEvents,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowEventsRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.FollowEventsResponse.SerializeToString,
             ),
             'WaitJob': grpc.unary_unary_rpc_method_handler(
                     servicer.WaitJob,
@@ -971,6 +1005,60 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/FollowJob',
             orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.FollowJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/ListEvents',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListEventsRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/FollowEvents',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.FollowEventsRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.FollowEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,
