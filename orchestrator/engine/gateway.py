@@ -438,8 +438,7 @@ class StepGateway:
     async def _write_long_buffer(self) -> None:
         """Write what waits for the next effect when it is long; order is kept, only the piece is bounded."""
         if self._journal.buffered_bytes > PIECE_BYTES:
-            blob = self._journal.drain()
-            await self._store.write(partial(self._jobs.add_journal, self._scope.record, blob))
+            await self._store.write(partial(self._jobs.add_journal, self._scope.record, self._journal.drain()))
 
     async def _flush_journal(self, call: RecordedCall) -> None:
         """Make everything noted so far durable, with the event of a call."""
