@@ -160,12 +160,14 @@ async def _steps(plan: Plan, contenders: list[Contender], taken: dict[str, _Take
             if count:
                 before = each.fsyncs()
                 mine.add("step", await each.steps(first, count), before, each.fsyncs())
-                start.setdefault(each.name, (first + count - 1, stored_bytes(each.folder)))
+                if each.name not in start:
+                    start[each.name] = first + count - 1, await asyncio.to_thread(stored_bytes, each.folder)
     for each in contenders:
         await each.prepare()
         made, size = start[each.name]
         mine = taken[each.name]
-        mine.stored_kb = (stored_bytes(each.folder) - size) / 1024 / (mine.plan.commits - made)
+        grown = await asyncio.to_thread(stored_bytes, each.folder) - size
+        mine.stored_kb = grown / 1024 / (mine.plan.commits - made)
 
 
 async def _past(bench: Bench, plan: Plan, contenders: list[Contender], taken: dict[str, _Taken]) -> None:
@@ -187,7 +189,10 @@ async def _resumes(workload: Workload, plan: Plan, contenders: list[Contender], 
     Raises:
         RuntimeError: one has other values than its steps made.
     """
-    expected = {each.name: expected_digest(workload, taken[each.name].plan.commits) for each in contenders}
+    expected = {
+        each.name: await asyncio.to_thread(expected_digest, workload, taken[each.name].plan.commits)
+        for each in contenders
+    }
     for _ in range(plan.resumes):
         for each in contenders:
             before = each.fsyncs()

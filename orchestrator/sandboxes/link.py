@@ -284,8 +284,8 @@ class RunnerLink:
             self._ping_nonce += 1
             try:
                 async with asyncio.timeout(limits.ping_timeout_seconds):
+                    self._heard.clear()  # before: the answer may be read before the sending is told to be done
                     await self._send(pb.ToRunner(ping=pb.Ping(nonce=self._ping_nonce)))
-                    self._heard.clear()
                     await self._heard.wait()
             except TimeoutError:
                 self.fail(RunnerLost(f"the runner did not answer a ping within {limits.ping_timeout_seconds:g} s"))

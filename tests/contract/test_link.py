@@ -223,6 +223,33 @@ async def test_pings_are_answered(link: RunnerLink, dialled: FakeRunner) -> None
     assert not link.lost.done()
 
 
+async def test_an_answer_that_is_read_before_its_ping_is_told_to_be_written_counts(
+    link: RunnerLink, dialled: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await dialled.greet()
+    answered = asyncio.Event()
+    send = link._send
+
+    async def send_and_be_slow_to_tell(message: pb.ToRunner) -> None:
+        await send(message)
+        await answered.wait()  # as on a busy machine, where the loop learns of both at once
+
+    monkeypatch.setattr(link, "_send", send_and_be_slow_to_tell)
+    nonces = []
+    for _ in range(3):
+        message = await dialled.hear()
+        assert message is not None
+        nonces.append(message.ping.nonce)
+        answered.clear()
+        await dialled.send(pong=pb.Pong(nonce=message.ping.nonce))
+        while link._pong_nonce < message.ping.nonce:
+            await asyncio.sleep(0)
+        answered.set()
+
+    assert nonces == [1, 2, 3]
+    assert not link.lost.done()
+
+
 async def test_the_end_of_the_stream_is_a_loss(link: RunnerLink, dialled: FakeRunner) -> None:
     await dialled.greet()
     await dialled.aclose()
