@@ -8,6 +8,7 @@ Named by whose fault it is::
     ├── InvalidRequest          the caller: unknown agent, bad argument, illegal name
     │   ├── FutureSettled       ... resolves a future that has come to an end
     │   ├── NotFound            ... names something that does not exist
+    │   │   └── CommitDropped   ... a commit that a compaction has dropped
     │   ├── ToolChanged         ... calls a tool that is another than the job was told of
     │   ├── InvalidFormat       ... a text (example, document, docstring) that breaks its format
     │   ├── InvalidArchive      ... an archive of a job that is damaged or says what cannot be
@@ -44,6 +45,7 @@ from __future__ import annotations
 
 __all__ = [
     "AccessDenied",
+    "CommitDropped",
     "ConfigurationError",
     "DivergenceError",
     "FutureCancelled",
@@ -119,6 +121,12 @@ class NotFound(InvalidRequest):
     """The caller named an agent, job, commit or call that does not exist."""
 
     code = "not_found"
+
+
+class CommitDropped(NotFound):
+    """The caller named a commit that a compaction has dropped; the message says when."""
+
+    code = "commit_dropped"
 
 
 class FutureSettled(InvalidRequest):

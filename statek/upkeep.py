@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BackedUp", "Finding", "Migrated", "MigratedName", "Verified"]
+__all__ = ["BackedUp", "Compacted", "CompactedJob", "Finding", "Migrated", "MigratedName", "Verified"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,40 @@ class BackedUp:
     blocks: int
     size_bytes: int
     damaged_blocks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompactedJob:
+    """What goes, or would go, of one job.
+
+    Attributes:
+        job: its id.
+        dropped: numbers of the commits whose variables and files go.
+        kept: how many of its own commits stay.
+        freed_blocks, freed_bytes: of the blocks that only these commits name.
+    """
+
+    job: str
+    dropped: tuple[int, ...]
+    kept: int
+    freed_blocks: int
+    freed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What a compaction did, or would do.
+
+    Attributes:
+        jobs: those of which commits go.
+        freed_blocks, freed_bytes: of all blocks that go, those that no commit names any more included.
+        dry_run: nothing was done.
+    """
+
+    jobs: tuple[CompactedJob, ...]
+    freed_blocks: int
+    freed_bytes: int
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

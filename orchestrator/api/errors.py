@@ -27,6 +27,7 @@ _STATUS = {
     "invalid_request": grpc.StatusCode.INVALID_ARGUMENT,
     "invalid_format": grpc.StatusCode.INVALID_ARGUMENT,
     "invalid_archive": grpc.StatusCode.INVALID_ARGUMENT,
+    "commit_dropped": grpc.StatusCode.NOT_FOUND,
     "not_found": grpc.StatusCode.NOT_FOUND,
     "unstorable_value": grpc.StatusCode.INVALID_ARGUMENT,
     "access_denied": grpc.StatusCode.PERMISSION_DENIED,

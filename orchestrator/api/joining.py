@@ -151,6 +151,7 @@ def read_commit(message: pb.Commit) -> CommitView:
         image_digest=message.image_digest,
         tags=tuple(message.tags),
         mode=message.mode,
+        dropped_us=message.dropped_us,
     )
 
 

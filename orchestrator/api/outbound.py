@@ -27,7 +27,7 @@ from statek.executors.views import (
     VariableView,
 )
 from statek.packing import pack
-from statek.upkeep import BackedUp, Finding, MigratedName
+from statek.upkeep import BackedUp, CompactedJob, Finding, MigratedName
 
 __all__ = [
     "agent_to_wire",
@@ -35,6 +35,7 @@ __all__ = [
     "backup_to_wire",
     "call_to_wire",
     "commit_to_wire",
+    "compacted_job_parts",
     "event_to_wire",
     "file_to_wire",
     "finding_to_wire",
@@ -48,6 +49,7 @@ __all__ = [
     "variable_parts",
 ]
 
+_PART_COMMITS = 10_000
 _SHOWN_BLOCKS = 1000
 _PROBLEM_CHARS = 2000
 
@@ -199,6 +201,7 @@ def commit_to_wire(commit: CommitView) -> pb.Commit:
         image_digest=commit.image_digest,
         tags=commit.tags,
         mode=commit.mode,
+        dropped_us=commit.dropped_us,
     )
 
 
@@ -297,6 +300,19 @@ def backup_to_wire(backup: BackedUp) -> pb.Backup:
         size_bytes=backup.size_bytes,
         damaged_blocks=backup.damaged_blocks[:_SHOWN_BLOCKS],
     )
+
+
+def compacted_job_parts(job: CompactedJob) -> Iterator[pb.CompactedJob]:
+    """What goes of a job, a bounded number of commits in each part."""
+    for at in range(0, len(job.dropped), _PART_COMMITS):
+        whole = at == 0
+        yield pb.CompactedJob(
+            id=job.job,
+            dropped=job.dropped[at : at + _PART_COMMITS],
+            kept=job.kept if whole else 0,
+            freed_blocks=job.freed_blocks if whole else 0,
+            freed_bytes=job.freed_bytes if whole else 0,
+        )
 
 
 def finding_to_wire(finding: Finding) -> pb.Finding:

@@ -28,6 +28,7 @@ from orchestrator.api.texts import pieces, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
 from orchestrator.api.v1 import service_pb2_grpc as pb_grpc
 from orchestrator.engine.events import DEFAULT_PAGE_EVENTS, EventPage
+from orchestrator.engine.retention import Choice
 from orchestrator.engine.service import Service
 from statek.exceptions import InternalError, InvalidRequest, StatekError
 from statek.executors.views import ItemView, JobView, VariableView
@@ -385,6 +386,22 @@ class Servicer(pb_grpc.StatekServiceServicer):
                 yield page
             counts = pb.VerifiedCounts(jobs=said.jobs, entries=said.entries, commits=said.commits, blocks=said.blocks)
             yield pb.VerifyStoreResponse(counts=counts)
+
+    @_stream
+    async def CompactStore(  # noqa: N802
+        self, request: pb.CompactStoreRequest
+    ) -> AsyncIterator[pb.CompactStoreResponse]:
+        """Drop commits."""
+        choice = Choice(request.id or None, request.keep_last or None, not request.drop_tagged, request.dry_run)
+        async for said in self._service.retention.compact(choice):
+            if isinstance(said, str):
+                yield pb.CompactStoreResponse(progress=said)
+                continue
+            parts = (part for job in said.jobs for part in outbound.compacted_job_parts(job))
+            for page in outbound.pages(parts, lambda jobs: pb.CompactStoreResponse(jobs=jobs)):
+                yield page
+            counts = pb.CompactedCounts(freed_blocks=said.freed_blocks, freed_bytes=said.freed_bytes)
+            yield pb.CompactStoreResponse(counts=counts)
 
     @_unary
     async def GetStatus(self, request: pb.GetStatusRequest) -> pb.GetStatusResponse:  # noqa: N802

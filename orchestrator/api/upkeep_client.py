@@ -9,8 +9,8 @@ from pathlib import Path
 from orchestrator.api.connection import Connection, plain_text
 from orchestrator.api.texts import from_wire, to_wire
 from orchestrator.api.v1 import service_pb2 as pb
-from statek.exceptions import InternalError
-from statek.upkeep import BackedUp, Finding, Migrated, MigratedName, Verified
+from statek.exceptions import InternalError, InvalidRequest
+from statek.upkeep import BackedUp, Compacted, CompactedJob, Finding, Migrated, MigratedName, Verified
 
 __all__ = ["UpkeepVerbs"]
 
@@ -44,6 +44,46 @@ class UpkeepVerbs(Connection):
                 return BackedUp(found.store_id, found.prefix, found.at_us, found.blocks, found.size_bytes, damaged)
             progress(page.progress)
         raise InternalError("the service ended a backup without a word on it")
+
+    def compact(
+        self,
+        id_: str | None = None,
+        *,
+        keep_last: int | None = None,
+        keep_tagged: bool = True,
+        dry_run: bool = False,
+        progress: Progress = _silent,
+    ) -> Compacted:
+        """Drop variables and files of older commits, and remove the blocks that no commit names any more.
+
+        Args:
+            id_: the job; None for all.
+            keep_last: how many of the newest commits of each job stay; None for all of them.
+            keep_tagged: whether those that have a name stay too.
+            dry_run: only say what would go.
+            progress: gets a line for whatever takes long.
+
+        Raises:
+            NotFound: there is no such job.
+            InvalidRequest: no commit would stay.
+            StoreDamaged: a commit does not read; nothing was removed.
+        """
+        if keep_last is not None and not 1 <= keep_last < 1 << 32:
+            raise InvalidRequest(f"keep_last must be at least 1, not {keep_last}: the newest commit stays")
+        request = pb.CompactStoreRequest(
+            id=plain_text("id", id_ or ""), keep_last=keep_last or 0, drop_tagged=not keep_tagged, dry_run=dry_run
+        )
+        jobs: dict[str, CompactedJob] = {}
+        for page in self._pages(self._stub.CompactStore, request, timeout=None):
+            for part in page.jobs:
+                found = jobs.get(part.id) or CompactedJob(part.id, (), part.kept, part.freed_blocks, part.freed_bytes)
+                jobs[part.id] = replace(found, dropped=(*found.dropped, *part.dropped))
+            if page.HasField("counts"):
+                counts = page.counts
+                return Compacted(tuple(jobs.values()), counts.freed_blocks, counts.freed_bytes, dry_run)
+            if page.progress:
+                progress(page.progress)
+        raise InternalError("the service ended a compaction without its result")
 
     def migrate(self, id_: str, image: str, *, dry_run: bool = False) -> Migrated:
         """Move a job that was saved on another image to the one that the service runs, and let it go on.

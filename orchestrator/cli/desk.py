@@ -26,7 +26,7 @@ from statek.executors.views import (
     VariableView,
 )
 from statek.settings import StatekSettings
-from statek.upkeep import BackedUp
+from statek.upkeep import BackedUp, Compacted
 
 if TYPE_CHECKING:
     # Imported where used: the engine takes half a second, gRPC a tenth.
@@ -99,6 +99,18 @@ class Desk(Protocol):
 
     def backup(self, folder: Path, progress: Callable[[str], None]) -> BackedUp:
         """Write a backup of the whole store."""
+        ...
+
+    def compact(
+        self,
+        id_: str | None = None,
+        *,
+        keep_last: int | None = None,
+        keep_tagged: bool = True,
+        dry_run: bool = False,
+        progress: Callable[[str], None],
+    ) -> Compacted:
+        """Drop commits of one job, or of all, and remove the blocks that nothing names any more."""
         ...
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
@@ -245,6 +257,21 @@ class StoreDesk:
             raise InternalError("a backup ended without a word on it")
 
         return self._ask(write)
+
+    def compact(
+        self,
+        id_: str | None = None,
+        *,
+        keep_last: int | None = None,
+        keep_tagged: bool = True,
+        dry_run: bool = False,
+        progress: Callable[[str], None],
+    ) -> Compacted:
+        """Drop commits of one job, or of all, and remove the blocks that nothing names any more."""
+        from orchestrator.engine.retention import Choice
+
+        choice = Choice(id_, keep_last, keep_tagged, dry_run)
+        return self._ask(lambda inspection: asyncio.to_thread(inspection.retention.run_sync, choice, progress))
 
     def follow(self, id_: str, *, start: int = 0) -> Iterator[ItemView]:
         """Its finished items; no more will come while no service runs."""

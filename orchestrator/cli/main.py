@@ -86,6 +86,10 @@ def _dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
             from orchestrator.cli.commands import upkeep
 
             return upkeep.dispatch(options, settings, terminal)
+        case "compact":
+            from orchestrator.cli.commands.retention import compact
+
+            return compact(options, settings, terminal)
         case "jobs" if options.jobs_command:
             from orchestrator.cli.commands import porting
 

@@ -42,6 +42,7 @@ COMMANDS = {
     "queues": "messages and events that wait or could not be delivered",
     "backup": "write the whole store to a folder, also while it is in use",
     "restore": "make a store of a backup",
+    "compact": "drop variables and files of older commits, and give their space back",
     "verify": "read the whole store, or a backup, and say what is damaged",
     "upgrade": "make the store of an earlier version one of this version, after a backup",
     "prompts": "prompt definition files",
@@ -164,6 +165,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("restore").add_argument("folder", type=Path, metavar="DIR", help="the backup; --data-dir says where it goes")
     verify = add("verify")
     verify.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="a backup (default the store in use)")
+    _compact_options(add("compact"))
     upgrade = add("upgrade")
     upgrade.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="a new folder for the backup")
     upgrade.add_argument("--dry-run", action="store_true", help="upgrade a copy only, and say what became of it")
@@ -193,6 +195,26 @@ def _past_options(add: Callable[[str], argparse.ArgumentParser]) -> None:
     made["tag"].add_argument("--delete", action="store_true", help="take the name away; the commit stays")
     made["rollback"].add_argument("commit", metavar="COMMIT", help=which)
     made["fork"].add_argument("-m", "--message", default="", metavar="TEXT", help="what the new job is told first")
+
+
+def _compact_options(compact: argparse.ArgumentParser) -> None:
+    """Of which jobs, and what stays."""
+    which = compact.add_mutually_exclusive_group(required=True)
+    which.add_argument("id", nargs="?", metavar="ID", help="the job, for example j12")
+    which.add_argument("--all", action="store_true", help="every job")
+    compact.add_argument(
+        "--keep-last",
+        type=_positive,
+        metavar="N",
+        help="how many of the newest commits of a job stay (default all: only blocks go that no commit names)",
+    )
+    compact.add_argument(
+        "--keep-tagged",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether commits with a name stay too (default: they do)",
+    )
+    compact.add_argument("--dry-run", action="store_true", help="only say what would go")
 
 
 def explicit_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -326,6 +348,12 @@ def _setting(text: str) -> tuple[str, str]:
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= 10_000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
     return int(text)
 
 

@@ -26,7 +26,7 @@ def commit_rows(commits: Sequence[CommitView]) -> list[str]:
             str(commit.step or "-"),
             when(commit.at_us),
             ",".join(commit.tags) or "-",
-            _names(commit.changed),
+            f"dropped {when(commit.dropped_us)}" if commit.dropped_us else _names(commit.changed),
         )
         for commit in commits
     ]

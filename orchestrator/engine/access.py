@@ -21,6 +21,7 @@ from orchestrator.engine.objects.grants import find_granted
 from orchestrator.engine.objects.host_proxy import unwrap, wrap
 from orchestrator.engine.porting import Porter
 from orchestrator.engine.request_history import request_history
+from orchestrator.engine.retention import Retention
 from orchestrator.engine.shared_handlers import add_handlers
 from orchestrator.engine.submission import JobFactory, add_start_commit, check_variable_names, job_policy
 from orchestrator.engine.time_travel import TimeTravel
@@ -273,6 +274,11 @@ class JobAccess:
     def porter(self) -> Porter:
         """Exports and imports the jobs."""
         return Porter(self.store, self._jobs, self._agents)
+
+    @property
+    def retention(self) -> Retention:
+        """What drops commits of the jobs."""
+        return self._inspection.retention
 
     def files_sync(self, id_: str) -> list[FileView]:
         """The files below ``/work`` of a job's newest commit; blocks for one read."""

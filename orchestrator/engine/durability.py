@@ -36,12 +36,23 @@ class Durability:
         self.store = store
         self.full_reason = ""
 
-    async def commit(self, change: Callable[[], _T]) -> _T:
+    async def commit(self, change: Callable[[], _T], *, blocks: Mapping[str, bytes] | None = None) -> _T:
         """Run a change in one atomic block and return when it is durable.
+
+        Args:
+            change: what is to be written.
+            blocks: data by digest of the blocks that it names; they are stored first.
 
         Raises:
             Exception: whatever ``change`` raised; it is rolled back then.
         """
+        if not blocks:
+            return await self._commit(change)
+        with self.store.blocks.naming(blocks):
+            await self._patiently(lambda: self.store.blocks.put_many(blocks))
+            return await self._commit(change)
+
+    async def _commit(self, change: Callable[[], _T]) -> _T:
         results: list[_T] = []
 
         def apply() -> None:
@@ -55,10 +66,6 @@ class Durability:
             # Applied, but not flushed: only the flush is tried again.
             await self._patiently(self.store.flush)
         return results[0]
-
-    async def put_blocks(self, blocks: Mapping[str, bytes]) -> None:
-        """Store blocks durably."""
-        await self._patiently(lambda: self.store.blocks.put_many(blocks))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[object]]) -> None:
         """Repeat a durable write while the disk is full."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from statek.packing import MAX_PIECE_BYTES, split_pieces
 from statek.records import JobRecord
 
-__all__ = ["extend", "length_of", "read_element", "to_element"]
+__all__ = ["extend", "forget_element", "length_of", "read_element", "to_element"]
 
 _WHOLE, _CUT = b"\0", b"\1"  # first byte of an element: what follows is the bytes, or their place in the overflow list
 _PLACE = struct.Struct("<II")  # first piece, number of pieces
@@ -52,3 +52,12 @@ def extend(record: JobRecord, name: Literal["journal", "overflow"], pieces: Sequ
 def length_of(durable_list: Any) -> int:
     """The length of a list that is made when it is first needed."""
     return 0 if durable_list is None else len(durable_list)
+
+
+def forget_element(record: JobRecord, element: bytes) -> None:
+    """Empty the pieces of a long element that is about to be replaced; others keep their places."""
+    if element[:1] == _WHOLE:
+        return
+    first, count = _PLACE.unpack(element[1:])
+    for index in range(first, first + count):
+        record.overflow[index] = b""

@@ -15,7 +15,8 @@ end
     ``last_piece`` of the job's journal list.
 commit
     ``[parent, kind, step, at_us, changed, image_digest, state_num, usage]``, its hash, manifest, then the blocks that
-    travel in the commit, each a part of its own: one is read without the others.
+    travel in the commit, each a part of its own: one is read without the others. The head of one that a compaction has
+    dropped ends with the time of that; its manifest is empty, and so are the blocks that no other commit needs.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ __all__ = [
     "with_end",
     "with_flight",
 ]
+
+
+_END_OF_TIME_US = 253_402_300_800_000_000  # the year 10000, which no calendar here has
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,7 @@ class Commit:
         manifest: the encoded manifest of the workspace (orchestrator.engine.manifest).
         blocks: the blocks that travel in it.
         hash: 64 hex digits over the hash of the commit before it and all of the above: the same hash is the same past.
+        dropped_us: when a compaction dropped it, microseconds UTC; 0 while it is kept.
     """
 
     seq: int
@@ -178,6 +183,7 @@ class Commit:
     manifest: bytes
     blocks: tuple[bytes, ...] = ()
     hash: str = ""
+    dropped_us: int = 0
 
 
 # -------------------------------------------------------------------------------------------- items
@@ -344,7 +350,8 @@ def commit_hash(commit: Commit, before: str) -> str:
 
 def _commit_head(commit: Commit) -> bytes:
     head = [commit.parent, commit.kind, commit.step, commit.at_us, list(commit.changed), commit.image_digest]
-    return pack([*head, commit.state_num, commit.usage]).encode()
+    dropped = [commit.dropped_us] if commit.dropped_us else []
+    return pack([*head, commit.state_num, commit.usage, *dropped]).encode()
 
 
 def decode_commit(seq: int, data: bytes) -> Commit:
@@ -356,13 +363,28 @@ def decode_commit(seq: int, data: bytes) -> Commit:
     try:
         head, digest, manifest, *blocks = split_parts(data)
         match json.loads(head):
-            case [int(parent), str(kind), int(step), int(at), list(changed), str(image), int(state_num), dict(usage)]:
+            case [int(parent), str(kind), int(step), int(at), list(changed), str(image), int(state_num), *last]:
                 names = tuple(map(str, changed))
-                rest = (usage, manifest, tuple(blocks), digest.hex())
+                usage, dropped_us = _last_of_head(last)
+                rest = (usage, manifest, tuple(blocks), digest.hex(), dropped_us)
                 return Commit(seq, parent, kind, step, at, names, image, state_num, *rest)
     except (ValueError, RecursionError) as error:
         raise StoreDamaged(f"commit {seq} does not read: {error}") from error
     raise StoreDamaged(f"commit {seq} does not read: unknown head {head[:80]!r}")
+
+
+def _last_of_head(last: list[Any]) -> tuple[dict[str, Any], int]:
+    """The usage of a commit, and when it was dropped.
+
+    Raises:
+        ValueError: they are not that.
+    """
+    match last:
+        case [dict(usage)]:
+            return usage, 0
+        case [dict(usage), int(dropped_us)] if 0 < dropped_us < _END_OF_TIME_US:
+            return usage, dropped_us
+    raise ValueError("unknown end of its head")
 
 
 def _utf8(text: str) -> bytes:

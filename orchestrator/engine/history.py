@@ -66,6 +66,7 @@ def commit_view(jobs: JobRepository, record: JobRecord, seq: int) -> CommitView:
         image_digest=commit.image_digest,
         tags=tuple(sorted(name for name, at in tags_of(record).items() if at == seq)),
         mode=record.mode or JobMode.DURABLE.value,
+        dropped_us=commit.dropped_us,
     )
 
 

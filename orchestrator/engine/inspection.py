@@ -24,6 +24,7 @@ from orchestrator.engine.jobs import JobRepository, job_id, job_number
 from orchestrator.engine.operator_calls import Resolution, calls_in_doubt, resolve_call
 from orchestrator.engine.porting import Porter
 from orchestrator.engine.queue_views import queue_views
+from orchestrator.engine.retention import Retention
 from orchestrator.engine.time_travel import Reference, TimeTravel
 from orchestrator.engine.upkeep import Upkeep
 from orchestrator.engine.variables import read_variables, read_variables_sync
@@ -63,6 +64,7 @@ class Inspection:
         feed: what happens to them.
         porter: exports and imports its jobs.
         upkeep: backs the store up and verifies it.
+        retention: drops commits that nobody wants to keep.
     """
 
     def __init__(self, store: Store) -> None:
@@ -73,6 +75,7 @@ class Inspection:
         self.feed = EventFeeds(store)
         self.porter = Porter(store, self._jobs, {})
         self.upkeep = Upkeep(store, self._jobs)
+        self.retention = Retention(store)
         self._future_records = FutureStore()
 
     async def jobs(self, *, newest: int = 50, before: str = "") -> list[JobSummary]:

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from orchestrator.engine.element_lists import length_of, read_element
@@ -26,7 +27,14 @@ from orchestrator.engine.elements import (
 )
 from orchestrator.engine.manifest import BlockPlace, PlacedWorkspace, decode_manifest
 from statek import durable
-from statek.exceptions import InternalError, InvalidRequest, NotFound, StoreDamaged, StoreVersionError
+from statek.exceptions import (
+    CommitDropped,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    StoreDamaged,
+    StoreVersionError,
+)
 from statek.executors.views import AgentView
 from statek.job_mode import JobMode, require_durable_variables
 from statek.job_status import ACTIVE_TAG, JobStatus
@@ -238,9 +246,27 @@ class JobReader:
         owner = _owner(record, "base_commits", seq)
         return decode_commit(seq, read_element(owner, owner.commits[seq - owner.base_commits]))
 
+    def kept_commit(self, record: JobRecord, seq: int) -> Commit:
+        """A commit whose workspace is kept.
+
+        Raises:
+            NotFound: the job has no such commit.
+            CommitDropped: a compaction has dropped it.
+        """
+        commit = self.commit(record, seq)
+        if commit.dropped_us:
+            at = datetime.fromtimestamp(commit.dropped_us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            whose = job_id(record.number)
+            raise CommitDropped(f"commit {seq} of job {whose} was dropped by the compaction of {at} UTC")
+        return commit
+
     def workspace(self, record: JobRecord, seq: int) -> PlacedWorkspace:
-        """The workspace of a commit."""
-        return decode_manifest(self.commit(record, seq).manifest)
+        """The workspace of a commit.
+
+        Raises:
+            CommitDropped: a compaction has dropped it.
+        """
+        return decode_manifest(self.kept_commit(record, seq).manifest)
 
     def kept_workspace(self, record: JobRecord, seq: int) -> PlacedWorkspace:
         """``workspace`` for whoever wants to know what the job had then.

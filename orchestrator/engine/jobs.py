@@ -281,8 +281,7 @@ class JobRepository(JobReader):
         commit = replace(commit, hash=commit_hash(commit, before))
         encoded = encode_commit(commit)
         record.commits.append(to_element(record, encoded))
-        stored = 0 if new.inline else sum(map(len, new.new_blocks.values()))
-        record.history_bytes += len(encoded) + stored
+        record.history_bytes += len(encoded) + sum(map(len, new.stored_blocks.values()))
         told = changes_payload(new.changes, len(new.changed))
         emit(record, "commit.made", commit=seq, step=step, kind=kind, **told)
         return seq

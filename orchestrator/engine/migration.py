@@ -79,9 +79,7 @@ class Migration:
         if dry_run:
             return Migrated(id_, saved_on, in_force, names=names)
         new = await saved_commit(head.workspace, head.places, end, in_force)
-        if new.new_blocks and not new.inline:
-            await self._durability.put_blocks(new.new_blocks)
-        made = await self._durability.commit(partial(self._write, number, seq, new, names))
+        made = await self._durability.commit(partial(self._write, number, seq, new, names), blocks=new.stored_blocks)
         return Migrated(id_, saved_on, in_force, made, names)
 
     def _head(self, number: int) -> tuple[int, str, PlacedWorkspace, int, bool]:

@@ -17,6 +17,7 @@ from typing import Any
 from orchestrator.engine.access import JobAccess
 from orchestrator.engine.active_job import ActiveJob, load_active_job
 from orchestrator.engine.agent_book import AgentBook
+from orchestrator.engine.block_holders import BlockHolder, holding
 from orchestrator.engine.broker import SandboxBroker
 from orchestrator.engine.clock import now_us
 from orchestrator.engine.error_handling import ErrorHandling
@@ -28,6 +29,7 @@ from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.job_futures import FutureWaits, JobFutures
 from orchestrator.engine.job_watch import JobWatch
 from orchestrator.engine.jobs import job_id, job_number
+from orchestrator.engine.manifest import BlockPlace
 from orchestrator.engine.migration import Migration
 from orchestrator.engine.model_windows import conversation_tokens
 from orchestrator.engine.objects import ObjectGateway
@@ -149,7 +151,12 @@ class Service(Inspection):
             with suppress(RuntimeError):  # the loop is closed: the next start finds the job
                 loop.call_soon_threadsafe(self._heard, number, tenant, cancelled)
 
+        def room_made() -> None:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._stalled.again)
+
         self._listening.enter_context(listening(hear))
+        self._listening.enter_context(holding(BlockHolder(self._held_places, room_made)))
         await self._durability.commit(partial(self._register, list(self._agents.values())))
         await asyncio.to_thread(self.porter.remove_leftovers_sync)
         await self._history_room.start()
@@ -215,6 +222,10 @@ class Service(Inspection):
         await self._handling.run(number)
         if self._agents.is_kept_for(number) and await self._store.read(partial(self._has_ended, number)):
             self._agents.note_ended(number)
+
+    def _held_places(self) -> dict[int, Mapping[str, BlockPlace]]:
+        """Where the blocks are that runners may name (any thread)."""
+        return {number: driver.job.places for number, driver in list(self._drivers.items())}
 
     def _has_ended(self, number: int) -> bool:
         """Whether a job is done (store thread)."""

@@ -46,7 +46,7 @@ class StalledJobs:
         self._jobs = jobs
         self._notice = notice
         self._changed = changed
-        self._stalled: set[int] = set()
+        self._stalled: dict[int, str] = {}
         self._retries: set[asyncio.TimerHandle] = set()
 
     def __contains__(self, number: int) -> bool:
@@ -55,7 +55,12 @@ class StalledJobs:
 
     def discard(self, number: int) -> None:
         """The job goes on, or ends."""
-        self._stalled.discard(number)
+        self._stalled.pop(number, None)
+
+    def again(self) -> None:
+        """Try all of them again now: what held them up may be gone."""
+        for number, tenant in self._stalled.items():
+            self._notice(number, tenant)
 
     def close(self) -> None:
         """Try nothing again."""
@@ -88,7 +93,7 @@ class StalledJobs:
             tenant = await self._durability.commit(note)
         except (NotFound, StoreError) as error:
             _log.error("that job %s cannot go on could not be noted: %s", job_id(number), error)
-        self._stalled.add(number)  # not before: whoever waits for the job reads the reason from its record
+        self._stalled[number] = tenant  # not before: whoever waits for the job reads the reason from its record
         self._changed(number)
         if not retry:
             return

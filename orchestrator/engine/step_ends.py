@@ -42,6 +42,11 @@ class NewCommit:
     manifest: bytes = b""
     changes: Sequence[StateChange] = ()
 
+    @property
+    def stored_blocks(self) -> dict[str, bytes]:
+        """The new blocks that do not travel in the commit."""
+        return {} if self.inline else self.new_blocks
+
     def places_at(self, seq: int) -> dict[str, BlockPlace]:
         """Where every block of the workspace is once this is commit ``seq``."""
         brought = (

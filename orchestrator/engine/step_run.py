@@ -317,14 +317,12 @@ class StepRunner:
         sandbox: Sandbox,
         unsaid: str,
     ) -> Event:
-        """Write a step that ended by itself: blocks first, then the flush that names them.
+        """Write a step that ended by itself, with the blocks that it brought.
 
         A message that could not be sent counts as an error of the step where its code made none.
         """
         usage = {key: round(value, 6) for key, value in asdict(end.usage).items()}
         new = await prepare_commit(job, end, sandbox.image_digest, usage)
-        if new.new_blocks and not new.inline:
-            await self._durability.put_blocks(new.new_blocks)
         error = f"{end.error_type}: {end.error_message}" if end.outcome is Outcome.ERROR else unsaid
         failed = bool(unsaid) and end.outcome is Outcome.OK
         outcome = StepOutcome(
@@ -347,7 +345,7 @@ class StepRunner:
                 **tool_log(console.tool_log(len(source.calls))),
             },
         )
-        await self._durability.commit(partial(self._write_end, job, new, outcome))
+        await self._durability.commit(partial(self._write_end, job, new, outcome), blocks=new.stored_blocks)
         self._remember(job, source, outcome)
         return StepEnded(end.outcome is Outcome.EXIT, error, source.kind == "warmup")
 

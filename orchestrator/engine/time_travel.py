@@ -320,6 +320,7 @@ class TimeTravel:
 
     def _tag(self, number: int, seq: int, name: str) -> CommitView:
         record = self._jobs.get(number)
+        self._jobs.kept_commit(record, seq)
         history.tag_commit(record, seq, name)
         return history.commit_view(self._jobs, record, seq)
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from orchestrator.engine.jobs import JobRepository
+from orchestrator.engine.telling import Progress, told
 from orchestrator.engine.verification import verify
 from orchestrator.store.backup import Backup, back_up, check_backup, restore_backup
 from orchestrator.store.block_locations import BESIDE_THE_RECORDS, BlockLocation
@@ -24,11 +23,6 @@ from statek.exceptions import InvalidRequest, NotFound, StatekError, StoreError
 from statek.upkeep import BackedUp, Finding, Verified
 
 __all__ = ["Upkeep", "summary_of", "verify_backup", "verify_folder"]
-
-_log = logging.getLogger("statek.upkeep")
-
-T = TypeVar("T")
-Progress = Callable[[str], None]
 
 
 class Upkeep:
@@ -49,11 +43,11 @@ class Upkeep:
         """
         if not folder.is_absolute():
             raise InvalidRequest(f"the path of a backup must be absolute, not {str(folder)!r}")
-        return _told(lambda progress: summary_of(back_up(self._store, folder, progress)))
+        return told(lambda progress: summary_of(back_up(self._store, folder, progress)))
 
     def verify(self) -> AsyncIterator[str | Verified]:
         """Read everything, and say what is damaged."""
-        return _told(lambda progress: verify(self._store, self._jobs, progress))
+        return told(lambda progress: verify(self._store, self._jobs, progress))
 
 
 def summary_of(backup: Backup) -> BackedUp:
@@ -61,36 +55,6 @@ def summary_of(backup: Backup) -> BackedUp:
     return BackedUp(
         backup.store_id, backup.prefix, backup.at_us, backup.blocks, backup.size_bytes, backup.damaged_blocks
     )
-
-
-async def _told(work: Callable[[Progress], T]) -> AsyncIterator[str | T]:
-    """Run something on a thread of its own; gives what it says meanwhile, then its result."""
-    loop, lines = asyncio.get_running_loop(), asyncio.Queue[str | None]()
-
-    def run() -> T:
-        try:
-            return work(lambda line: _say(loop, lines, line))
-        finally:
-            _say(loop, lines, None)
-
-    task = asyncio.ensure_future(asyncio.to_thread(run))
-    try:
-        while (line := await lines.get()) is not None:
-            yield line
-        yield await task
-    finally:
-        if not task.done():  # nobody listens any more; it comes to its end all the same
-            task.add_done_callback(_log_end)
-
-
-def _log_end(task: asyncio.Future[Any]) -> None:
-    """Say what became of work that nobody waits for."""
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("upkeep that nobody waits for any more failed: %s", task.exception())
-
-
-def _say(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str | None], line: str | None) -> None:
-    loop.call_soon_threadsafe(lines.put_nowait, line)
 
 
 # -------------------------------------------------------------------------------- folders that nobody uses

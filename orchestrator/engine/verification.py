@@ -49,7 +49,8 @@ def verify(store: Store, jobs: JobRepository, progress: Progress) -> Verified:
         jobs: its job records.
         progress: gets a line for every part.
     """
-    return _Verification(store, jobs, progress).run()
+    with store.blocks.kept:
+        return _Verification(store, jobs, progress).run()
 
 
 def verify_records(store: Store, jobs: JobRepository, progress: Progress) -> Verified:
@@ -158,6 +159,9 @@ class _Verification:
             self._counts.commits += 1
             if commit is None:
                 before = ""
+                continue
+            if commit.dropped_us:
+                before = commit.hash
                 continue
             if (before or not seq) and commit_hash(commit, before) != commit.hash:
                 self._note(number, "its content has another hash", seq)

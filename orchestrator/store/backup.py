@@ -129,7 +129,7 @@ def back_up(store: Store, folder: Path, progress: Progress) -> Backup:
 
 def write_backup(source: BackupSource, folder: Path, progress: Progress) -> Backup:
     """Write a backup; raises as ``back_up``."""
-    with _growing(folder) as fresh:
+    with source.blocks.kept, _growing(folder) as fresh:
         progress(f"copying prefix {source.prefix}")
         prefix = source.copy_prefix(fresh)
         probe_prefix(fresh, source.prefix, timeout=600)

@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ class Blocks(ABC):
         description: where they are, for people.
         is_volatile: whether they are gone when the process ends.
         measured_bytes: bytes of data in them, from `measure` on; 0 before.
+        kept: held by whoever removes blocks that nobody names, and by whoever must find what was named a while ago.
     """
 
     description = "on disk"
@@ -42,6 +44,10 @@ class Blocks(ABC):
         self._closed = False
         self._measures = False
         self.measured_bytes = 0
+        self._pinning = threading.Lock()
+        self._pinned: dict[object, frozenset[str]] = {}
+        self._spared: set[str] | None = None
+        self.kept = threading.Lock()
 
     def close(self) -> None:
         """Finish what is queued and let go of the store. Idempotent."""
@@ -53,6 +59,60 @@ class Blocks(ABC):
         self._worker.shutdown()
         self._release()
 
+    # --- what is about to be named ---
+
+    @contextmanager
+    def naming(self, digests: Iterable[str]) -> Iterator[None]:
+        """Spare blocks from a collection until the flush that names them is done.
+
+        Whoever puts blocks and names them later does both inside: in between nothing durable speaks for them.
+        """
+        mine = object()
+        with self._pinning:
+            self._pinned[mine] = frozenset(digests)
+        try:
+            yield
+        finally:
+            with self._pinning:
+                del self._pinned[mine]
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Note from now on what `remove_unnamed_sync` must spare: whatever is put, and what others are about to name.
+
+        What is named durably is for the caller to know, who looks for it inside.
+        """
+        with self._pinning:
+            self._spared = set().union(*self._pinned.values())
+        try:
+            yield
+        finally:
+            with self._pinning:
+                self._spared = None
+
+    def remove_unnamed_sync(self, digests: Iterable[str]) -> tuple[int, int]:
+        """Remove blocks that no commit names, but those that are to be spared; gives how many and their bytes.
+
+        Preconditions:
+            inside `collecting`.
+        """
+        unwanted = list(digests)
+        return self._submit(lambda: self._remove_unnamed(unwanted)).result()
+
+    def sizes_sync(self, digests: Iterable[str]) -> dict[str, int]:
+        """Bytes of those of the blocks that are stored."""
+        wanted = list(digests)
+        return self._submit(lambda: self._sizes(wanted)).result()
+
+    def shrink_sync(self, progress: Callable[[str], None]) -> None:
+        """Give the space of removed blocks back to the disk, where that is not done anyway.
+
+        Raises:
+            StoreFull: there is no room to do so.
+        """
+        while line := self._submit(self._shrink).result():
+            progress(line)
+
     # --- asynchronous ---
 
     async def put_many(self, blocks: Mapping[str, bytes]) -> None:
@@ -62,7 +122,7 @@ class Blocks(ABC):
             InvalidRequest: a name is not the digest of its data.
             StoreFull: the disk refused; none of them is stored.
         """
-        await self._run_async(lambda: self._put_many(blocks))
+        await self._run_async(lambda: self._put(blocks))
 
     async def get(self, digest: str) -> bytes:
         """Read a block.
@@ -91,7 +151,7 @@ class Blocks(ABC):
     async def delete_many(self, digests: Iterable[str]) -> int:
         """Remove blocks; gives how many there were."""
         unwanted = list(digests)
-        return await self._run_async(lambda: self._delete_many(unwanted))
+        return await self._run_async(lambda: self._delete(unwanted))
 
     async def size(self) -> tuple[int, int]:
         """Number of blocks and bytes of data in them."""
@@ -110,7 +170,7 @@ class Blocks(ABC):
 
     def put_many_sync(self, blocks: Mapping[str, bytes]) -> None:
         """`put_many`, blocking."""
-        self._submit(lambda: self._put_many(blocks)).result()
+        self._submit(lambda: self._put(blocks)).result()
 
     def get_sync(self, digest: str) -> bytes:
         """`get`, blocking."""
@@ -154,6 +214,31 @@ class Blocks(ABC):
                 raise StoreError("the block store is closed")
             return self._worker.submit(translated)
 
+    def _put(self, blocks: Mapping[str, bytes]) -> None:
+        if self._spared is not None:
+            with self._pinning:
+                if self._spared is not None:
+                    self._spared.update(blocks)
+        self._put_many(blocks)
+        self._measure()
+
+    def _delete(self, digests: list[str]) -> int:
+        removed = self._delete_many(digests)
+        self._measure()
+        return removed
+
+    def _remove_unnamed(self, digests: list[str]) -> tuple[int, int]:
+        # On the worker, where puts are made too: one that came before is in the set, one that comes later stores anew.
+        with self._pinning:
+            assert self._spared is not None
+            gone = [digest for digest in digests if digest not in self._spared]
+        sizes = self._sizes(gone)
+        return self._delete(gone), sum(sizes.values())
+
+    def _shrink(self) -> str:
+        """Give some space back; what was done, or an empty text when there is nothing left to do."""
+        return ""
+
     def _measure(self) -> None:
         """Note what is stored now, where somebody wants to know."""
         if self._measures:
@@ -180,6 +265,9 @@ class Blocks(ABC):
 
     @abstractmethod
     def _delete_many(self, digests: list[str]) -> int: ...
+
+    @abstractmethod
+    def _sizes(self, digests: list[str]) -> dict[str, int]: ...
 
     @abstractmethod
     def _digests(self, after: str, count: int) -> list[str]:

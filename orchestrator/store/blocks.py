@@ -23,6 +23,8 @@ CREATE TRIGGER IF NOT EXISTS block_added AFTER INSERT ON block
 CREATE TRIGGER IF NOT EXISTS block_removed AFTER DELETE ON block
   BEGIN UPDATE total SET blocks = blocks - 1, bytes = bytes - length(OLD.data); END;
 """
+_INCREMENTAL = 2
+_SHRINK_PAGES = 2000  # 8 MiB
 _QUERY_DIGESTS = 500  # digests per query; SQLite's own bound on variables is higher
 
 
@@ -47,6 +49,7 @@ class BlockStore(Blocks):
         def connect() -> sqlite3.Connection:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; an old one: see _shrink
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA journal_size_limit = 67108864")
@@ -85,7 +88,6 @@ class BlockStore(Blocks):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        self._measure()
 
     def _get(self, digest: str) -> bytes:
         row = self._connection.execute("SELECT data FROM block WHERE digest = ?", (raw_digest(digest),)).fetchone()
@@ -106,6 +108,30 @@ class BlockStore(Blocks):
             found.update(row[0].hex() for row in rows)
         return found
 
+    def _sizes(self, digests: list[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        raw = [raw_digest(digest) for digest in digests]
+        for start in range(0, len(raw), _QUERY_DIGESTS):
+            part = raw[start : start + _QUERY_DIGESTS]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT digest, length(data) FROM block WHERE digest IN ({marks})"  # noqa: S608 - marks only
+            found.update((row[0].hex(), row[1]) for row in self._connection.execute(query, part))
+        return found
+
+    def _shrink(self) -> str:
+        """Move pages from the end of the file into its gaps, a few at a time: others use the file meanwhile."""
+        connection = self._connection
+        if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+            # A file that an earlier version of the service made: written anew, once.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("VACUUM")
+        free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+        if free:
+            connection.execute(f"PRAGMA incremental_vacuum({_SHRINK_PAGES})").fetchall()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        left = connection.execute("PRAGMA freelist_count").fetchone()[0]
+        return f"shortening {self._path.name}, {left} pages left" if left < free else ""
+
     def _delete_many(self, digests: list[str]) -> int:
         before = self._size()[0]
         connection = self._connection
@@ -117,7 +143,6 @@ class BlockStore(Blocks):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        self._measure()
         return before - self._size()[0]
 
     def _digests(self, after: str, count: int) -> list[str]:

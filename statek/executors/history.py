@@ -57,6 +57,7 @@ class CommitView:
         image_digest: of the runner that made it; empty where none did.
         tags: names that people gave it, sorted.
         mode: of its job; one that is not ``durable`` keeps no variables of its own.
+        dropped_us: when a compaction dropped it, microseconds UTC; 0 while its variables and files are kept.
     """
 
     number: int
@@ -69,6 +70,7 @@ class CommitView:
     image_digest: str
     tags: tuple[str, ...] = ()
     mode: str = JobMode.DURABLE.value
+    dropped_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from statek.difficulty import TaskDifficulty
 from statek.error_handlers import ErrorHandler
 from statek.exceptions import InvalidRequest
 from statek.executors.chat_log_item import ChatLogItem, LLM_LogItem, chat_log_items
-from statek.executors.history import CommitDiff, CommitView, HistoricalView, parse_focus
+from statek.executors.job_past import JobPast
 from statek.executors.job_requests import JobRequests
 from statek.executors.job_source import JobSource
 from statek.executors.metrics import JobMetrics
@@ -69,7 +69,7 @@ class JobUsage:
         return self.total_input_tokens + self.total_output_tokens
 
 
-class Job(JobMetrics, JobRequests):
+class Job(JobPast, JobMetrics, JobRequests):
     """A durable job, read afresh at every access; blocking reads of about a millisecond.
 
     Two jobs never share variables: each ``py_env.local_state`` is its own.
@@ -175,53 +175,6 @@ class Job(JobMetrics, JobRequests):
     def files(self) -> JobFiles:
         """What it keeps in ``/work``: a mapping from path to ``FileView``, with ``read_bytes`` and ``copy_to``."""
         return JobFiles(self.id, self._source)
-
-    @property
-    def commits(self) -> tuple[CommitView, ...]:
-        """Its commits, oldest first: one per step, and one per rollback."""
-        return tuple(self._source.past.commits_sync(self.id))
-
-    def view(self, at: int | str | None = None, focus: str = "full") -> HistoricalView:
-        """A read-only look at its variables and files as of a commit, earlier or later than any other look.
-
-        Args:
-            at: number, tag, first digits of the hash, ``"latest"``; None for the newest.
-            focus: ``"full"``, or ``"recent"`` for what that commit changed.
-
-        Raises:
-            NotFound: there is no such commit.
-            InvalidRequest: ``at`` names no commit, or ``focus`` is unknown.
-        """
-        return self._source.past.view_sync(self.id, at, focus=parse_focus(focus))
-
-    def diff(self, before: int | str, after: int | str | None = None) -> CommitDiff:
-        """Which variables and files differ from one commit to another (by default the newest).
-
-        Raises:
-            NotFound: there is no such commit.
-            InvalidRequest: an argument names no commit.
-        """
-        return self._source.past.diff_sync(self.id, before, after)
-
-    def tag(self, name: str, at: int | str | None = None) -> CommitView:
-        """Give a commit a name; durable on return.
-
-        Raises:
-            NotFound: there is no such commit.
-            InvalidRequest: it cannot be a tag.
-        """
-        return self._source.past.tag_sync(self.id, at, name)
-
-    def rollback(self, at: int | str) -> CommitView:
-        """Put variables and files back to a commit, by a new commit, so that it can be undone. Durable on return.
-
-        Durable objects and whatever took effect stay as they are; the job's chat log lists what did.
-
-        Raises:
-            NotFound: there is no such commit.
-            InvalidRequest: the job is at work, or ``at`` names no commit.
-        """
-        return self._source.past.roll_back_sync(self.id, at)
 
     def fork(self, at: int | str | None = None, *, message: str = "") -> Job:
         """A new job that goes on from a commit; this one is not touched. Durable on return.

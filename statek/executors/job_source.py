@@ -15,11 +15,12 @@ from statek.executors.views import JobView, VariableView
 from statek.future import FutureResult
 from statek.inbox import Pushed
 from statek.job_definition import DefinitionSource, JobDefinition
+from statek.upkeep import Compacted
 
 if TYPE_CHECKING:
     from statek.sub_task_handler import SubTaskHandler
 
-__all__ = ["JobSource", "PastSource"]
+__all__ = ["JobSource", "PastSource", "RetentionSource"]
 
 
 class PastSource(Protocol):
@@ -50,12 +51,27 @@ class PastSource(Protocol):
         ...
 
 
+class RetentionSource(Protocol):
+    """What drops commits of a ``Job``."""
+
+    def compact_sync(
+        self, id_: str, *, keep_last: int | None = None, keep_tagged: bool = True, dry_run: bool = False
+    ) -> Compacted:
+        """Drop those that are not to be kept; durable on return."""
+        ...
+
+
 class JobSource(FileSource, DefinitionSource, Protocol):
     """Where a ``Job`` reads from: the service of this process."""
 
     @property
     def past(self) -> PastSource:
         """The commits of the jobs."""
+        ...
+
+    @property
+    def retention(self) -> RetentionSource:
+        """What drops their commits."""
         ...
 
     @property

@@ -282,6 +282,18 @@ class VerifyStoreRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class CompactStoreRequest(_message.Message):
+    __slots__ = ("id", "keep_last", "drop_tagged", "dry_run")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KEEP_LAST_FIELD_NUMBER: _ClassVar[int]
+    DROP_TAGGED_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    keep_last: int
+    drop_tagged: bool
+    dry_run: bool
+    def __init__(self, id: _Optional[str] = ..., keep_last: _Optional[int] = ..., drop_tagged: _Optional[bool] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -464,6 +476,38 @@ class VerifyStoreResponse(_message.Message):
     counts: VerifiedCounts
     def __init__(self, progress: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., counts: _Optional[_Union[VerifiedCounts, _Mapping]] = ...) -> None: ...
 
+class CompactStoreResponse(_message.Message):
+    __slots__ = ("progress", "jobs", "counts")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    progress: str
+    jobs: _containers.RepeatedCompositeFieldContainer[CompactedJob]
+    counts: CompactedCounts
+    def __init__(self, progress: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[CompactedJob, _Mapping]]] = ..., counts: _Optional[_Union[CompactedCounts, _Mapping]] = ...) -> None: ...
+
+class CompactedJob(_message.Message):
+    __slots__ = ("id", "dropped", "kept", "freed_blocks", "freed_bytes")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    FREED_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    dropped: _containers.RepeatedScalarFieldContainer[int]
+    kept: int
+    freed_blocks: int
+    freed_bytes: int
+    def __init__(self, id: _Optional[str] = ..., dropped: _Optional[_Iterable[int]] = ..., kept: _Optional[int] = ..., freed_blocks: _Optional[int] = ..., freed_bytes: _Optional[int] = ...) -> None: ...
+
+class CompactedCounts(_message.Message):
+    __slots__ = ("freed_blocks", "freed_bytes")
+    FREED_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    freed_blocks: int
+    freed_bytes: int
+    def __init__(self, freed_blocks: _Optional[int] = ..., freed_bytes: _Optional[int] = ...) -> None: ...
+
 class Finding(_message.Message):
     __slots__ = ("problem_text", "job", "commit", "done_text")
     PROBLEM_TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -499,7 +543,7 @@ class ImportJobResponse(_message.Message):
     def __init__(self, id: _Optional[str] = ..., repeated: _Optional[bool] = ..., lost_texts: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Commit(_message.Message):
-    __slots__ = ("number", "hash", "parent", "kind", "step", "at_us", "changed_texts", "image_digest", "tags", "mode")
+    __slots__ = ("number", "hash", "parent", "kind", "step", "at_us", "changed_texts", "image_digest", "tags", "mode", "dropped_us")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     PARENT_FIELD_NUMBER: _ClassVar[int]
@@ -510,6 +554,7 @@ class Commit(_message.Message):
     IMAGE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_US_FIELD_NUMBER: _ClassVar[int]
     number: int
     hash: str
     parent: int
@@ -520,7 +565,8 @@ class Commit(_message.Message):
     image_digest: str
     tags: _containers.RepeatedScalarFieldContainer[str]
     mode: str
-    def __init__(self, number: _Optional[int] = ..., hash: _Optional[str] = ..., parent: _Optional[int] = ..., kind: _Optional[str] = ..., step: _Optional[int] = ..., at_us: _Optional[int] = ..., changed_texts: _Optional[_Iterable[bytes]] = ..., image_digest: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., mode: _Optional[str] = ...) -> None: ...
+    dropped_us: int
+    def __init__(self, number: _Optional[int] = ..., hash: _Optional[str] = ..., parent: _Optional[int] = ..., kind: _Optional[str] = ..., step: _Optional[int] = ..., at_us: _Optional[int] = ..., changed_texts: _Optional[_Iterable[bytes]] = ..., image_digest: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., mode: _Optional[str] = ..., dropped_us: _Optional[int] = ...) -> None: ...
 
 class ReadFileResponse(_message.Message):
     __slots__ = ("data",)

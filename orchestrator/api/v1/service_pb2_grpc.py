@@ -185,6 +185,11 @@ class StatekServiceStub:
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreResponse.FromString,
                 _registered_method=True)
+        self.CompactStore = channel.unary_stream(
+                '/orchestrator.api.v1.StatekService/CompactStore',
+                request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.CompactStoreRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.CompactStoreResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/orchestrator.api.v1.StatekService/GetStatus',
                 request_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.GetStatusRequest.SerializeToString,
@@ -406,6 +411,14 @@ class StatekServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompactStore(self, request, context):
+        """Drops variables and files of older commits, and removes the blocks that no commit names any more: lines about the
+        progress, then what went, or with dry_run what would go (docs/retention.md).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """What the service is and how busy it is.
         """
@@ -565,6 +578,11 @@ def add_StatekServiceServicer_to_server(servicer, server):
                     servicer.VerifyStore,
                     request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreRequest.FromString,
                     response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreResponse.SerializeToString,
+            ),
+            'CompactStore': grpc.unary_stream_rpc_method_handler(
+                    servicer.CompactStore,
+                    request_deserializer=orchestrator_dot_api_dot_v1_dot_service__pb2.CompactStoreRequest.FromString,
+                    response_serializer=orchestrator_dot_api_dot_v1_dot_service__pb2.CompactStoreResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -1383,6 +1401,33 @@ class StatekService:
             '/orchestrator.api.v1.StatekService/VerifyStore',
             orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreRequest.SerializeToString,
             orchestrator_dot_api_dot_v1_dot_service__pb2.VerifyStoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompactStore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/orchestrator.api.v1.StatekService/CompactStore',
+            orchestrator_dot_api_dot_v1_dot_service__pb2.CompactStoreRequest.SerializeToString,
+            orchestrator_dot_api_dot_v1_dot_service__pb2.CompactStoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -93,6 +93,7 @@ class _Check:
         self._commits = self._items = self._steps = self._ends = self._users = 0
         self._journal: list[bytes] = []
         self._max_held = self._looked_bytes = 0
+        self._newest_dropped = False
 
     def take(self, kind: Kind, content: bytes, offset: int) -> None:
         """The next frame."""
@@ -126,6 +127,8 @@ class _Check:
         said = (head.items, head.ends, head.commits, head.blocks)
         if found != said or self._ends != self._steps or not self._commits:
             raise InvalidArchive(f"the archive has {found} entries, ends, commits and blocks; its head says {said}")
+        if self._newest_dropped:
+            raise InvalidArchive("the newest commit of the archive is dropped")
         if self._max_held > head.handles:
             raise InvalidArchive(f"a commit holds handle {self._max_held}, the job was given {head.handles}")
         if head.counters["num_completions"] > self._users:
@@ -157,6 +160,9 @@ class _Check:
         check_usage(commit.usage, where)
         for name in commit.changed:
             checked_text(name, f"a changed name of {where}", _MAX_TEXT)
+        if commit.dropped_us:
+            self._take_dropped(commit, where)
+            return
         if commit_hash(commit, self._hash) != commit.hash:
             raise InvalidArchive(f"{where} of the archive does not have the hash that it says")
         self._hash = commit.hash
@@ -166,6 +172,18 @@ class _Check:
         check_workspace(placed, where, self._size_of)
         self._max_held = max(self._max_held, *placed.held, 0)
         self._head_placed = placed
+        self._newest_dropped = False
+        self._commits += 1
+
+    def _take_dropped(self, commit: Commit, where: str) -> None:
+        """One whose workspace a compaction has dropped: others may name blocks in it."""
+        checked_whole(commit.dropped_us, where)
+        if commit.manifest or commit.changed:
+            raise InvalidArchive(f"{where} of the archive is dropped and names variables all the same")
+        self._hash = commit.hash
+        self._inline.append(tuple(map(content_digest, commit.blocks)))
+        self._inline_sizes.append(tuple(map(len, commit.blocks)))
+        self._newest_dropped = True
         self._commits += 1
 
     def _size_of(self, digest: str, commit: int, index: int) -> int:

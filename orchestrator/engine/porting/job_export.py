@@ -52,7 +52,7 @@ def export_job(store: Store, jobs: JobRepository, number: int) -> Iterator[bytes
     head = store.read_sync(lambda: _head(store, jobs, jobs.get(number)))
     stored: dict[str, None] = {}
     for commit in _commits(store, jobs, number, head["commits"]):
-        places = decode_manifest(commit.manifest).places
+        places = {} if commit.dropped_us else decode_manifest(commit.manifest).places
         stored.update(dict.fromkeys(digest for digest, place in places.items() if place.commit < 0))
     head["blocks"] = len(stored)
     writer = ArchiveWriter()

@@ -72,6 +72,11 @@ def import_job(store: Store, jobs: StagedJobs, file: BinaryIO, index: ArchiveInd
     Raises:
         StoreFull: the disk refused; no job was made.
     """
+    with store.blocks.naming(index.blocks):
+        return _import(store, jobs, file, index, arrival)
+
+
+def _import(store: Store, jobs: StagedJobs, file: BinaryIO, index: ArchiveIndex, arrival: Arrival) -> int:
     head = index.head
     stored_bytes = _put_blocks(store, file, index)
     record = store.commit_sync(

@@ -82,7 +82,6 @@ class KVBlocks(Blocks):
             if not self._kv.exists(_PREFIX + digest):  # same digest, same content
                 self._kv.set(_PREFIX + digest, data)
                 self._count_in(1, len(data))
-        self._measure()
 
     def _get(self, digest: str) -> bytes:
         raw_digest(digest)
@@ -109,8 +108,11 @@ class KVBlocks(Blocks):
             if self._kv.delete(_PREFIX + digest):
                 self._count_in(-1, -(size or 0))
                 removed += 1
-        self._measure()
         return removed
+
+    def _sizes(self, digests: list[str]) -> dict[str, int]:
+        found = {digest: self._kv.size(_PREFIX + digest) for digest in digests}
+        return {digest: size for digest, size in found.items() if size is not None}
 
     def _size(self) -> tuple[int, int]:
         """Asks for the length of every block, the first time: such a store keeps no sums."""

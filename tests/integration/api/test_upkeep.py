@@ -14,8 +14,8 @@ from orchestrator.cli.commands.porting import _unfinished, dispatch
 from orchestrator.cli.parser import build_parser
 from orchestrator.cli.terminal import Terminal
 from orchestrator.store.backup import read_backup
-from statek.exceptions import InvalidRequest, NotFound
-from statek.upkeep import Finding, Migrated, MigratedName, Verified
+from statek.exceptions import CommitDropped, InvalidRequest, NotFound
+from statek.upkeep import Compacted, CompactedJob, Finding, Migrated, MigratedName, Verified
 from tests.support.command_line import CommandLine
 
 from .conftest import Serve, code
@@ -159,3 +159,51 @@ async def test_every_job_that_has_not_ended_is_migrated_however_many_there_are(
         options = build_parser().parse_args(["jobs", "migrate", "--image", "another"])
         assert await asyncio.to_thread(dispatch, options, served.settings, Terminal(out, err)) == 1
         assert await asyncio.to_thread(_unfinished, served.client) == ["j2", "j3", "j4", "j5"]
+
+
+async def test_a_compaction_crosses_the_socket(serve: Serve) -> None:
+    async with serve([code("x = 1"), code("x = 2"), code("exit(x)")]) as served:
+        id_ = await served.ask(served.client.submit, "helper")
+        await served.ask(served.client.wait, id_)
+        await served.ask(served.client.tag, id_, "first", "1")
+        would = await served.ask(lambda: served.client.compact(id_, keep_last=2, dry_run=True))
+        assert would == Compacted((CompactedJob(id_, (0,), 3, 0, 0),), 0, 0, dry_run=True)
+        lines: list[str] = []
+        done = await served.ask(lambda: served.client.compact(keep_last=2, progress=lines.append))
+        assert done == Compacted(would.jobs, 0, 0)
+        assert "job j1: 1 commits dropped, 0 left" in lines
+        done = await served.ask(lambda: served.client.compact(id_, keep_last=1, keep_tagged=False))
+        assert [job.dropped for job in done.jobs] == [(1, 2)]
+        dropped = [commit.dropped_us > 0 for commit in await served.ask(served.client.commits, id_)]
+        assert dropped == [True, True, True, False]
+        with pytest.raises(CommitDropped, match="commit 1 of job j1 was dropped by the compaction of "):
+            await served.ask(served.client.view, id_, "first")
+        with pytest.raises(NotFound, match="job j9 does not exist"):
+            await served.ask(served.client.compact, "j9")
+        for count in (0, -1, 1 << 40):
+            with pytest.raises(InvalidRequest, match="keep_last must be at least 1"):
+                await served.ask(lambda count=count: served.client.compact(id_, keep_last=count))
+
+
+def test_the_compact_command(tmp_path: Path) -> None:
+    statek = CommandLine(tmp_path, APPLICATION).ask
+
+    assert statek("compact", "--all")[0] == 1  # no store yet
+    assert statek("run", "demo.py")[0] == 0
+    for wrong in (["compact"], ["compact", "j1", "--all"], ["compact", "j1", "--keep-last", "0"]):
+        assert statek(*wrong)[:2] == (2, "")
+    code_, out, err = statek("compact", "j1", "--keep-last", "1", "--dry-run")
+    assert (code_, out.split("\n")[1].split(), err) == (
+        0, ["j1", "0-2", "3", "1", "0", "0"], "statek: 0 block(s) of 0 bytes would be removed\n",
+    )  # fmt: skip
+    assert statek("view", "j1", "--at", "1")[0] == 0
+    code_, out, _ = statek("compact", "--all", "--keep-last", "1", "--no-keep-tagged", "--json")
+    job = {"job": "j1", "dropped": [0, 1, 2], "kept": 1, "freed_blocks": 0, "freed_bytes": 0}
+    assert (code_, json.loads(out)) == (0, {"jobs": [job], "freed_blocks": 0, "freed_bytes": 0, "dry_run": False})
+    code_, out, err = statek("view", "j1", "--at", "1")
+    assert (code_, out) == (2, "")
+    assert err.startswith("statek: commit_dropped: commit 1 of job j1 was dropped by the compaction of 2")
+    code_, out, _ = statek("history", "j1")
+    assert [("dropped 2" in line) for line in out.splitlines()] == [False, True, True, True, False]
+    assert statek("compact", "j1", "--keep-last", "5")[:2] == (0, "no commits to drop\n")
+    assert statek("verify")[:2] == (0, "read 1 job(s), 3 entries, 4 commit(s), 0 block(s): 0 damaged, 0 mended\n")

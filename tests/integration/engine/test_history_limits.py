@@ -121,7 +121,7 @@ async def test_crash_before_a_refusal_is_noted_repeats_no_effect(
     async with open_with(SCRIPT, tools=[charge], history_bytes=150_000) as service:
 
         async def die(number: int, reason: str, *, retry: bool = True) -> None:
-            service._stalled._stalled.add(number)
+            service._stalled._stalled[number] = "default"
             service._stalled._changed(number)
 
         monkeypatch.setattr(service._stalled, "stall", die)
