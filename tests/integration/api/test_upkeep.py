@@ -202,7 +202,7 @@ def test_the_compact_command(tmp_path: Path) -> None:
     assert (code_, json.loads(out)) == (0, {"jobs": [job], "freed_blocks": 0, "freed_bytes": 0, "dry_run": False})
     code_, out, err = statek("view", "j1", "--at", "1")
     assert (code_, out) == (1, "")
-    assert err.startswith("statek: commit_dropped: commit 1 of job j1 was dropped by the compaction of 2")
+    assert err.startswith("statek: error[commit_dropped]: commit 1 of job j1 was dropped by the compaction of 2")
     code_, out, _ = statek("history", "j1")
     assert [("dropped 2" in line) for line in out.splitlines()] == [False, True, True, True, False]
     assert statek("compact", "j1", "--keep-last", "5")[:2] == (0, "no commits to drop\n")
