@@ -7,6 +7,7 @@ store nor a model provider. Where the application has imported dbzero already, i
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -174,12 +175,13 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
     home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'statek' has no attribute {name!r}")
-    # The one lazy door of this package; the table above is all it can reach.
-    value = getattr(importlib.import_module(home), name)  # noqa: TID251
-    globals()[name] = value
-    return value
+    # The one lazy door of this package; the table above and the modules of this folder are all it can reach.
+    if home is not None:
+        globals()[name] = value = getattr(importlib.import_module(home), name)  # noqa: TID251
+        return value
+    if not name.startswith("_") and importlib.util.find_spec(f"statek.{name}") is not None:
+        return importlib.import_module(f"statek.{name}")  # noqa: TID251
+    raise AttributeError(f"module 'statek' has no attribute {name!r}")
 
 
 def _version() -> str:

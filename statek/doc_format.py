@@ -63,13 +63,13 @@ def format_body(doc: ParsedDoc) -> str:
 
 
 def format_signature(signature: inspect.Signature, *, annotations: bool = True) -> str:
-    """``(a: int, b: str = "x") -> str`` without ``*args`` and ``**kwargs``."""
+    """``(a: int, *rest, b: str = "x") -> str``, without ``**kwargs`` and without what is called ``*args``."""
     kinds = inspect.Parameter
     parts: list[str] = []
     previous: inspect.Parameter | None = None
     has_star = False
     for parameter in signature.parameters.values():
-        if parameter.kind in {kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD}:
+        if parameter.kind is kinds.VAR_KEYWORD or (parameter.kind is kinds.VAR_POSITIONAL and parameter.name == "args"):
             continue
         if (
             previous is not None
@@ -79,6 +79,8 @@ def format_signature(signature: inspect.Signature, *, annotations: bool = True) 
             parts.append("/")
         if parameter.kind is kinds.KEYWORD_ONLY and not has_star:
             parts.append("*")
+            has_star = True
+        if parameter.kind is kinds.VAR_POSITIONAL:
             has_star = True
         parts.append(_parameter(parameter, annotations=annotations))
         previous = parameter
@@ -91,7 +93,7 @@ def format_signature(signature: inspect.Signature, *, annotations: bool = True) 
 
 
 def _parameter(parameter: inspect.Parameter, *, annotations: bool) -> str:
-    text = parameter.name
+    text = f"*{parameter.name}" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else parameter.name
     typed = annotations and parameter.annotation is not inspect.Parameter.empty
     if typed:
         text += f": {annotation_text(parameter.annotation)}"

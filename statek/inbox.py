@@ -57,8 +57,9 @@ MAX_REQUEST_ID_CHARS = 200
 _REMEMBERED_IDS = 256
 
 REVIVABLE_FAILURES = frozenset({"", "limit", "model"})
-"""How a job may have ended that goes on when it is told something: by itself, by a harness limit (which may be
-wider since), or because the model did not answer."""
+"""How a job may have ended that goes on when its user says something: by itself, by a harness limit (which may be
+wider since), or because the model did not answer. A notification does not revive one that its limit ended: it would
+only run into it again, once for each that comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def push(record: JobRecord, entry: InboxEntry, now_us: int) -> Pushed:
         LimitExceeded: the message is too long, or too much waits already.
     """
     if entry.request_id and not _remember(record, entry.request_id):
-        return Pushed(repeated=True, delivered=_is_deliverable(record))
+        return Pushed(repeated=True, delivered=_is_deliverable(record, entry.kind))
     text = entry.to_text()
     if entry.kind == USER:
         _check_limits(record, text)
@@ -130,7 +131,7 @@ def push(record: JobRecord, entry: InboxEntry, now_us: int) -> Pushed:
     emit(record, "message.pushed", entry.kind, text=entry.text)
     if record.status != JobStatus.DONE.value:
         return Pushed(repeated=False, delivered=True)
-    if not _is_deliverable(record):
+    if not _is_deliverable(record, entry.kind):
         return Pushed(repeated=False, delivered=False)
     _revive(record, now_us, by_user=entry.kind == USER)
     return Pushed(repeated=False, delivered=True, revived=True)
@@ -144,12 +145,13 @@ def take_all(record: JobRecord) -> list[InboxEntry]:
     return found
 
 
-def _is_deliverable(record: JobRecord) -> bool:
-    """Whether the job will look at its inbox (again)."""
+def _is_deliverable(record: JobRecord, kind: str) -> bool:
+    """Whether an entry makes the job look at its inbox (again)."""
     if record.status != JobStatus.DONE.value:
         return True
     failure: dict[str, Any] = unpack(record.failure) or {}
-    return failure.get("kind", "") in REVIVABLE_FAILURES
+    ended = failure.get("kind", "")
+    return ended in REVIVABLE_FAILURES and not (ended == "limit" and kind == NOTIFICATION)
 
 
 def _revive(record: JobRecord, now_us: int, *, by_user: bool) -> None:

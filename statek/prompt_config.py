@@ -40,6 +40,7 @@ __all__ = [
     "parse_prompt_file",
     "parse_system_prompt",
     "parse_temperature",
+    "read_prompt_file",
 ]
 
 # None of these may be ambiguous: a search among several ways to match takes minutes for a long line of blanks.
@@ -319,22 +320,31 @@ def parse_prompt_file(path: Path | str) -> PromptDef:
 
     Raises:
         ConfigurationError: unreadable, no header, an empty prompt, or a value that cannot be understood; names the
-            file and, where one is to blame, the line and the key.
+            file and, where one is to blame, the line and the key; of several mistakes the first.
     """
+    found, mistakes = read_prompt_file(path)
+    if found is None:
+        raise ConfigurationError(mistakes[0])
+    return found
+
+
+def read_prompt_file(path: Path | str) -> tuple[PromptDef | None, list[str]]:
+    """What a prompt definition file says, or every mistake in it: a sentence each, as ``parse_prompt_file`` raises."""
     path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
     except OSError as error:
-        raise ConfigurationError(f"prompt file {path} cannot be read: {error.strerror}") from error
+        return None, [f"prompt file {path} cannot be read: {error.strerror}"]
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"prompt file {path} is not UTF-8 (byte {error.start})") from error
+        return None, [f"prompt file {path} is not UTF-8 (byte {error.start})"]
+    mistakes: list[str] = []
     metadata: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         if _PROMPT_HEADER.fullmatch(line):
             prompt = parse_system_prompt("\n".join(lines[number:]))
             if not prompt.source:
-                raise ConfigurationError(f"prompt file {path}, line {number}: nothing follows '# System Prompt'")
-            return PromptDef(path.stem, prompt, metadata)
+                mistakes.append(f"prompt file {path}, line {number}: nothing follows '# System Prompt'")
+            return (None if mistakes else PromptDef(path.stem, prompt, metadata)), mistakes
         match = _METADATA.fullmatch(line)
         if match is None:
             continue
@@ -342,9 +352,9 @@ def parse_prompt_file(path: Path | str) -> PromptDef:
         try:
             check_metadata(key, value)
         except InvalidRequest as error:
-            raise ConfigurationError(f"prompt file {path}, line {number}, key {key}: {error}") from error
+            mistakes.append(f"prompt file {path}, line {number}, key {key}: {error}")
         metadata[key] = value
-    raise ConfigurationError(f"prompt file {path} has no line '# System Prompt'")
+    return None, [*mistakes, f"prompt file {path} has no line '# System Prompt'"]
 
 
 def load_prompt_files(directory: Path | str) -> dict[str, PromptDef]:

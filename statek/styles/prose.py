@@ -11,7 +11,7 @@ _PYTHON_NAMES = frozenset({"python", "py", "python3", "py3", "python-3"})
 """What a fence may call Python."""
 
 _OPENER = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`]*)")
-_INLINE_OPENER = re.compile(r"(?P<before>[^`]*)(?P<fence>`{3,})(?:python|py|python3)[ \t](?P<rest>.*)")
+_INLINE_OPENER = re.compile(r"(?P<before>[^`]*)(?P<fence>`{3,})(?:python|py|python3)(?:[ \t](?P<rest>.*))?")
 
 
 def tidy_prose(lines: Iterable[str]) -> str:
@@ -50,7 +50,7 @@ def prose_of(text: str) -> str:
                 out.append(line)
                 continue
             out.append(inline["before"].rstrip())
-            _, closing, rest = inline["rest"].partition(inline["fence"])
+            _, closing, rest = (inline["rest"] or "").partition(inline["fence"])
             if closing:
                 out[-1] = f"{out[-1]} {rest.strip()}".strip()
             else:

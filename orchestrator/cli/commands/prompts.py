@@ -8,8 +8,8 @@ from pathlib import Path
 from orchestrator.cli import exit_codes
 from orchestrator.cli.present import table
 from orchestrator.cli.terminal import Terminal
-from statek.exceptions import ConfigurationError, InvalidRequest
-from statek.prompt_config import PromptDef, parse_prompt_file
+from statek.exceptions import ConfigurationError
+from statek.prompt_config import PromptDef, read_prompt_file
 
 __all__ = ["check"]
 
@@ -29,11 +29,9 @@ def check(options: argparse.Namespace, terminal: Terminal) -> int:
     rows: list[tuple[str, str, str, str]] = []
     problems: list[str] = []
     for path in paths:
-        try:
-            found = parse_prompt_file(path)
-        except (ConfigurationError, InvalidRequest) as error:
-            problems.append(str(error))
-        else:
+        found, mistakes = read_prompt_file(path)
+        problems += mistakes
+        if found is not None:
             rows.append(_row(found))
     if terminal.json:
         names = ("role", "model", "style", "sections")

@@ -14,7 +14,7 @@ import pytest
 import statek
 from statek import durable, runtime
 from statek.exceptions import ConfigurationError, InvalidRequest, StoreError
-from statek.settings import StatekSettings
+from statek.settings import StatekSettings, get_statek_settings
 
 from .model import Pad
 
@@ -177,6 +177,13 @@ def test_the_store_is_closed_when_the_process_ends_by_itself(settings: StatekSet
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert (settings.data_dir / "store" / "statek" / "notes.clean").is_file()
+
+
+def test_start_statek_takes_what_the_documents_give_in_their_order(settings: StatekSettings) -> None:
+    statek.start_statek([], None, settings, 3, "anthropic", until_idle=True)
+    assert get_statek_settings() == replace(settings, default_llm_api_provider="anthropic")
+    with pytest.raises(ConfigurationError, match="other settings are in force"):
+        statek.start_statek([], provider="openai", until_idle=True)
 
 
 async def test_start_statek_says_what_to_do_inside_a_loop() -> None:

@@ -111,6 +111,32 @@ async def test_parent_hears_how_its_child_ended(open_agents: Open, name: str, bo
         await check(service, id_, case.reason, boss)
 
 
+async def test_children_of_a_parent_that_its_limit_ended_do_not_end_it_again(open_agents: Open) -> None:
+    over = asyncio.Event()
+
+    @tool(effect="none")
+    async def hold(**kwargs: object) -> None:
+        await over.wait()
+
+    boss = agent("boss", tools=[research], MAX_TURNS="1")
+    worker = agent("worker", tools=[hold])
+    model = RoleModel(boss=[code("tasks = [research() for _ in range(3)]")], worker=[code("hold()\nexit(5)")] * 3)
+    async with open_agents([boss, worker], model, max_runners=4) as service:
+        id_ = await service.submit("boss")
+        ended = await service.wait(id_)
+        over.set()
+        await service.wait_idle()
+        job = await service.job(id_)
+        children = [child.status for child in await service.jobs() if child.id != id_]
+        await service.push(id_, "Go on.")
+        revived = await service.wait(id_)
+    assert "max_turns" in str(ended.failure)
+    assert children == ["DONE"] * 3
+    assert [item.kind for item in job.items].count("notification") == 0
+    assert job.summary.changed_us == ended.changed_us
+    assert revived.changed_us > ended.changed_us
+
+
 async def killed_at(
     open_agents: Open, owner: type, name: str, stops: Callable[[Any], bool], case: End, boss: str
 ) -> None:

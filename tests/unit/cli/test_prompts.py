@@ -10,7 +10,7 @@ import pytest
 from orchestrator.cli.main import main
 
 GOOD = "# MODEL: openai/gpt-5-mini\n# CHAT_STYLE: direct\n# System Prompt\nROLE: x\n--- A ---\nhello\n"
-BAD = "# TEMPERATURE: hot\n# System Prompt\nx\n"
+BAD = "# TEMPERATURE: hot\n# CHAT_STYLE: loud\n# System Prompt\nx\n"
 
 
 def test_every_file_is_read_and_every_problem_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +24,10 @@ def test_every_file_is_read_and_every_problem_named(tmp_path: Path, capsys: pyte
         (
             f"statek: error[configuration]: prompt file {tmp_path}/bad.md, line 1, key TEMPERATURE: "
             "TEMPERATURE 'hot' must be a number from 0 to 1"
+        ),
+        (
+            f"statek: error[configuration]: prompt file {tmp_path}/bad.md, line 2, key CHAT_STYLE: "
+            "chat style 'loud' is unknown; use one of CONSOLE, MARKDOWN, MD_DIALOG, DIRECT"
         ),
         f"statek: error[configuration]: prompt file {tmp_path}/worse.md has no line '# System Prompt'",
     ]

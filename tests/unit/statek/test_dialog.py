@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from statek.dialog import DialogItem, MessageSegment, dialog_items, message_segments
 from statek.executors.views import CallView, ItemView
+from statek.styles.prose import prose_of
 
 
 @pytest.mark.parametrize(
@@ -96,3 +97,16 @@ def test_dialog_is_what_both_sides_said() -> None:
         DialogItem("assistant", "I will check."),
         DialogItem("assistant", "It's done."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ("Looking ```python\nbad()\n```\nDone.", "Looking\nDone."),
+        ("Looking ```py\nbad()\n```", "Looking"),
+        ("Looking ```python bad()``` now", "Looking now"),
+        ("In ```json\n{}\n```", "In ```json\n{}\n```"),
+    ],
+)
+def test_a_draft_that_begins_in_a_line_of_prose_is_not_said(reply: str, said: str) -> None:
+    assert prose_of(reply) == said

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from statek.doc_format import format_brief, format_detailed
 from statek.docstring import DocItem, ParsedDoc, get_text_variant, parse_docstring, parse_variants
+from statek.future import get_all, get_any
 from statek.tools import ToolDef
 
 FULL = """VARIANTS/:Move the meeting internally./TOOL:Move the meeting.
@@ -111,10 +112,11 @@ def undocumented(a, b=1, **kwargs):
 def test_formats_of_a_documented_tool() -> None:
     tool = ToolDef.of(find)
     assert format_brief(tool) == (
-        'find(name, day=None, /, *, exact=False, style="a\\"b")\n    Find events.\n    Returns: the events'
+        'find(name, day=None, /, *rest, exact=False, style="a\\"b")\n    Find events.\n    Returns: the events'
     )
     assert format_detailed(tool) == (
-        'def find(name: str, day: dt.date | None = None, /, *, exact: bool = False, style="a\\"b") -> list[str]:\n'
+        "def find(name: str, day: dt.date | None = None, /, *rest: int, exact: bool = False, "
+        'style="a\\"b") -> list[str]:\n'
         '    """Find events.\n\n    Returns:\n        the events\n    """'
     )
 
@@ -144,3 +146,11 @@ def test_any_docstring_is_read(text: str) -> None:
     for variant in ("", "TOOL", "x"):
         assert isinstance(get_text_variant(text, variant), str)
     assert parse_docstring(text) == parsed
+
+
+def test_a_tool_that_takes_any_number_says_so_and_one_that_ignores_them_does_not() -> None:
+    def ignores(*args, **kwargs):
+        """Do it."""
+
+    shown = [format_brief(ToolDef.of(function)).splitlines()[0] for function in (get_any, get_all, ignores)]
+    assert shown == ["get_any(*futures)", "get_all(*futures)", "ignores()"]

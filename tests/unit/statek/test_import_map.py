@@ -127,3 +127,9 @@ def test_type_checkers_know_every_public_name(tmp_path: Path) -> None:
     revealed = [line.partition("Revealed type is ")[2] for line in done.stdout.splitlines() if "Revealed" in line]
     assert len(revealed) == len(names), done.stdout
     assert [name for name, kind in zip(names, revealed, strict=True) if kind == '"Any"'] == []
+
+
+def test_the_modules_of_the_package_come_with_it() -> None:
+    program = "import statek; print(statek.task.delegate_task.__module__, hasattr(statek, 'nothing'))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("statek.task False\n", "")
