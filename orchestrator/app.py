@@ -17,6 +17,7 @@ from orchestrator.engine.inspection import Inspection
 from orchestrator.engine.job_logs import JobLogs
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.service import Service
+from orchestrator.grpc_calls import wait_calls_ended
 from orchestrator.models.gateway import LiteLLMModel
 from orchestrator.models.settings import GatewaySettings
 from orchestrator.models.tracing import TracingModel
@@ -181,6 +182,7 @@ async def running_service(
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(settings.log_level)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(wait_calls_ended)  # the last thing of all: every server has stopped by then
         chosen = driver or await select_driver(
             settings.driver, base_image=settings.base_image or "", runtime=settings.runtime or ""
         )
