@@ -78,10 +78,10 @@ def run_supervisor(
 class _Supervisor:
     def __init__(self, options: RunnerOptions, offer: Offer, control: socket.socket, deadline: SharedDeadline) -> None:
         # Everything that a claim or a step needs is loaded here, while nobody waits.
-        from sandbox_runner.wire import frames
+        from sandbox_runner.wire import framing
         from sandbox_runner.wire.v1 import runner_pb2, runner_pb2_grpc
 
-        self._frames = frames
+        self._framing = framing
         self._pb = runner_pb2
         self._grpc = runner_pb2_grpc
         self._options = options
@@ -232,11 +232,11 @@ class _Supervisor:
     # ------------------------------------------------------------ executor
 
     async def _relay_to_host(self, executor: socket.socket) -> None:
-        kind_of_payload = self._frames.kind_of_payload
+        kind_of_payload = self._framing.kind_of_payload
         loop = asyncio.get_running_loop()
         pb = self._pb.FromExecutor
         stopping = {pb.RESTORED_FIELD_NUMBER, pb.CALL_FIELD_NUMBER, pb.FINISHED_FIELD_NUMBER}
-        parser = self._frames.FrameParser(self._frame_bytes)
+        parser = self._framing.FrameParser(self._frame_bytes)
         try:
             while True:
                 try:
@@ -248,14 +248,14 @@ class _Supervisor:
                 payloads = []
                 for kind, payload in parser.feed(data):
                     if kind != kind_of_payload(payload):
-                        raise self._frames.FrameError(
+                        raise self._framing.FrameError(
                             f"frame of kind {kind} holds a message of kind {kind_of_payload(payload)}"
                         )
                     if kind in stopping:
                         self._deadline.clear()
                     payloads.append(payload)
                 await self._relay(payloads)
-        except self._frames.FrameError as error:
+        except self._framing.FrameError as error:
             self._control.send(encode_control(KillOrder(str(error))))
         finally:
             self._executor_drained.set()
@@ -285,7 +285,7 @@ class _Supervisor:
             raise _HostGone
         if order.deadline_ms:
             self._deadline.arm(order.deadline_ms, self._control)
-        frame = memoryview(self._frames.pack_frame(self._frames.kind_of_payload(order.frame), order.frame))
+        frame = memoryview(self._framing.pack_frame(self._framing.kind_of_payload(order.frame), order.frame))
         if not self._pending:
             try:
                 sent = executor.send(frame)

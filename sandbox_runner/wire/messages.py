@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from sandbox_runner.wire.framing import FrameError
+
 __all__ = [
     "FROM_EXECUTOR",
     "FROM_KINDS",
@@ -43,10 +45,6 @@ __all__ = [
 
 _DOUBLE = struct.Struct("<d")
 _Kind = Literal["uint", "int", "bool", "double", "string", "bytes"]
-
-
-class FrameError(ValueError):
-    """A frame or message that breaks the format or its size limit; the message says which."""
 
 
 class Message:
