@@ -162,4 +162,7 @@ def path(value: Any) -> Path:
         return value
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise SettingError(f"{value!r} is no path")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # ~name of nobody here
+        raise SettingError(f"{value!r} is no path: that home directory is not known") from None
