@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["BackedUp", "Compacted", "CompactedJob", "Finding", "Migrated", "MigratedName", "Verified"]
+__all__ = ["BackedUp", "Compacted", "CompactedJob", "Finding", "Migrated", "MigratedName", "Verified", "number_ranges"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,21 @@ class BackedUp:
     blocks: int
     size_bytes: int
     damaged_blocks: tuple[str, ...] = ()
+
+
+def number_ranges(numbers: Iterable[int], shown: int) -> str:
+    """Numbers in order as ``0-3,5``, with ``...`` where there are more ranges than are to be shown."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        elif len(ranges) == shown:
+            ranges.append([])
+            break
+        else:
+            ranges.append([number, number])
+    texts = [str(found[0]) if found[0] == found[1] else f"{found[0]}-{found[1]}" for found in ranges if found]
+    return ",".join([*texts, "..."] if len(texts) < len(ranges) else texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -382,7 +382,7 @@ def _last_of_head(last: list[Any]) -> tuple[dict[str, Any], int]:
     match last:
         case [dict(usage)]:
             return usage, 0
-        case [dict(usage), int(dropped_us)] if 0 < dropped_us < _END_OF_TIME_US:
+        case [dict(usage), int(dropped_us)] if dropped_us is not True and 0 < dropped_us < _END_OF_TIME_US:
             return usage, dropped_us
     raise ValueError("unknown end of its head")
 

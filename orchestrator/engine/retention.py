@@ -27,8 +27,9 @@ from orchestrator.engine.retention_census import Census
 from orchestrator.engine.retention_records import CompactedJobs
 from orchestrator.engine.telling import Progress, told
 from orchestrator.store.store import Store
+from statek.event_feed import emit
 from statek.exceptions import InvalidRequest, NotFound, StoreError, StoreFull
-from statek.upkeep import Compacted, CompactedJob
+from statek.upkeep import Compacted, CompactedJob, number_ranges
 
 __all__ = ["Choice", "Retention"]
 
@@ -40,6 +41,7 @@ _ATTEMPTS = 1000
 """How often a job may change under the compaction before it gives up on it."""
 
 _DIGESTS = 500
+_SHOWN_RANGES = 40
 
 _COUNTED = frozenset({-1})
 """Commits of a job of which some go, all of those that are read now staying."""
@@ -222,6 +224,8 @@ class _Compaction:
             done += 1
             if time.perf_counter() - begun > _VISIT_SECONDS:
                 break
+        if new := [seq for seq in seqs[:done] if seq not in self._census.emptied[number]]:
+            emit(record, "commit.dropped", commits=number_ranges(new, _SHOWN_RANGES), count=len(new))
         return done, size
 
     def _renewed(self, number: int, left: list[int], selected: Collection[int]) -> tuple[list[int], list[int]]:

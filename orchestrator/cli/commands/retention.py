@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from orchestrator.cli import exit_codes
@@ -12,7 +11,7 @@ from orchestrator.cli.present import table
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.terminal import Terminal
 from statek.settings import StatekSettings
-from statek.upkeep import Compacted
+from statek.upkeep import Compacted, number_ranges
 
 __all__ = ["compact"]
 
@@ -49,7 +48,7 @@ def _rows(done: Compacted) -> list[str]:
     rows = [
         (
             job.job,
-            _ranges(job.dropped),
+            number_ranges(job.dropped, _SHOWN_RANGES),
             str(len(job.dropped)),
             str(job.kept),
             str(job.freed_blocks),
@@ -58,23 +57,3 @@ def _rows(done: Compacted) -> list[str]:
         for job in done.jobs
     ]
     return table(header, rows)
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Numbers in order as ``0-3,5``; the last ones of very many are left out."""
-    found = list(_runs(numbers))
-    shown = [str(first) if first == last else f"{first}-{last}" for first, last in found[:_SHOWN_RANGES]]
-    return ",".join([*shown, "..."] if len(found) > _SHOWN_RANGES else shown)
-
-
-def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """First and last of numbers that follow one another."""
-    first = last = -2
-    for number in numbers:
-        if number != last + 1:
-            if first >= 0:
-                yield first, last
-            first = number
-        last = number
-    if first >= 0:
-        yield first, last

@@ -79,6 +79,8 @@ async def test_dry_run_says_what_goes_and_compaction_does_it(open_with: Open) ->
         assert "job j1: 4 commits dropped, 0 left" in lines
         assert findings(service) == []
         assert [item.kind for item in (await service.job(id_)).items] == ["reply"] * 5
+        told = [event.payload async for event in service.events(match="commit.dropped", follow=False)]
+        assert told == [{"commits": "0-3", "count": 4}]
         kept = await service.past.commits(id_)
         assert [commit.dropped_us > 0 for commit in kept] == [True] * 4 + [False] * 2
     async with open_with(SCRIPT) as service:  # after a restart likewise

@@ -80,6 +80,30 @@ def test_the_smallest_archive_is_in_order() -> None:
     assert (index.head.role, index.blocks, index.lost) == ("helper", {}, {})
 
 
+def dropped(**changes: object) -> tuple[Kind, bytes]:
+    made = Commit(0, -1, "start", 0, 1, (), "", 1, {}, b"", (b"x" * 10,), "ab" * 32, 5)
+    return Kind.COMMIT, encode_commit(replace(made, **changes))  # type: ignore[arg-type]
+
+
+def test_dropped_commits_are_taken_with_the_blocks_that_others_name() -> None:
+    digest = content_digest(b"x" * 10)
+    workspace = Workspace((Component(("x",), Form.GRAPH, (digest,), 10, ("x",)),))
+    manifest = encode_manifest(PlacedWorkspace(workspace, {digest: BlockPlace(0, 0)}))
+    newest = Commit(1, 0, "step", 0, 1, ("x",), "", 1, {}, manifest)
+    last = Kind.COMMIT, encode_commit(replace(newest, hash=commit_hash(newest, "ab" * 32)))
+    assert check_archive(sealed(head(commits=2), dropped(), last)).head.commits == 2
+    assert "names block" in refusal(head(commits=2), dropped(blocks=()), last)
+    assert "does not have the hash" in refusal(head(commits=2), dropped(hash="cd" * 32), last)
+
+
+def test_a_dropped_commit_says_nothing_else() -> None:
+    assert refusal(head(), dropped()) == "the newest commit of the archive is dropped"
+    for changes in ({"manifest": b"x"}, {"changed": ("x",)}):
+        assert (
+            refusal(head(), dropped(**changes)) == "commit 0 of the archive is dropped and names variables all the same"
+        )
+
+
 def test_a_bomb_is_not_unpacked() -> None:
     bomb = zlib.compress(bytes(200 << 20), 9)
     parts = archive.MAGIC + archive._HEAD.pack(Kind.BLOCK.value, 1, 1 << 20, len(bomb)) + bomb

@@ -59,6 +59,21 @@ def test_a_commit_reads_back(changed: list[str], manifest: bytes, blocks: list[b
     assert decode_commit(4, encode_commit(commit)) == commit
 
 
+@given(blocks=st.lists(st.binary(), max_size=4), at=st.integers(1, 253_402_300_799_999_999))
+def test_a_dropped_commit_reads_back(blocks: list[bytes], at: int) -> None:
+    commit = Commit(4, 3, "step", 4, 10, (), "sha256:1", 12, {"cpu": 0.5}, b"", tuple(blocks), "ab" * 32, at)
+    assert decode_commit(4, encode_commit(commit)) == commit
+
+
+@pytest.mark.parametrize(
+    "last", [[{}, 0], [{}, -1], [{}, True], [{}, 1 << 62], [{}, "1"], [{}, 1, 1], [], [1], [{}, {}]]
+)
+def test_the_end_of_a_commit_head_is_checked(last: list[Any]) -> None:
+    head = [3, "step", 4, 10, [], "sha256:1", 12, *last]
+    with pytest.raises(StoreDamaged, match="commit 4 does not read"):
+        decode_commit(4, join_parts([pack(head).encode(), bytes(32), b""]))
+
+
 def test_an_item_takes_the_state_of_its_step() -> None:
     item = ChatItem(0, "reply", 1, "text", 1, "x = 1", 0, usage={"model": 1})
     waiting = with_flight(item, StepInFlight(0, "reply", 1, False, 2, 1, 0, 0, 0))
