@@ -1,7 +1,7 @@
 """Reads what a store keeps beside its jobs and says what of it is damaged.
 
-That is: what it knows of agents, reminders and errors of definitions; futures; queues; shared contexts. The objects
-that an application keeps itself are its own: nothing here knows what they should hold.
+That is: what it knows of agents, reminders and errors of definitions; futures; queues; shared contexts; events. The
+objects that an application keeps itself are its own: nothing here knows what they should hold.
 
 Preconditions:
     ``verify_beside`` blocks, on any thread but the store's and the event loop's.
@@ -18,6 +18,8 @@ from orchestrator.engine.future_views import future_view
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.store.store import Store
 from statek.definition_errors import DefinitionErrors
+from statek.event_feed import EventFeed, feed_length, feeds, read_element
+from statek.events import decode_event
 from statek.exceptions import StoreError
 from statek.packing import unpack
 from statek.queue_records import QueueEntry, QueueLane, lanes
@@ -45,6 +47,7 @@ def verify_beside(store: Store, jobs: JobRepository, progress: Callable[[str], N
         "futures": _future_parts,
         "queues": _queue_parts,
         "shared contexts": _context_parts,
+        "events": _event_parts,
     }
     problems: list[str] = []
     for title, found in parts.items():
@@ -158,6 +161,20 @@ def _context_parts() -> Iterator[Part]:
 
 def _read_variable(context: ContextRecord, name: str) -> object:
     return context_variable(context, name).value
+
+
+def _event_parts() -> Iterator[Part]:
+    for feed in feeds():
+        tenant, seq = str(feed.tenant), int(feed.first_seq)
+        while seq <= feed_length(feed):
+            yield f"event {seq} of tenant {tenant}", partial(_read_event, feed, seq)
+            seq += 1
+
+
+def _read_event(feed: EventFeed, seq: int) -> object:
+    if seq < feed.first_seq:
+        return None  # dropped meanwhile
+    return decode_event(seq, str(feed.tenant), read_element(feed, seq))
 
 
 def _fail(error: Exception) -> None:

@@ -27,7 +27,7 @@ from orchestrator.store.replacing import finish_replacement
 from orchestrator.store.thread import Answer, StoreThread, Work
 from orchestrator.store.tracking import TrackedWrites, TrackingUnavailable
 from statek.durable.gate import control, gate
-from statek.event_feed import note_flush
+from statek.event_feed import forget_store, note_flush
 from statek.exceptions import ConfigurationError, InvalidRequest, StoreDamaged, StoreError, StoreFull
 
 __all__ = ["DEFAULT_CACHE_BYTES", "Store"]
@@ -169,7 +169,7 @@ class Store:
             if self._want_guard:
                 self._guard = FlushGuard(paths, sequence=sequence, tracker=self._tracker)
                 self._guard.record()
-            note_flush()
+            forget_store()
         except RuntimeError as error:
             self._close_dbzero()
             raise StoreDamaged(f"prefix {self.prefix} does not open: {error}") from error
@@ -178,6 +178,7 @@ class Store:
             raise
 
     def _close_dbzero(self) -> None:
+        forget_store()
         try:
             control.call("close")
         except RuntimeError as error:

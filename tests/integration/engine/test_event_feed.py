@@ -16,9 +16,10 @@ from orchestrator.engine.job_driver import JobDriver
 from orchestrator.engine.jobs import JobRepository
 from orchestrator.engine.objects import GrantTable
 from orchestrator.engine.step_run import StepRunner
+from orchestrator.engine.verification_beside import verify_beside
 from orchestrator.store.store import Store
 from statek.event_feed import SEGMENT_EVENTS, EventFeed, emit, find_feed
-from statek.exceptions import NotFound, StoreFull
+from statek.exceptions import NotFound, StoreDamaged, StoreFull
 
 from .conftest import Open, code, crash
 from .test_events import every, kinds, told
@@ -132,6 +133,66 @@ async def test_thousands_of_events_are_paged_at_the_same_cost_from_anywhere(stor
     assert (late.name, looked_at) == (f"n{total - 1}", [1])
     segments = await read(lambda: [len(segment) for segment in cast("EventFeed", find_feed("default")).segments])
     assert segments == [SEGMENT_EVENTS] * (total // SEGMENT_EVENTS) + [total % SEGMENT_EVENTS]
+
+
+async def test_events_read_the_same_one_by_one(open_with: Open) -> None:
+    async with open_with([code("x = 1"), code("1 / 0"), code("x = 2"), code("exit()")]) as service:
+        await service.wait(await service.submit("helper"))
+        events = await told(service)
+        singly = [event for at in range(len(events)) for event in (await service.feed.page(at, count=1)).events]
+    assert singly == events
+    ended = [dict(event.payload) for event in events if event.kind == "step.ended"]
+    assert [one["outcome"] for one in ended] == ["ok", "error", "ok", "exit"]
+
+
+async def test_end_of_a_step_is_written_out_where_its_commit_is_not_the_event_before(store: Store) -> None:
+    jobs, feed = JobRepository(), EventFeeds(store)
+    one, two = await store.commit(lambda: (made_job(jobs), made_job(jobs)))
+
+    def write(*, undo: bool) -> None:
+        emit(one, "commit.made", commit=3, step=2)
+        if undo:
+            raise ValueError("undo")
+
+    await store.commit(lambda: emit(one, "job.stalled"))
+    with pytest.raises(ValueError, match="undo"):
+        await store.commit(partial(write, undo=True))
+    await store.commit(lambda: emit(one, "step.ended", commit=3, step=2, outcome="ok"))
+    await store.commit(partial(write, undo=False))
+    await store.commit(lambda: emit(two, "step.ended", commit=3, step=2, outcome="ok"))
+    await store.commit(partial(write, undo=False))
+    await store.commit(lambda: emit(one, "step.ended", commit=3, step=2, outcome="ok"))
+    told_of = [(event.job, event.kind, event.commit, event.step) for event in (await feed.page()).events]
+    assert told_of == [
+        ("j1", "job.stalled", -1, 0),
+        ("j1", "step.ended", 3, 2),
+        ("j1", "commit.made", 3, 2),
+        ("j2", "step.ended", 3, 2),
+        ("j1", "commit.made", 3, 2),
+        ("j1", "step.ended", 3, 2),
+    ]
+
+
+async def test_damaged_events_are_named_by_reading_and_by_verifying(store: Store) -> None:
+    jobs, feed = JobRepository(), EventFeeds(store)
+    record = await store.commit(lambda: made_job(jobs))
+
+    def write() -> None:
+        for _ in range(4):
+            emit(record, "job.stalled")
+        segment = cast("EventFeed", find_feed("default")).segments[0]
+        segment[1], segment[3] = b"{", 1
+
+    await store.commit(write)
+    with pytest.raises(StoreDamaged, match=r"^event 2 of tenant 'default' does not read: "):
+        await feed.page(count=2)
+    with pytest.raises(StoreDamaged, match=r"^event 4 of tenant 'default' does not read: it stands for the end of no"):
+        await feed.page(2)
+    problems = await asyncio.to_thread(verify_beside, store, jobs, lambda _: None)
+    assert [problem.partition(" does not read: ")[0] for problem in problems] == [
+        "event 2 of tenant default",
+        "event 4 of tenant default",
+    ]
 
 
 async def test_cursor_before_the_first_kept_event_is_refused_by_name(store: Store) -> None:
