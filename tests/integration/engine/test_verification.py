@@ -70,12 +70,13 @@ async def test_a_sound_store_is_read_whole_open_and_closed(open_with: Open, tmp_
     assert (closed.jobs, closed.entries, closed.commits, closed.findings) == (2, 8, 8, ())
     assert closed.blocks > 0
     assert lines[0] == "comparing the prefix file with its mirror"
-    assert lines[-5:] == [
+    assert lines[-6:] == [
         "reading job 2 of 2",
         "reading agents, reminders and errors of definitions",
         "reading futures",
         "reading queues",
         "reading shared contexts",
+        "reading events",
     ]
     with pytest.raises(NotFound):
         verify_folder(tmp_path, quiet)
