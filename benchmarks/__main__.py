@@ -24,6 +24,7 @@ from benchmarks.endings import measure_deadline
 from benchmarks.engine import CHOICES, chosen_driver
 from benchmarks.flushes import measure_flushes
 from benchmarks.fsyncs import counted_fsyncs
+from benchmarks.large_resume import measure_large_resume
 from benchmarks.machine import MachineFacts, survey
 from benchmarks.past import measure_past
 from benchmarks.requests import measure_requests
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "claims": measure_claims,
     "cold_start": measure_cold_start,
     "resume": measure_resume,
+    "large_resume": measure_large_resume,
     "checkpoints": measure_checkpoints,
     "large_buffer": measure_large_buffer,
     "past": measure_past,
