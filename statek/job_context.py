@@ -59,12 +59,17 @@ def job_context(job: Any = None, agent: Any = None) -> Iterator[None]:
 
 
 def get_current_job() -> Any:
-    """The job that is served: in a tool call its ``JobControl`` (``ctx.job``); None without one."""
+    """The job that is served: in a tool call the ``Job`` whose code made the call; None without one.
+
+    What only its own tools may do (``raise_difficulty``, ``variable`` ...) is at ``ctx.job``.
+    """
     given = _given.get()
     if given is not None:
         return given.job
     context = find_tool_context()
-    return context.job if context is not None else None
+    if context is None or context.job is None:
+        return None
+    return context.job.tasks.job(context.job_id)
 
 
 def get_current_agent() -> Any:
@@ -72,8 +77,7 @@ def get_current_agent() -> Any:
     given = _given.get()
     if given is not None and given.agent is not None:
         return given.agent
-    job = get_current_job()
-    return getattr(job, "agent", None)
+    return getattr(_served(), "agent", None)
 
 
 def get_current_agent_name() -> str | None:
@@ -147,8 +151,17 @@ def _values() -> dict[str, Any]:
     return kept[1]
 
 
+def _served() -> Any:
+    """What stands for the job here: as it was named by hand, else the ``JobControl`` of the call; None without one."""
+    given = _given.get()
+    if given is not None:
+        return given.job
+    context = find_tool_context()
+    return None if context is None else context.job
+
+
 def _job() -> Any:
-    job = get_current_job()
+    job = _served()
     if job is None:
         raise InvalidRequest("no job is served here: this code was not called as a tool of a job")
     return job

@@ -87,6 +87,10 @@ class TaskDoor(Protocol):
         """
         ...
 
+    def job(self, job_id: str) -> Job:
+        """The job of that id, to look at and to talk to."""
+        ...
+
     def create(self, agent: Agent | str, given: NewJob, *, is_dialog: bool = False) -> Job:
         """Make a READY job.
 

@@ -66,6 +66,10 @@ class JobTasks:
         """The agent of a job, as this process knows it now."""
         return self._access.agent(self._access.look_sync(job_id).summary.role)
 
+    def job(self, job_id: str) -> Job:
+        """The job of that id, to look at and to talk to."""
+        return Job(job_id, self._access)
+
     def create(self, agent: Agent | str, given: NewJob, *, is_dialog: bool = False) -> Job:
         """Make a READY job."""
         chosen = self._chosen(agent, is_dialog=is_dialog)

@@ -13,6 +13,7 @@ from statek.tools import ToolContext, tool_context
 
 class Memory:
     agent = SimpleNamespace(role="helper")
+    tasks = SimpleNamespace(job=lambda job_id: f"the job {job_id}")
 
     def __init__(self) -> None:
         self.kept: dict[str, object] = {}
@@ -55,7 +56,7 @@ def test_a_tool_call_is_served_for_its_own_job():
         utils.perm_ctx_set("k", 1)
         utils.statek_ctx_set("x", 1)
         assert (statek.get_current_job(), statek.get_current_agent_name(), utils.statek_ctx_get("x")) == (
-            job,
+            "the job j1",
             "helper",
             1,
         )
