@@ -9,20 +9,32 @@ from __future__ import annotations
 import enum
 import hashlib
 import time
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
 from sandbox_runner.wire.values import GraphError, GraphLimits, Handle, decode, encode
 from statek import durable
 from statek.durable import is_durable_dict, is_durable_list, is_durable_set, is_memo, memo
-from statek.exceptions import InvalidRequest, LimitExceeded
+from statek.exceptions import ConfigurationError, InvalidRequest, LimitExceeded
+from statek.executors.job import Job
+from statek.executors.job_source import JobSource
 from statek.inbox import NOTIFICATION, InboxEntry, Pushed, push
 from statek.job_status import JobStatus
 from statek.packing import join_pieces, pack, packed_pieces, pieces_of, split_pieces, unpack
 from statek.records import JobRecord
 from statek.rendering import render_value
 
-__all__ = ["StoredValue", "SubTaskHandler", "SubTaskState", "TaskError", "find_handler", "handler_tag", "notify"]
+__all__ = [
+    "StoredValue",
+    "SubTaskHandler",
+    "SubTaskState",
+    "TaskError",
+    "find_handler",
+    "handler_tag",
+    "keep_jobs",
+    "notify",
+]
 
 MAX_RESULT_BYTES = 1 << 20
 """Encoded result of one sub-task; what is larger belongs into durable objects."""
@@ -38,6 +50,15 @@ MAX_SHOWN_CHARS = 20_000
 MAX_ERROR_CHARS = 4_000
 
 _LIMITS = GraphLimits(max_bytes=MAX_RESULT_BYTES, max_nodes=1 << 20, max_text_bytes=MAX_RESULT_BYTES)
+
+
+_sources: list[weakref.ref[JobSource]] = []
+
+
+def keep_jobs(source: JobSource) -> None:
+    """Say who shows the jobs of this process's store; the newest that is still there is asked."""
+    _sources[:] = [known for known in _sources if known() is not None]
+    _sources.append(weakref.ref(source))
 
 
 class SubTaskState(enum.StrEnum):
@@ -139,6 +160,18 @@ class SubTaskHandler:
         self._result: Any = None
         self._said = [] if collects else None
         self._said_bytes = 0
+
+    @property
+    def job(self) -> Job:
+        """The job that does the work: for the application and its tools, no code of a job is given it.
+
+        Raises:
+            ConfigurationError: nothing in this process shows jobs.
+        """
+        source = next((found for known in reversed(_sources) if (found := known()) is not None), None)
+        if source is None:
+            raise ConfigurationError("nothing in this process shows jobs; call statek.init first")
+        return Job(f"j{self._record.number}", source)
 
     @property
     def state(self) -> str:

@@ -45,7 +45,7 @@ from statek.packing import join_pieces, pieces_of, unpack
 from statek.records import JobRecord
 from statek.runnable import announce
 from statek.settings import StatekSettings
-from statek.sub_task_handler import SubTaskHandler, find_handler, notify
+from statek.sub_task_handler import SubTaskHandler, find_handler, keep_jobs, notify
 from statek.task_door import NewJob
 
 __all__ = ["JobAccess"]
@@ -68,6 +68,7 @@ class JobAccess:
         self._agents = agents
         self._jobs = JobRepository()
         self._inspection = Inspection(store)
+        keep_jobs(self)
 
     # ------------------------------------------------------------------------------------- making
 

@@ -98,6 +98,7 @@ def test_job_is_told_of_a_sub_task_that_it_did_not_give_out(settings: StatekSett
     client = statek.StatekClientAPI()
     told, works = client.submit_new_job(boss), client.submit_new_job(worker)
     handler = statek.create_sub_task(works, id="t1")
+    assert (handler.job.id, handler.job.status.value, handler.job.agent_role) == (works.id, "READY", "worker")
     with pytest.raises(RuntimeError, match="sub-task id=t1 is waiting"):
         told.push_notification(handler)
     with pytest.raises(InvalidRequest, match="a notification tells of a SubTaskHandler, not of a str"):

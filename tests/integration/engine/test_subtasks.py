@@ -293,3 +293,35 @@ async def test_an_exit_value_that_is_long_to_read_is_not_handed_on(open_agents: 
     reason = "its exit status cannot be handed on: the graph has more than 20000 nodes"
     assert boss.summary.exit_status == reason
     assert worker.exit_status.startswith("<400005 bytes: ")
+
+
+async def test_handler_gives_its_job_to_tools_and_not_to_code(open_agents: Open) -> None:
+    def seen(handler: Any) -> list[str]:
+        return [handler.job.id, handler.job.status.value, handler.job.agent_role]
+
+    @tool(effect="store")
+    def inside(handler: statek.SubTaskHandler, **kwargs: Any) -> list[str]:
+        """Look from the store thread."""
+        return seen(handler)
+
+    @tool
+    def outside(handler: statek.SubTaskHandler, **kwargs: Any) -> list[str]:
+        """Look from elsewhere."""
+        return seen(handler)
+
+    boss = agent("boss", tools=[research, inside, outside])
+    refused = "try:\n    task.job\nexcept Exception as error:\n    print(type(error).__name__, 'job' in dir(task))"
+    model = RoleModel(
+        boss=[
+            code("task = research('x', id='t1')\nexit()"),
+            code(f"{refused}\nexit([inside(task), outside(task)])"),
+        ],
+        worker=[code("exit()")],
+    )
+    async with open_agents([boss, WORKER], model) as service:
+        id_ = await service.submit("boss")
+        await service.wait(id_)
+        await service.wait("j2")
+        job = await end(service, id_)
+    assert console(steps(job)[1]) == ["AttributeError False"]
+    assert job.summary.exit_status == '[["j2","DONE","worker"],["j2","DONE","worker"]]'
