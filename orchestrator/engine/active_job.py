@@ -312,9 +312,9 @@ class ActiveJob:
         return plain_variable(self.jobs, self.record, self.head, name, default)
 
     def visible_tools(self, source: StepSource) -> dict[str, ToolDef]:
-        """The tools that are names of the workspace while this step runs.
+        """The tools of the host that are names of the workspace while this step runs.
 
-        Hidden ones for a hidden warmup block only; what runs code is none.
+        Hidden ones for a hidden warmup block only. What runs code is the sandbox's own.
         """
         found = {name: tool for name, tool in self.tools.items() if not (tool.system and name == PYTHON_CLI)}
         if source.hidden:

@@ -28,7 +28,7 @@ from sandbox_runner.executor.rendering import render
 from sandbox_runner.executor.restore import Restorer
 from sandbox_runner.executor.statements import ERROR as ENDED_BY_ERROR
 from sandbox_runner.executor.statements import EXIT as ENDED_BY_EXIT
-from sandbox_runner.executor.statements import Ending, Failure, run_code
+from sandbox_runner.executor.statements import Ending, Failure, PythonCli, run_code
 from sandbox_runner.executor.work_files import WorkFiles
 from sandbox_runner.wire.frames import (
     Block,
@@ -90,6 +90,7 @@ class Executor:
         self.namespace = Namespace(self.caller)
         own: dict[str, Callable[..., Any]] = {"print": self._print, "exit": self._exit, "quit": self._exit}
         own |= {"get_all": self.handles.futures.get_all, "get_any": self.handles.futures.get_any}
+        own["python_cli"] = PythonCli(self.namespace, self._echo).python_cli
         self.namespace.define(own)
         self.caller.describe = Describer(self.namespace, self.handles)
         self.caller.show = self._show

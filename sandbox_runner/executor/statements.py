@@ -14,7 +14,7 @@ from sandbox_runner.executor.errors import StepExit
 from sandbox_runner.executor.futures import after_statement
 from sandbox_runner.executor.namespace import Namespace
 
-__all__ = ["Ending", "Failure", "run_call", "run_code"]
+__all__ = ["Ending", "Failure", "PythonCli", "run_call", "run_code"]
 
 OK, ERROR, EXIT = 1, 2, 3
 
@@ -71,16 +71,10 @@ def run_code(code: str, label: str, namespace: Namespace, echo: Callable[[object
     linecache.cache[filename] = (len(code), None, lines, filename)
     index = 0
     try:
-        shared, variables = namespace.shared, namespace.variables
-        statements = _compile(code, filename, echo is not None, names=bool(shared.names))
-        for index, (compiled, echoed, bound) in enumerate(statements):  # noqa: B007 -- read after an exception
-            if bound:
-                shared.refuse_assignment(bound, variables)
-            if echoed and echo is not None:
-                echo(eval(compiled, variables))  # noqa: S307 -- running this code is the purpose
-            else:
-                exec(compiled, variables)
-            after_statement(variables)
+        statements = _compile(code, filename, echo is not None, names=bool(namespace.shared.names))
+        for index, statement in enumerate(statements):  # noqa: B007 -- read after an exception
+            _run_statement(statement, namespace, echo)
+            after_statement(namespace.variables)
     except BaseException as error:
         return _ending(error, index, filename, lines)
     return Ending(OK, index)
@@ -95,6 +89,50 @@ def run_call(call: Callable[[], object], show: Callable[[object], None]) -> Endi
     except BaseException as error:
         return _ending(error, 0, "", [])
     return Ending(OK)
+
+
+class PythonCli:
+    """The name ``python_cli`` of executed code; its formal call is an action of a step (``actions``).
+
+    Args:
+        namespace: of the workspace.
+        echo: takes the value of each expression statement but direct print and exit calls.
+    """
+
+    def __init__(self, namespace: Namespace, echo: Callable[[object], None]) -> None:
+        self._namespace = namespace
+        self._echo = echo
+        self._calls = 0
+
+    def python_cli(self, code: str) -> None:
+        """Run Python code in the workspace; variables stay for later. Shows what it prints.
+
+        Args:
+            code: Python source without fences; the value of an expression that stands alone is shown.
+
+        Raises:
+            SyntaxError: nothing of it was run.
+            BaseException: whatever the code raises.
+        """
+        if not isinstance(code, str):
+            raise TypeError("python_cli() takes one argument: code, a string")
+        self._calls += 1
+        filename = f"<python_cli {self._calls}>"
+        linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+        for statement in _compile(code, filename, echo=True, names=bool(self._namespace.shared.names)):
+            _run_statement(statement, self._namespace, self._echo)
+
+
+def _run_statement(
+    statement: tuple[types.CodeType, bool, list[str]], namespace: Namespace, echo: Callable[[object], None] | None
+) -> None:
+    compiled, echoed, bound = statement
+    if bound:
+        namespace.shared.refuse_assignment(bound, namespace.variables)
+    if echoed and echo is not None:
+        echo(eval(compiled, namespace.variables))  # noqa: S307 -- running this code is the purpose
+    else:
+        exec(compiled, namespace.variables)
 
 
 def _ending(error: BaseException, index: int, filename: str, lines: list[str]) -> Ending:

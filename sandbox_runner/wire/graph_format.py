@@ -184,9 +184,11 @@ class UnsupportedValue(GraphError):
     Attributes:
         path: where in the value, for example ``value['a'][3]``.
         type_name: qualified name of the type found there.
+        reason: what of it has no form; empty where the type itself has none.
     """
 
     def __init__(self, path: str, type_name: str, reason: str = "") -> None:
         super().__init__(f"{path} is of type {type_name}, which cannot cross the boundary{reason and ': ' + reason}")
         self.path = path
         self.type_name = type_name
+        self.reason = reason

@@ -1,7 +1,7 @@
 """``python_cli``: the formal tool call that runs Python in a DIRECT job.
 
 Only its name, signature and text are used: the executor runs the code of such a call as it runs the code of a
-step, so the function itself is never called there and is no name of the workspace.
+step, and has a function of its own under this name for code that calls it, so that no call crosses the boundary.
 """
 
 from __future__ import annotations

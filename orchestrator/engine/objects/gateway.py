@@ -42,6 +42,9 @@ __all__ = ["ObjectGateway"]
 _STALE = b"stale"
 """Version of a state that was withdrawn for a conflict: no write is accepted until it has been read anew."""
 
+_OTHERWISE = "make its class durable (dbzero.memo), or give a dict of what is needed"
+"""What to do about an object of the application that a sandbox cannot have."""
+
 _REFUSALS = (
     ApplicationFailure,
     AccessDenied,
@@ -381,7 +384,8 @@ class ObjectGateway:
             plain = outbound.convert(value)
             data = encode(plain, to_handle=outbound.to_handle, max_bytes=self._limits.result_bytes)
         except UnsupportedValue as error:
-            raise InvalidRequest(f"the result cannot be sent into a sandbox: {error}") from None
+            otherwise = "" if error.reason else f"; {_OTHERWISE}"
+            raise InvalidRequest(f"the result cannot be sent into a sandbox: {error}{otherwise}") from None
         except GraphError:
             raise LimitExceeded("result_bytes", self._limits.result_bytes, self._limits.result_bytes + 1) from None
         except RecursionError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -56,6 +57,28 @@ async def test_result_that_cannot_cross_is_an_error_of_the_call_and_the_job_goes
         text = console(steps(await service.job("j1"))[0])
     assert (summary.status, summary.failure, text) == ("DONE", None, ["refused"])
     assert call.state == "failed"
+
+
+@dataclass
+class Record:
+    """A domain object that is not durable."""
+
+    name: str
+
+
+async def test_plain_domain_object_is_refused_with_what_to_do(open_with: Open) -> None:
+    @tool(effect="none")
+    def find(**kwargs: object) -> dict[str, Record]:
+        """Find a record."""
+        return {"found": Record("a")}
+
+    async with open_with([code("find()"), code("exit(1)")], tools=[find]) as service:
+        await service.wait(await service.submit("helper"))
+        [line, *_] = console(steps(await service.job("j1"))[0])
+    assert line == (
+        f"InvalidRequest: the result cannot be sent into a sandbox: value['found'] is of type {__name__}.Record, which "
+        "cannot cross the boundary; make its class durable (dbzero.memo), or give a dict of what is needed"
+    )
 
 
 @pytest.mark.parametrize("effect", ["external", "none", "store"])
