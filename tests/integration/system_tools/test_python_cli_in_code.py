@@ -15,9 +15,7 @@ pytestmark = pytest.mark.timeout(60)
 
 async def test_text_runs_in_the_workspace_at_its_place_and_later_steps_have_what_it_made(open_with: Open) -> None:
     replies = [
-        code(
-            "a = 1\nprint('before')\npython_cli('b = a + 1\\nprint(b)\\nb * 2\\ndef twice(n): return n * b')\nprint('after')"
-        ),
+        code(f"a = 1\nprint('before')\npython_cli({TEXT!r})\nprint('after')"),
         code("kept = python_cli\nprint(b, twice(4))"),
         code("kept('c = twice(b)')\nexit(c)"),
     ]
