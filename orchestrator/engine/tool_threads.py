@@ -7,6 +7,7 @@ thread here, the caller bounds them.
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable
@@ -42,7 +43,8 @@ class ToolThreads:
             return
         mine: queue.SimpleQueue[tuple[str, _Call] | None] = queue.SimpleQueue()
         mine.put((name, call))
-        threading.Thread(target=self._serve, args=(mine,), name=name, daemon=True).start()
+        thread = threading.Thread(target=self._serve, args=(mine,), name=name, daemon=True)
+        contextvars.Context().run(thread.start)  # it is of no call: each brings its own context
 
     def close(self) -> None:
         """End the idle threads, and each other with its call."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
+from orchestrator.engine.tool_threads import ToolThreads
 from statek.tool_threads import find_acting_context, follow_threads
 from statek.tools import ToolContext, find_tool_context, tool_context
 
@@ -77,6 +80,15 @@ def test_work_of_a_pool_is_of_whoever_submitted_it_whoever_began_its_worker() ->
             with pytest.raises(ZeroDivisionError):
                 pool.submit(lambda: 1 / 0).result()
             assert list(pool.map(lambda _: find_acting_context(), range(2))) == [TWO, TWO]
+
+
+def test_a_thread_that_the_service_uses_again_is_of_no_call() -> None:
+    found: queue.SimpleQueue[ToolContext | None] = queue.SimpleQueue()
+    threads = ToolThreads(keep=1)
+    with tool_context(ONE):
+        threads.run("first", lambda: partial(found.put, find_acting_context()))
+    assert found.get() is None
+    threads.close()
 
 
 async def test_work_of_an_event_loop_is_followed() -> None:
