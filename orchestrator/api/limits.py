@@ -26,7 +26,7 @@ PIECE_BYTES = 64 << 10
 """Longer texts and values are cut into pieces of this size."""
 
 MAX_CONCURRENT_CALLS = 512
-"""Calls that the server works on at once, waiting ones (WaitJob, FollowJob) included."""
+"""Calls that the server works on at once, waiting ones (WaitJob, FollowJob, FollowEvents) included."""
 
 MAX_VALUES = 1000
 """Variables, and as many parameters, of one submitted job."""
