@@ -103,10 +103,10 @@ class Service(Inspection):
         self._pool = pool
         self._model = model
         self._agents = AgentBook(agents, self._jobs)
-        self.porter = Porter(store, self._jobs, self._agents)
+        self._history_room = HistoryRoom(settings, store)
+        self.porter = Porter(store, self._jobs, self._agents, check_room=self._history_room.check_store)
         self._migration = Migration(self._durability, self._jobs, pool)
         self._factory = JobFactory(store, settings, self._jobs)
-        self._history_room = HistoryRoom(settings, store)
         self._tool_runner = ToolRunner()
         self._broker = SandboxBroker(
             pool,

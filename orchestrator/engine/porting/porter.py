@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -37,8 +38,16 @@ _PIECE_BYTES = 256 << 10
 class Porter:
     """Exports and imports the jobs of one store; one import at a time."""
 
-    def __init__(self, store: Store, jobs: JobRepository, agents: Mapping[str, Agent]) -> None:
-        """Args are the open store, its job records, and the agents that are known by role."""
+    def __init__(
+        self,
+        store: Store,
+        jobs: JobRepository,
+        agents: Mapping[str, Agent],
+        *,
+        check_room: Callable[[int], None] = lambda more_bytes: None,
+    ) -> None:
+        """Args are the open store, its job records, the agents by role, and what refuses bytes that it may not keep."""
+        self._check_room = check_room
         self._store = store
         self._jobs = jobs
         self._staged = StagedJobs()
@@ -91,7 +100,7 @@ class Porter:
 
         Raises:
             InvalidArchive: it is damaged, or says what cannot be; nothing was taken over.
-            LimitExceeded: it is larger than is taken.
+            LimitExceeded: it is larger than is taken, or than the store may keep.
             StoreFull: the disk refused.
         """
         _check_request(request_id)
@@ -137,6 +146,7 @@ class Porter:
             known = self._store.read_sync(lambda: self._number_of(request_id))
             if known is not None:
                 return Imported(job_id(known), repeated=True)
+            self._check_room(file.seek(0, os.SEEK_END))
             file.seek(0)
             index = check_archive(file)
             head = index.head

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from orchestrator.api.errors import detail_of, error_of
@@ -113,6 +116,18 @@ async def test_store_limit_refuses_steps_and_submissions(open_with: Open) -> Non
         assert service._store.blocks.measured_bytes == 1_900_000
         with pytest.raises(HistoryFull):
             await service.submit("helper")
+
+
+async def test_an_import_into_a_full_store_is_refused(open_with: Open, tmp_path: Path) -> None:
+    async with open_with(SCRIPT) as service:
+        id_ = await service.submit("helper")
+        await service.wait(id_)
+        size = await asyncio.to_thread(service.porter.export_to_sync, id_, tmp_path / "archive")
+    async with open_with(SCRIPT, store_bytes="1M") as service:
+        await service._store.blocks.put_many(_blocks(900_000 - size))
+        with pytest.raises(HistoryFull, match="limit store_bytes is 1048576"):
+            await asyncio.to_thread(service.porter.import_from_sync, tmp_path / "archive")
+        assert [summary.id for summary in await service.jobs()] == [id_]
 
 
 async def test_crash_before_a_refusal_is_noted_repeats_no_effect(
