@@ -21,6 +21,7 @@ ERRORS = [
     exceptions.InvalidArchive("the archive is cut off"),
     exceptions.FutureSettled("future f1 is resolved"),
     exceptions.NotFound("job j7 does not exist"),
+    exceptions.CommitDropped("commit 3 was dropped"),
     exceptions.UnstorableValue("value['a']", "a lone surrogate"),
     exceptions.FutureError(message="not ready"),
     exceptions.FutureCancelled(message="called off"),
