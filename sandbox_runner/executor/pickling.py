@@ -21,6 +21,7 @@ from sandbox_runner.executor.arrays import reduce_array
 from sandbox_runner.executor.calls import ToolCallable
 from sandbox_runner.executor.futures import Future
 from sandbox_runner.executor.handles import DurableObject, HandleMethod, Handles
+from sandbox_runner.executor.iterators import ITERATORS, reduce_iterator
 from sandbox_runner.executor.namespace import Namespace
 from sandbox_runner.wire.values import FutureRef, Substitute
 
@@ -85,9 +86,6 @@ def _reduce_cell(cell: types.CellType) -> tuple[Any, ...]:
     return _empty_cell, (), contents, None, None, _fill_cell
 
 
-_Pickler.dispatch_table = ChainMap({types.CellType: _reduce_cell}, cloudpickle.Pickler.dispatch_table)
-
-
 def _empty_cell() -> types.CellType:
     return types.CellType()
 
@@ -96,9 +94,34 @@ def _fill_cell(cell: types.CellType, contents: tuple[Any, ...]) -> None:
     cell.cell_contents = contents[0]
 
 
+def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
+    make, arguments = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
+    arguments = list(arguments)
+    for position in _NAMES:
+        arguments[position] = tuple(map(_apart, arguments[position]))
+    arguments[_QUALNAME] = _apart(code.co_qualname)
+    return make, tuple(arguments)
+
+
+_NAMES = (8, 9, 16, 17)
+"""Where ``types.CodeType`` takes names, names of variables, free and cell variables (codeobject.c, since 3.11)."""
+_QUALNAME = 12
+
+
+def _apart(name: str) -> str:
+    """A name as a text that is one object with no other, as cloudpickle does with ``co_name``.
+
+    A pickle refers back to the same object. Whether the names of variables, of functions and in code are one object
+    depends on who interned them: the compiler, ``types.CodeType`` (more of them from Python 3.13 on), an earlier use in
+    this process, or nobody, after a restore: a function that nobody touched would have other bytes. (Texts of one
+    character are the same object everywhere then, too.)
+    """
+    return "".join(name) if type(name) is str else name
+
+
 def _reduce_function(function: types.FunctionType) -> tuple[Any, ...]:
     state = {
-        "__qualname__": function.__qualname__,
+        "__qualname__": _apart(function.__qualname__),
         "__module__": function.__module__,
         "__doc__": function.__doc__,
         "__defaults__": function.__defaults__,
@@ -106,8 +129,18 @@ def _reduce_function(function: types.FunctionType) -> tuple[Any, ...]:
         "__annotations__": function.__annotations__,
         "__dict__": function.__dict__,
     }
-    made = (function.__code__, function.__name__, function.__closure__)
+    made = (function.__code__, _apart(function.__name__), function.__closure__)
     return _make_function, made, state, None, None, _fill_function
+
+
+_Pickler.dispatch_table = ChainMap(
+    {
+        types.CellType: _reduce_cell,
+        types.CodeType: _reduce_code,
+        **dict.fromkeys(ITERATORS, reduce_iterator),
+    },
+    cloudpickle.Pickler.dispatch_table,
+)
 
 
 def _make_function(code: types.CodeType, name: str, closure: tuple[types.CellType, ...] | None) -> types.FunctionType:
@@ -160,15 +193,15 @@ class Pickles:
         self.handles = handles
         self.own_names: dict[int, str] = {}
 
-    def dump(self, value: object, held: set[int]) -> tuple[bytes, list[memoryview]]:
-        """Pickle a value; gives the stream and the buffers that stay where they are.
+    def dump(self, variables: dict[str, Any], held: set[int]) -> tuple[bytes, list[memoryview]]:
+        """Pickle variables by name; gives the stream and the buffers that stay where they are.
 
         Args:
-            value: any value.
+            variables: any values.
             held: receives the ids of the handles in it.
 
         Raises:
-            Exception: whatever the value's own reduction raises.
+            Exception: whatever a value's own reduction raises.
         """
         buffers: list[memoryview] = []
 
@@ -184,7 +217,7 @@ class Pickles:
 
         file = io.BytesIO()
         pickler = _Pickler(file, self, keep)
-        pickler.dump(value)
+        pickler.dump({_apart(name): value for name, value in variables.items()})
         held |= pickler.held
         return file.getvalue(), buffers
 

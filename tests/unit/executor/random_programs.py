@@ -79,7 +79,7 @@ v0, v1, v2, v3, v4, v5, v6, v7 = [], {}, set(), [1, 2, 3], Node(1), bytearray(b"
 
 LOOK = """
 def __look():
-    import types
+    import types, warnings
     plain = (type(None), bool, int, float, complex, str, bytes, range, decimal.Decimal, fractions.Fraction,
              datetime.datetime, datetime.timedelta)
     seen, keep, lines = {}, [], []
@@ -138,7 +138,10 @@ def __look():
             parts = [walk(vars(item))]
         elif hasattr(item, "__reduce__"):
             # A list iterator at its end stands for one over an empty list, at its beginning.
-            parts = [walk(part) for part in item.__reduce__() if kind is not type(iter([])) or part != 0]
+            with warnings.catch_warnings():  # from Python 3.12 on of iterators of itertools
+                warnings.simplefilter("ignore", DeprecationWarning)
+                reduced = item.__reduce__()
+            parts = [walk(part) for part in reduced if kind is not type(iter([])) or part != 0]
         else:
             parts = ["?"]
         lines[index] = f"#{number} {kind.__name__}({', '.join(parts)})"

@@ -358,3 +358,22 @@ def test_an_array_that_was_restored_is_saved_as_before(host, moved):
     )
     made = host.run(code, echo=False)
     assert moved(host, made).run("pass").sent == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def look(n=1):\n    def inner(): return look, n\n    return inner\nmade = look()",
+        "def f(): return f",  # a name of one letter: one object everywhere, but not in what the compiler makes
+        "def get(): return get",  # a name that the restoring process knows from elsewhere
+        "alone = lambda: alone",
+        "def ff(): return 1\ndef gg(ff=ff): return ff\nknown = {'ff': ff, 'gg': gg}\nsame = gg",
+        "def run(self): return run.__name__\nrun.note = 'run'\nrun.__name__ = 'r'",
+    ],
+)
+def test_functions_that_nobody_touched_are_not_sent_again_after_a_restore(start, code):
+    host = start()
+    before = host.run(code)
+    other = start()
+    assert other.restore(host.commit(before)) == {}
+    assert other.run("pass").sent == {}

@@ -234,7 +234,11 @@ def test_a_traceback_begins_with_the_code_and_is_bounded(host):
     ("code", "shown"),
     [
         ("class E(Exception):\n    def __str__(self): raise KeyboardInterrupt\nraise E", "<exception str() failed>\n"),
-        ("class E(Exception):\n    __notes__ = property(lambda self: 1 / 0)\nraise E", "raised ZeroDivisionError>"),
+        (
+            "class E(Exception):\n    __notes__ = property(lambda self: 1 / 0)\nraise E",
+            # The library itself says so from Python 3.13 on; before, it raises.
+            ("raised ZeroDivisionError>", "Ignored error getting __notes__: ZeroDivisionError('division by zero')\n"),
+        ),
         ("e = ValueError()\ne.__cause__ = e\nraise e", "ValueError\n"),
     ],
 )
