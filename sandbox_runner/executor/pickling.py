@@ -10,6 +10,7 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
+import sys
 import types
 from collections import ChainMap
 from collections.abc import Callable, Iterable
@@ -108,6 +109,10 @@ _NAMES = (8, 9, 16, 17)
 _QUALNAME = 12
 
 
+_NAMES_APART = sys.version_info >= (3, 12)
+"""With Python 3.11 pickles keep the form that stores already hold: with another one every function would have changed."""
+
+
 def _apart(name: str) -> str:
     """A name as a text that is one object with no other, as cloudpickle does with ``co_name``.
 
@@ -116,7 +121,7 @@ def _apart(name: str) -> str:
     this process, or nobody, after a restore: a function that nobody touched would have other bytes. (Texts of one
     character are the same object everywhere then, too.)
     """
-    return "".join(name) if type(name) is str else name
+    return "".join(name) if _NAMES_APART and type(name) is str else name
 
 
 def _reduce_function(function: types.FunctionType) -> tuple[Any, ...]:
