@@ -110,7 +110,7 @@ _QUALNAME = 12
 
 
 _NAMES_APART = sys.version_info >= (3, 12)
-"""With Python 3.11 pickles keep the form that stores already hold: with another one every function would have changed."""
+"""With Python 3.11 pickles keep the form that stores already hold: in another one every function would have changed."""
 
 
 def _apart(name: str) -> str:

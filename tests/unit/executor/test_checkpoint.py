@@ -374,7 +374,7 @@ NAMES_KNOWN_ALREADY = [
     [
         "def zulu1(zulu2=1):\n    def zulu3(): return zulu1, zulu2\n    return zulu3\nzulu4 = zulu1()",
         "zulu5 = lambda: zulu5",
-        "def zulu6(): return 1\ndef zulu7(zulu8=zulu6): return zulu8\nknown = {'zulu6': zulu6, 'k': zulu7}\nsame = zulu7",
+        "def zulu6(): return 1\ndef zulu7(zulu8=zulu6): return zulu8\nknown = {'zulu6': zulu6}\nsame = zulu7",
         *(NAMES_KNOWN_ALREADY if sys.version_info >= (3, 12) else ()),
     ],
 )
