@@ -7,6 +7,7 @@ PY := .venv/bin/python
 TESTS ?=
 N ?= 100
 SEED ?=
+PURPOSE := run
 PROGRAMS ?= 2000
 .DEFAULT_GOAL := help
 .PHONY: help environment sandbox run test test-local test-full chaos check lint format types contracts proto check-proto lock-proto style image bench bench-smoke locks clean
@@ -15,7 +16,7 @@ help: ## list the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 environment: ## make .venv with the locked dependencies
-	@$(PYTHON) setup/bootstrap.py environment
+	@$(PYTHON) setup/bootstrap.py environment --for $(PURPOSE)
 
 sandbox: environment ## make the strongest sandbox that works here ready
 	@$(PYTHON) setup/bootstrap.py sandbox $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
@@ -23,6 +24,7 @@ sandbox: environment ## make the strongest sandbox that works here ready
 run: sandbox ## run the calendar assistant (ICS=calendar.ics MODEL=provider/name)
 	@$(if $(BASE_IMAGE),STATEK_BASE_IMAGE="$(BASE_IMAGE)") $(PY) -m examples.calendar_assistant $(if $(ICS),--ics "$(ICS)") $(if $(MODEL),--model "$(MODEL)")
 
+test test-full: PURPOSE := test
 test: environment ## all tests, the Docker ones included (TESTS=path narrows)
 	@$(PY) -m tests.support.run_tests -m "not chaos and not data" $(TESTS)
 

@@ -9,6 +9,7 @@ when something is missing that only an administrator can add.
 from __future__ import annotations
 
 import argparse
+import getpass
 import hashlib
 import importlib.util
 import json
@@ -90,8 +91,11 @@ def install_packages(*names: str) -> None:
         run(argv, env=quiet)
 
 
-def environment() -> None:
+def environment(*, engine: bool = False) -> None:
     """Make ``.venv`` with the locked dependencies and this project in it.
+
+    Args:
+        engine: whether what comes next needs a Docker engine, which is then among what an administrator is asked for.
 
     Raises:
         Missing: Python is too old, or a virtual environment with pip cannot be made.
@@ -105,7 +109,7 @@ def environment() -> None:
     begun = time.monotonic()
     python = str(VENV / "bin" / "python")
     if not _works([python, "-m", "pip", "--version"]):
-        _make_venv(python)
+        _make_venv(python, engine=engine)
     say(f"installing the locked dependencies of {LOCK.relative_to(ROOT)} into {VENV.relative_to(ROOT)} (a minute)")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     run([*pip, "--require-hashes", "--no-deps", "-r", str(LOCK)])
@@ -123,7 +127,7 @@ def _works(argv: Sequence[str]) -> bool:
         return False
 
 
-def _make_venv(python: str) -> None:
+def _make_venv(python: str, *, engine: bool) -> None:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if not _can_make_venv() and may_install():
         install_packages("python3-venv")
@@ -136,18 +140,32 @@ def _make_venv(python: str) -> None:
         run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)])
         run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "pip"])
     else:
-        # All that this user will miss, so that an administrator is asked once.
-        packages = [f"python{version}-venv", *(() if _has_sandbox() else ("bubblewrap",))]
+        packages, group = _missing_beside(engine=engine)
         raise Missing(
-            f"python3 has no venv with pip (ensurepip); an administrator runs: apt-get install {' '.join(packages)}"
+            "python3 has no venv with pip (ensurepip); an administrator runs: "
+            f"apt-get install {' '.join([f'python{version}-venv', *packages])}{group}"
         )
 
 
-def _has_sandbox() -> bool:
-    """Whether there is anything that a sandbox could be made with; whether it works is found out later."""
+def _missing_beside(*, engine: bool) -> tuple[list[str], str]:
+    """All else that this user will miss, so that an administrator is asked once: packages, and what follows them."""
+    if not engine:
+        return [] if _engine_reachable() or shutil.which("bwrap") else ["bubblewrap"], ""
+    packages = [] if shutil.which("bwrap") else ["bubblewrap"]
+    if _engine_reachable():
+        return packages, ""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    if not shutil.which("dockerd", path=path):
+        packages += ["docker.io", "iptables"]
+    # Debian's engine is for root and the group docker, and only root can start a private one.
+    group = "" if os.geteuid() == 0 else f" && usermod --append --groups docker {getpass.getuser()}"
+    return packages, group
+
+
+def _engine_reachable() -> bool:
+    """Whether there is a Docker engine that this user may ask; whether it works is found out later."""
     engine = os.environ.get("DOCKER_HOST") or f"unix://{DOCKER_SOCKET}"
-    reachable = not engine.startswith("unix://") or os.access(engine.removeprefix("unix://"), os.W_OK)
-    return reachable or shutil.which("bwrap") is not None
+    return not engine.startswith("unix://") or os.access(engine.removeprefix("unix://"), os.W_OK)
 
 
 def _can_make_venv() -> bool:
@@ -197,10 +215,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Set the project up; run by make.")
     parser.add_argument("part", choices=("environment", "sandbox"))
     parser.add_argument("--base-image", default="")
+    parser.add_argument("--for", dest="purpose", choices=("run", "test"), default="run", help="what it is made for")
     options = parser.parse_args()
     try:
         if options.part == "environment":
-            environment()
+            environment(engine=options.purpose == "test")
         else:
             sandbox(options.base_image)
     except Missing as error:

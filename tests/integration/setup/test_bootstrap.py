@@ -52,6 +52,18 @@ def test_a_user_with_bubblewrap_but_without_venv_is_asked_for_that_alone(checkou
     assert the_sentence(done.stderr).endswith(f"an administrator runs: apt-get install {VENV_PACKAGE}")
 
 
+def test_a_user_who_wants_to_test_is_told_one_command_for_all_that_is_missing(checkout: Checkout) -> None:
+    checkout.without("ensurepip", "pip")
+    done = checkout.bootstrap("environment", "--for", "test")
+    assert done.returncode == 2
+    engine = [] if shutil.which("dockerd", path="/usr/sbin:/sbin") else ["docker.io", "iptables"]
+    command, _, user = the_sentence(done.stderr).partition(" an administrator runs: ")[2].rpartition(" ")
+    assert command == (
+        f"apt-get install {' '.join([VENV_PACKAGE, 'bubblewrap', *engine])} && usermod --append --groups docker"
+    )
+    assert user
+
+
 def test_a_user_with_neither_engine_nor_bubblewrap_is_told_the_command(checkout: Checkout) -> None:
     checkout.with_environment()
     done = checkout.bootstrap("sandbox")
