@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import re
 import resource
@@ -32,6 +33,8 @@ from orchestrator.sandboxes.stranded import find_stranded, is_stranded
 from statek.exceptions import ConfigurationError, RunnerLost
 
 __all__ = ["BubblewrapDriver"]
+
+_LOG = logging.getLogger(__name__)
 
 _PROBE_ATTEMPTS = 3
 """A mount of somebody else that goes away while the whole tree is bound fails one."""
@@ -95,11 +98,8 @@ class BubblewrapDriver:
         else:
             reason = f"bubblewrap cannot make namespaces here: {stderr.decode(errors='replace').strip()[:200]}"
             return ProbeReport(self.name, self.tier, available=False, reason=reason, remedy=_ALLOW_NAMESPACES)
-        grouped = await asyncio.to_thread(_groups_work)
+        bound, _ = await asyncio.to_thread(cgroups.bounds)
         uids = "three uids" if root else "one uid"
-        bound = (
-            "memory, processes and CPU bounded by cgroup" if grouped else "memory bounded per process by rlimit only"
-        )
         return ProbeReport(self.name, self.tier, available=True, reason=f"bubblewrap works: {uids}, {bound}")
 
     async def prepare(self, flavour: str) -> str:
@@ -114,7 +114,10 @@ class BubblewrapDriver:
         site = await prepare_site(flavour, cache=self._cache)
         code = await prepare_code(flavour, cache=self._cache)
         digest = await asyncio.to_thread(flavour_digest, flavour)
-        self.grouped = await asyncio.to_thread(_groups_work)
+        bound, lacking = await asyncio.to_thread(cgroups.bounds)
+        self.grouped = "memory" not in lacking
+        if lacking and not self._facts:  # once, however many flavours there are
+            _LOG.warning("runners are not bounded by every cgroup controller: %s", bound)
         self._facts[flavour] = await asyncio.to_thread(_find_facts, program, site, code, digest)
         return digest
 
@@ -299,10 +302,6 @@ class BubblewrapDriver:
 
     def _find(self) -> str | None:
         return self._program or shutil.which("bwrap")
-
-
-def _groups_work() -> bool:
-    return "memory" in cgroups.group_root()
 
 
 def _find_facts(program: str, site: Path, code: Path, digest: str) -> BubblewrapFacts:

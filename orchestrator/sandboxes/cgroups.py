@@ -12,11 +12,21 @@ from pathlib import Path
 
 from orchestrator.sandboxes.driver import RunnerLimits, RunnerStats
 
-__all__ = ["CGROUP_ROOT", "ResourceGroup", "folders_of", "group_root", "processes_of", "read_usage", "remove_empty"]
+__all__ = [
+    "CGROUP_ROOT",
+    "ResourceGroup",
+    "bounds",
+    "folders_of",
+    "group_root",
+    "processes_of",
+    "read_usage",
+    "remove_empty",
+]
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 _CONTROLLERS = ("memory", "pids", "cpu")
+_BOUNDED = {"memory": "memory", "pids": "processes", "cpu": "CPU"}
 _PERIOD_US = 10_000
 
 
@@ -43,6 +53,24 @@ def group_root(root: Path = CGROUP_ROOT) -> dict[str, Path]:
         if folder.is_dir() and os.access(folder, os.W_OK):
             found[controller] = folder
     return found
+
+
+def bounds(root: Path = CGROUP_ROOT) -> tuple[str, tuple[str, ...]]:
+    """What bounds a runner that gets a group here, in words, and the controllers that do not.
+
+    Args:
+        root: where the hierarchies are mounted.
+    """
+    groups = group_root(root)
+    if "memory" not in groups:
+        return "memory bounded per process by rlimit only, CPU not at all", _CONTROLLERS
+    lacking = tuple(controller for controller in _CONTROLLERS if controller not in groups)
+    bounded = [_BOUNDED[controller] for controller in _CONTROLLERS if controller in groups]
+    text = f"{', '.join(bounded[:-1])}{' and ' if bounded[1:] else ''}{bounded[-1]} bounded by cgroup"
+    if lacking:
+        without = " and ".join(_BOUNDED[controller] for controller in lacking)
+        text += f", {without} NOT: this user has no cgroup controller {' or '.join(lacking)}"
+    return text, lacking
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
+from orchestrator.sandboxes import bubblewrap
 from orchestrator.sandboxes.cgroups import (
     ResourceGroup,
+    bounds,
     folders_of,
     group_root,
     processes_of,
@@ -57,6 +60,54 @@ def test_group_in_the_unified_hierarchy_gets_its_limits(tmp_path: Path) -> None:
         "cpu.max": "15000 10000",
     }
     assert group.memory_mount() == (str(folder), "/sys/fs/cgroup")
+
+
+@pytest.mark.parametrize(
+    ("delegated", "said", "lacking"),
+    [
+        ("cpu io memory pids", "memory, processes and CPU bounded by cgroup", ()),
+        (
+            "memory pids",
+            "memory and processes bounded by cgroup, CPU NOT: this user has no cgroup controller cpu",
+            ("cpu",),
+        ),
+        (
+            "memory",
+            "memory bounded by cgroup, processes and CPU NOT: this user has no cgroup controller pids or cpu",
+            ("pids", "cpu"),
+        ),
+        ("cpu pids", "memory bounded per process by rlimit only, CPU not at all", ("memory", "pids", "cpu")),
+    ],
+)
+def test_what_bounds_a_runner_is_said_controller_by_controller(
+    tmp_path: Path, delegated: str, said: str, lacking: tuple[str, ...]
+) -> None:
+    (tmp_path / "cgroup.controllers").write_text(delegated)
+    (tmp_path / "cgroup.subtree_control").write_text("")
+    assert bounds(tmp_path) == (said, lacking)
+
+
+def test_the_service_warns_once_of_what_nothing_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def nothing(*arguments: object, **keywords: object) -> Path:
+        return tmp_path
+
+    monkeypatch.setattr(bubblewrap, "prepare_site", nothing)
+    monkeypatch.setattr(bubblewrap, "prepare_code", nothing)
+    monkeypatch.setattr(bubblewrap, "_find_facts", lambda *arguments: object())
+    monkeypatch.setattr(bubblewrap.cgroups, "bounds", lambda: ("memory bounded by cgroup, CPU NOT", ("cpu",)))
+    driver = bubblewrap.BubblewrapDriver(cache=tmp_path, program="bwrap")
+
+    async def prepare_two() -> None:
+        for flavour in ("base", "data"):
+            await driver.prepare(flavour)
+
+    asyncio.run(prepare_two())
+    assert driver.grouped
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "runners are not bounded by every cgroup controller: memory bounded by cgroup, CPU NOT"
+    ]
 
 
 def test_no_group_where_nothing_is_mounted(tmp_path: Path) -> None:
