@@ -97,6 +97,7 @@ class ActiveJob:
         definition: the frozen definition.
         style: its chat style.
         tools: every Python tool by name, hidden and internal ones included.
+        enums: those of the agent's context, as the sandbox is told of them.
         policy: for which agent access is decided, under which settings.
         objects: its durable objects.
         provider_tools: names of the tools that the model may call formally.
@@ -135,6 +136,7 @@ class ActiveJob:
     head_seq: int
     view: JobView
     provider_tools: frozenset[str] = frozenset()
+    enums: bytes = b""
     provider_specs: tuple[Mapping[str, Any], ...] = ()
     places: dict[str, BlockPlace] = field(default_factory=dict)
     current: StepSource | None = None

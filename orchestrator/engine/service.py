@@ -50,6 +50,7 @@ from orchestrator.store.store import Store
 from statek.agents.agent import Agent
 from statek.agents.definitions import read_library
 from statek.chat_style import ChatStyle
+from statek.context_enums import encoded_enums
 from statek.exceptions import (
     HistoryFull,
     ImageMismatch,
@@ -238,6 +239,8 @@ class Service(Inspection):
                 job = await self._store.read(partial(self._load, number))
                 if job is not None:
                     job.offer_tools()
+                    if job.agent.has_context:  # made by code of the application, which may take its time
+                        job.enums = await asyncio.to_thread(encoded_enums, job.agent)
             except NotFound as error:
                 await self._stalled.stall(number, str(error))
                 return

@@ -282,6 +282,7 @@ class StepRunner:
             actions=actions,
             shared_context=start.shared_names is not None,
             shared_names=start.shared_names or (),
+            enums=job.enums,
         )
 
     def _keep_run(self, job: ActiveJob, console: Console, entries: bytes) -> None:

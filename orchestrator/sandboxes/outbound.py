@@ -67,6 +67,7 @@ def run_frame(step: StepInput) -> bytes:
         actions=[_action(action) for action in step.actions],
         shared_context=step.shared_context,
         shared_names=step.shared_names,
+        enums=step.enums,
     )
     return pb.ToExecutor(run=run).SerializeToString()
 

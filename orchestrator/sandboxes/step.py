@@ -234,6 +234,7 @@ class StepInput:
         actions: run in order before the code.
         shared_context: whether names that the workspace does not have are asked of the host.
         shared_names: the names that the host has, which code may not assign to.
+        enums: graph form of the enums of the agent's context, by name (``statek.context_enums``).
     """
 
     step: int
@@ -248,6 +249,7 @@ class StepInput:
     actions: tuple[Action, ...] = ()
     shared_context: bool = False
     shared_names: tuple[str, ...] = ()
+    enums: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox_runner.executor.calls import ToolCallable
+from sandbox_runner.executor.enums import EnumNames
 from sandbox_runner.executor.futures import Future, is_pending, value_of
 from sandbox_runner.executor.handles import DurableObject
 from sandbox_runner.wire.values import EnumValue
@@ -59,6 +60,7 @@ ATOMIC: frozenset[type] = frozenset(
         types.GetSetDescriptorType,
         types.MemberDescriptorType,
         weakref.ReferenceType,
+        EnumNames,
         EnumValue,
         ToolCallable,
     }

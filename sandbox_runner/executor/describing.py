@@ -16,6 +16,7 @@ from typing import Any
 
 from sandbox_runner.executor.calls import ToolCallable
 from sandbox_runner.executor.console import printable
+from sandbox_runner.executor.enums import EnumNames
 from sandbox_runner.executor.handles import DurableObject, HandleMethod, Handles
 from sandbox_runner.executor.namespace import Namespace
 
@@ -53,6 +54,8 @@ class Describer:
                 value = self._namespace.layer[name]
             else:
                 return value
+        if isinstance(value, EnumNames):
+            return value.__name__  # the host finds it in the agent's context
         if isinstance(value, ToolCallable):
             return {"describe": "tool", "name": value.__name__}
         if isinstance(value, HandleMethod):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any
 
-from sandbox_runner.wire.values import EnumValue
+from sandbox_runner.wire.values import EnumValue, decode
 
-__all__ = ["enum_member"]
+__all__ = ["EnumNames", "context_enums", "enum_member"]
 
 _members: dict[EnumValue, EnumValue] = {}
 _absent: set[str] = set()
@@ -35,3 +37,72 @@ def enum_member(value: EnumValue) -> object:
         if value.module not in sys.modules:
             _absent.add(value.module)
         return _members.setdefault(value, value)
+
+
+class EnumNames:
+    """Stands for an enum of the application: its members by name, in order.
+
+    Args:
+        name: by which code has it.
+        members: by name; names beyond the first of one member are aliases.
+    """
+
+    __slots__ = ("__members__", "__name__")
+
+    def __init__(self, name: str, members: dict[str, Any]) -> None:
+        self.__name__ = name
+        self.__members__ = MappingProxyType(members)
+
+    def __getattr__(self, name: str) -> Any:
+        found = None if name.startswith("__") else self.__members__.get(name)
+        if found is None:
+            raise AttributeError(f"{self.__name__} has no member {name!r}; it has {', '.join(self.__members__)}")
+        return found
+
+    def __getitem__(self, name: str) -> Any:
+        return self.__members__[name]
+
+    def __call__(self, value: object) -> Any:
+        """The member that was given; what values the members have is not known here.
+
+        Raises:
+            ValueError: it is no member.
+        """
+        if value in self:
+            return value
+        name = self.__name__
+        raise ValueError(f"{value!r} is no member of {name}; its members are known here by name: {name}[...]")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(dict.fromkeys(self.__members__.values()))
+
+    def __len__(self) -> int:
+        return len(set(self.__members__.values()))
+
+    def __contains__(self, value: object) -> bool:
+        return any(member is value or member == value for member in self.__members__.values())
+
+    def __instancecheck__(self, value: object) -> bool:
+        return value in self
+
+    def __repr__(self) -> str:
+        return f"<enum '{self.__name__}'>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EnumNames, (self.__name__, dict(self.__members__))
+
+
+def context_enums(data: bytes) -> dict[str, Any]:
+    """What the enums of the agent's context are here: the class itself where the sandbox has it, else its names.
+
+    Args:
+        data: ``RunStep.enums``; of the host.
+    """
+    if not data:
+        return {}
+    given: Any = decode(data, enum_loader=enum_member)
+    found: dict[str, Any] = {}
+    for name, members in given.items():
+        known = type(next(iter(members.values())))
+        found[name] = EnumNames(name, members) if known is EnumValue else known
+    return found

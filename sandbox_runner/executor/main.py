@@ -161,6 +161,7 @@ class Executor:
         self.link.send(StepStarted(run.step))
         self.handles.apply(run.handles)
         self.namespace.renew()
+        self.namespace.set_enums(run.enums)
         self.namespace.set_tools(run.tools)
         self.namespace.share(active=run.shared_context, names=run.shared_names)
         self._date_losses(run.step)

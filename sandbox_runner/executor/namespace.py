@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sandbox_runner.executor.calls import NAME, Caller, ToolCallable
+from sandbox_runner.executor.enums import context_enums
 from sandbox_runner.executor.errors import LostVariableError, public_errors
 from sandbox_runner.wire.frames import ToolSpec
 from sandbox_runner.wire.values import encode
@@ -114,6 +115,8 @@ class Namespace:
         caller.called = self.shared.called
         self._tools: dict[str, ToolCallable] = {}
         self._specs: dict[str, ToolSpec] = {}
+        self._enums: dict[str, Any] = {}
+        self._enum_data = b""
         self._base = {**builtins.__dict__, **public_errors()}
         self._use(dict(self._base))
         sys.modules["__main__"] = self.module
@@ -153,19 +156,34 @@ class Namespace:
     def renew(self) -> None:
         """Put the layer right, in place (functions hold it): a step that emptied it must not be the job's last."""
         self.layer.update(self._base)
+        self.layer.update(self._enums)
         self.layer.update({name: self._tools[name] for name in self._specs})
         self.variables["__builtins__"] = self.layer
+
+    def set_enums(self, data: bytes) -> None:
+        """Install exactly these enums of the agent's context (``RunStep.enums``); a tool of the same name hides one."""
+        if data == self._enum_data:
+            return
+        found = context_enums(data)
+        gone = self._enums.keys() - found.keys()
+        self._enums, self._enum_data = found, data
+        self._uncover(gone - self._specs.keys())
+        self.layer.update({name: value for name, value in found.items() if name not in self._specs})
+
+    def _uncover(self, names: Iterable[str]) -> None:
+        """Take names out of the layer; what they hid is there again."""
+        for name in names:
+            if name in self._enums or name in self._base:
+                self.layer[name] = self._enums.get(name, self._base.get(name))
+            else:
+                self.layer.pop(name, None)
 
     def set_tools(self, specs: Iterable[ToolSpec]) -> None:
         """Install exactly these tools."""
         wanted = {spec.name: spec for spec in specs}
         if wanted == self._specs:
             return
-        for name in self._specs.keys() - wanted.keys():
-            if name in self._base:
-                self.layer[name] = self._base[name]
-            else:
-                self.layer.pop(name, None)
+        self._uncover(self._specs.keys() - wanted.keys())
         for name, spec in wanted.items():
             if self._specs.get(name) != spec:
                 self._tools[name] = ToolCallable(self._caller, spec)

@@ -226,6 +226,7 @@ class RunStep(Message):
     actions: list[Action] = _many(9, Action)
     shared_context: bool = _f(16, "bool")
     shared_names: list[str] = _many(17, "string")
+    enums: bytes = _f(18, "bytes")
 
 
 @dataclass(slots=True)

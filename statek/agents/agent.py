@@ -205,6 +205,11 @@ class Agent:
         return {}
 
     @property
+    def has_context(self) -> bool:
+        """Whether there is a context, or one would be made: making it is code of the application."""
+        return self._context is not None or type(self).init_context is not Agent.init_context
+
+    @property
     def context(self) -> dict[str, Any]:
         """Private runtime objects: adapters, callables, classes. Made at first use, never stored."""
         if self._context is None:

@@ -436,7 +436,7 @@ class Action(_message.Message):
     def __init__(self, kind: _Optional[_Union[ActionKind, str]] = ..., code: _Optional[str] = ..., tool: _Optional[str] = ..., args: _Optional[bytes] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ...) -> None: ...
 
 class RunStep(_message.Message):
-    __slots__ = ("step", "code", "time_us", "seed", "tools", "handles", "echo", "max_calls", "actions", "shared_context", "shared_names")
+    __slots__ = ("step", "code", "time_us", "seed", "tools", "handles", "echo", "max_calls", "actions", "shared_context", "shared_names", "enums")
     STEP_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     TIME_US_FIELD_NUMBER: _ClassVar[int]
@@ -448,6 +448,7 @@ class RunStep(_message.Message):
     ACTIONS_FIELD_NUMBER: _ClassVar[int]
     SHARED_CONTEXT_FIELD_NUMBER: _ClassVar[int]
     SHARED_NAMES_FIELD_NUMBER: _ClassVar[int]
+    ENUMS_FIELD_NUMBER: _ClassVar[int]
     step: int
     code: str
     time_us: int
@@ -459,7 +460,8 @@ class RunStep(_message.Message):
     actions: _containers.RepeatedCompositeFieldContainer[Action]
     shared_context: bool
     shared_names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, step: _Optional[int] = ..., code: _Optional[str] = ..., time_us: _Optional[int] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[ToolSpec, _Mapping]]] = ..., handles: _Optional[bytes] = ..., echo: _Optional[bool] = ..., max_calls: _Optional[int] = ..., actions: _Optional[_Iterable[_Union[Action, _Mapping]]] = ..., shared_context: _Optional[bool] = ..., shared_names: _Optional[_Iterable[str]] = ...) -> None: ...
+    enums: bytes
+    def __init__(self, step: _Optional[int] = ..., code: _Optional[str] = ..., time_us: _Optional[int] = ..., seed: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[ToolSpec, _Mapping]]] = ..., handles: _Optional[bytes] = ..., echo: _Optional[bool] = ..., max_calls: _Optional[int] = ..., actions: _Optional[_Iterable[_Union[Action, _Mapping]]] = ..., shared_context: _Optional[bool] = ..., shared_names: _Optional[_Iterable[str]] = ..., enums: _Optional[bytes] = ...) -> None: ...
 
 class CallResult(_message.Message):
     __slots__ = ("step", "call", "value", "error_type", "error_message", "handles", "shown")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import http
 import sys
 import types
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from orchestrator.engine.job_tasks import JobTasks
 from sandbox_runner.wire.values import EnumValue
 from statek import tool
+from statek.agents.agent import SupervisedAgent
 from statek.statek_push_queue import StatekPushQueue
 
 from .conftest import Open, RoleModel, agent, code, console, steps
@@ -103,8 +105,6 @@ async def test_enum_that_the_sandbox_has_is_itself_from_the_first_step_on(open_w
     @tool(effect="none")
     def status(**kwargs: object) -> Any:
         """A status of HTTP."""
-        import http
-
         return http.HTTPStatus.OK
 
     replies = [code("found = status()\nprint(found + 1)\nexit()"), code("print(found + 1, found.phrase)\nexit()")]
@@ -116,3 +116,56 @@ async def test_enum_that_the_sandbox_has_is_itself_from_the_first_step_on(open_w
         await service.wait(id_)
         job = await service.job(id_)
     assert [console(item) for item in steps(job)] == [["201"], ["201 OK"]]
+
+
+class Prioritised(SupervisedAgent):
+    """An agent whose context has an enum."""
+
+    def init_context(self) -> dict[str, Any]:
+        return {"Priority": Priority, "_Hidden": Priority, "Status": http.HTTPStatus, "Adapter": object()}
+
+
+def prioritised(warmup: str) -> Prioritised:
+    metadata = {"MODEL": "scripted/test"}
+    return Prioritised("clerk", "I am clerk.", _tools=[weigh], _metadata=metadata, warmup_def=warmup)
+
+
+async def test_enums_of_the_context_are_names_of_warmup_and_code(open_agents: Open) -> None:
+    model = RoleModel(
+        clerk=[
+            code(
+                "print(x, x == Priority.HIGH, Priority['LOW'], list(Priority), len(Priority), x in Priority)\n"
+                "print(isinstance(x, Priority), isinstance('HIGH', Priority), weigh(Priority.LOW), Priority(x) is x)\n"
+                "def is_high(level): return level == Priority.HIGH\nkind = Priority\nexit()"
+            ),
+            code(
+                "print(is_high(x), kind.LOW, kind, Status.OK + 1, isinstance(Status.OK, Status))\n"
+                "try:\n    Priority.MEDIUM\nexcept AttributeError as error:\n    print(error)\n"
+                "try:\n    Priority('HIGH')\nexcept ValueError as error:\n    print(error)\n"
+                "print([name in globals() or name in dir(__builtins__) for name in ('_Hidden', 'Adapter')])\n"
+                "Priority = 3\nprint(Priority)\ndel Priority\nprint(Priority.LOW)\nexit()"
+            ),
+        ]
+    )
+    for turn in range(2):
+        async with open_agents([prioritised("x = Priority.HIGH\nprint(x)")], model) as service:
+            if turn:
+                await service.push("j1", "go on")
+            else:
+                await service.submit("clerk")
+            await service.wait("j1")
+            job = await service.job("j1")
+            names = {view.name for view in await service.variables("j1")}
+    assert [console(item) for item in steps(job)] == [
+        ["Priority.HIGH"],
+        ["Priority.HIGH True Priority.LOW [Priority.LOW,Priority.HIGH] 2 True", "True False 1 True"],
+        [
+            "True Priority.LOW <enum 'Priority'> 201 True",
+            "Priority has no member 'MEDIUM'; it has LOW, HIGH",
+            "'HIGH' is no member of Priority; its members are known here by name: Priority[...]",
+            "[False,False]",
+            "3",
+            "Priority.LOW",
+        ],
+    ]
+    assert names == {"x", "kind", "is_high"}
