@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from enum import EnumMeta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox_runner.wire.values import EnumValue, GraphError, UnsupportedValue, encode
 from statek.exceptions import InvalidRequest
