@@ -267,7 +267,7 @@ def _watch_records(observer: Observer) -> None:
         return wrapped
 
     def commit(real: Any) -> Any:
-        async def wrapped(self: Any, change: Any) -> Any:
+        async def wrapped(self: Any, change: Any, **blocks: Any) -> Any:
             noted: list[dict[str, Any]] = []
 
             def collecting() -> Any:
@@ -277,7 +277,7 @@ def _watch_records(observer: Observer) -> None:
                 finally:
                     _acknowledging.reset(token)
 
-            result = await real(self, collecting)
+            result = await real(self, collecting, **blocks)
             for end in noted:
                 observer.say(acknowledged=end)
                 observer.unsettled.discard((end["job"], end["step"]))

@@ -75,10 +75,10 @@ async def test_store_that_fails_once_stalls_the_job_and_it_goes_on_later(
         commit = service._durability.commit
         refusals = [StoreError("noted nowhere")]
 
-        async def refusing(change: Any) -> Any:
+        async def refusing(change: Any, **blocks: Any) -> Any:
             if refusals:
                 raise refusals.pop()
-            return await commit(change)
+            return await commit(change, **blocks)
 
         monkeypatch.setattr(service._durability, "commit", refusing)
         async for _ in service.watch.summaries(1):
