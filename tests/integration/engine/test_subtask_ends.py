@@ -152,7 +152,7 @@ async def killed_at(
     model = RoleModel(boss=BOSSES[boss], worker=case.replies)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(owner, name, stop)
-        # Nobody holds a runner while it waits: a parent is always put down, however quick its child is.
+        # Nobody holds a runner while it waits.
         async with open_agents(agents(case), model, idle_hold_seconds=0, max_runners=3) as service:
             if not await service.jobs():
                 await service.submit("boss")
@@ -178,8 +178,36 @@ async def test_parent_hears_of_it_after_a_crash_before_the_end_is_written(
         await check(service, "j1", case.reason, boss)
 
 
-@pytest.mark.parametrize("boss", BOSSES)
-async def test_parent_hears_of_it_after_a_crash_behind_the_end(open_agents: Open, boss: str) -> None:
+@pytest.fixture
+def child_waits_for_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the child (job 2) run its step only when its parent is put down: else it may end while that still runs."""
+    put_down, suspend, run = asyncio.Event(), JobDriver._suspend, StepRunner.run
+
+    async def suspending(driver: JobDriver, *arguments: Any) -> Any:
+        result = await suspend(driver, *arguments)
+        if driver.job.number == 1:
+            put_down.set()
+        return result
+
+    async def running(steps: StepRunner, job: Any, *arguments: Any) -> Any:
+        if job.number == 2:
+            await put_down.wait()
+        return await run(steps, job, *arguments)
+
+    monkeypatch.setattr(JobDriver, "_suspend", suspending)
+    monkeypatch.setattr(StepRunner, "run", running)
+
+
+async def test_a_parent_that_is_told_hears_of_it_after_a_crash_behind_the_end(open_agents: Open) -> None:
+    await crash_behind_the_end(open_agents, "told")
+
+
+@pytest.mark.usefixtures("child_waits_for_its_parent")
+async def test_a_parent_that_waits_hears_of_it_after_a_crash_behind_the_end(open_agents: Open) -> None:
+    await crash_behind_the_end(open_agents, "waits")
+
+
+async def crash_behind_the_end(open_agents: Open, boss: str) -> None:
     case = ENDS["limit"]
 
     def delivers(arguments: Any) -> bool:
