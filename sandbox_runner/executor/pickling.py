@@ -12,7 +12,7 @@ import io
 import pickle
 import sys
 import types
-from collections import ChainMap
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -68,6 +68,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             name = self._pickles.own_names.get(id(obj))
             if name is not None:
                 return _own, (name,)
+        elif kind is Counter:
+            # By itself it gives its items as an argument, so that one that holds itself has no end.
+            return kind, (), obj.__dict__ or None, None, iter(obj.items())
         elif kind.__name__ == "ndarray" and kind.__module__ == "numpy":
             reduced = reduce_array(obj)
             if reduced is not None:

@@ -18,6 +18,7 @@ SURVIVORS = {
     "lines": "lines = ['line %d' % i for i in range(3000)]",
     "table": "table = {i: str(i) for i in range(3000)}",
     "blob2": "blob2 = bytearray(300_000)",
+    "tally": "from collections import Counter\ntally = Counter('abca')\ntally['own'] = tally\ntally.note = [tally]",
 }
 CHECKS = {
     "deep": "n = 0\nwhile deep: deep = deep[0]; n += 1\nprint(n)",
@@ -30,6 +31,7 @@ CHECKS = {
     "lines": "print(type(lines), lines == ['line %d' % i for i in range(3000)])",
     "table": "print(type(table), table == {i: str(i) for i in range(3000)}, list(table) == list(range(3000)))",
     "blob2": "print(type(blob2), blob2 == bytearray(300_000))",
+    "tally": "print(type(tally), tally['own'] is tally, tally.note[0] is tally, tally['a'], list(tally))",
 }
 
 
