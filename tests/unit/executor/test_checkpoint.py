@@ -18,7 +18,7 @@ SURVIVORS = {
     "lines": "lines = ['line %d' % i for i in range(3000)]",
     "table": "table = {i: str(i) for i in range(3000)}",
     "blob2": "blob2 = bytearray(300_000)",
-    "tally": "from collections import Counter\ntally = Counter('abca')\ntally['own'] = tally\ntally.note = [tally]",
+    "tally": "import collections\ntally = collections.Counter('abca')\ntally['own'] = tally\ntally.note = [tally]",
 }
 CHECKS = {
     "deep": "n = 0\nwhile deep: deep = deep[0]; n += 1\nprint(n)",
