@@ -27,7 +27,7 @@ from tests.chaos.points import digest_of, watch
 
 __all__ = ["LifePlan", "facts_of", "live", "reopen"]
 
-HOLD_SECONDS = 0.4
+HOLD_SECONDS = 0.8
 
 
 @dataclass(frozen=True, slots=True)

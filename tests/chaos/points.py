@@ -253,7 +253,9 @@ def _watch_writes(observer: Observer, data_dir: Path) -> None:
 
 def _watch_records(observer: Observer) -> None:
     for name in _RECORD:
-        _around(observer, jobs.JobRepository, name, f"record.{name}", f"record.{name}.made")
+        # Behind both ways to put a step down: without an end, and to wait.
+        method = "_put_down" if name == "put_down" else name
+        _around(observer, jobs.JobRepository, method, f"record.{name}", f"record.{name}.made")
 
     def end_step(real: Any) -> Any:
         def wrapped(self: Any, record: Any, outcome: Any, **kwargs: Any) -> None:

@@ -69,6 +69,12 @@ def first(items):
     found = list(itertools.islice(items, 50))
     return sorted(found, key=repr) if isinstance(items, (set, frozenset)) else found
 
+def take(items):
+    if isinstance(items, set):  # what its own pop() takes depends on the history of its table, which is not its value
+        items.remove(min(items, key=repr))
+    else:
+        items.pop()
+
 def in_thread(function, item):
     thread = threading.Thread(target=function, args=(item,))
     thread.start()
@@ -171,7 +177,7 @@ _NEW = (
 )  # fmt: skip
 _CHANGES = (
     "{n}.append({m})", "{n}.append({n})", "{n}.append({i})", "{n}.insert(0, {i})", "{n}[{i} % len({n})] = {m}",
-    "{n}['k'] = {m}", "{n}['self'] = {n}", "{n}.pop()", "{n}.clear()", "{n}.reverse()", "{n} += [{i}]", "{n}.add({i})",
+    "{n}['k'] = {m}", "{n}['self'] = {n}", "take({n})", "{n}.clear()", "{n}.reverse()", "{n} += [{i}]", "{n}.add({i})",
     "{n}.discard('x')", "{n}.value = {m}", "{n}.peers.append({m})", "{n}.link({m})", "{n}.extend([{i}] * 300)",
     "del {n}[len({n}) // 2]", "{n} = {m}", "{n}, {m} = {m}, {n}", "{n}.left = {m}", "{n}.one = {m}",
     "Node.made.append({i})",
