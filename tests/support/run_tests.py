@@ -34,6 +34,8 @@ _WANTED = {"redis-server": "redis-server", "runsc": "runsc"}
 def main(arguments: Sequence[str]) -> int:
     """Run pytest with these arguments; its status, or 2 when no engine can be had."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # A shell starts what it runs in the background with SIGINT ignored, and all that the tests start would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     local = list(arguments[:1]) == ["--local"]
     arguments = arguments[1:] if local else arguments
     engine = PrivateEngine(ROOT / ".cache" / "dockerd")
