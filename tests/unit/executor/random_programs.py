@@ -75,6 +75,11 @@ def take(items):
     else:
         items.pop()
 
+def made_again(item):
+    if isinstance(item, np.ndarray):  # its type takes a shape, and gives memory as it happens to be
+        raise TypeError
+    return type(item)(item)
+
 def in_thread(function, item):
     thread = threading.Thread(target=function, args=(item,))
     thread.start()
@@ -188,7 +193,7 @@ _CHANGES = (
     "{n}['k'].append({i})", "{n}[{i}] = {n}", "{n}.data = {n}.data", "{n} = first({n})",
     "{n} = tuple([{m}])", "{m} = {n}[1:][::-1]", "{m} = bytes_of({n})", "{m} = {n}.reshape(-1)", "{m} = {n}.T",
     "{n} = {{{i}: {m} for _ in range(2)}}", "{n}.extend([_] for _ in range(3))", "{n} = [{n}]", "Node.note = {m}",
-    "{n} = type({n})({n})",
+    "{n} = made_again({n})",
 )  # fmt: skip
 
 
