@@ -33,7 +33,7 @@ def start_statek(
     """Drive jobs until SIGTERM or SIGINT; blocking.
 
     With ``until_idle`` SIGTERM stops the service, closes the store and ends the process with 143, unless the
-    application has a handler of its own.
+    application has a handler of its own. What that raises is raised here when the service has stopped.
 
     Args:
         agents: agents whose jobs may be driven; jobs of other roles wait. None takes every agent that this process has
