@@ -17,7 +17,7 @@ __all__ = [
     "rlimits_for",
 ]
 
-_ALSO_FILTERED = frozenset({resource.RLIMIT_MSGQUEUE, resource.RLIMIT_RTPRIO, resource.RLIMIT_MEMLOCK})
+_ALSO_FILTERED = frozenset({resource.RLIMIT_MSGQUEUE, resource.RLIMIT_RTPRIO})
 """What these bound the system call filter refuses too. A kernel without such resources (gVisor's) lets nobody set
 them."""
 

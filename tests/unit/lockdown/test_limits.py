@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import resource
 
-from sandbox_runner.lockdown.limits import ExecutorLimits, Rlimit, rlimits_for
+import pytest
+
+from sandbox_runner.lockdown.limits import ExecutorLimits, Rlimit, apply_rlimits, rlimits_for
 
 ALWAYS = [
     Rlimit(resource.RLIMIT_CORE, 0, 0),
@@ -33,3 +35,25 @@ def test_drivers_without_a_cgroup_use_rlimits() -> None:
         Rlimit(resource.RLIMIT_AS, 5, 5),
         Rlimit(resource.RLIMIT_NPROC, 10, 10),
     ]
+
+
+@pytest.mark.parametrize("kind", [resource.RLIMIT_MSGQUEUE, resource.RLIMIT_RTPRIO])
+def test_a_kernel_may_refuse_only_what_the_filter_refuses_too(monkeypatch: pytest.MonkeyPatch, kind: int) -> None:
+    """Each limit of an executor but these two has to be set, or it does not start."""
+    limits = ExecutorLimits(memory_bytes=5, cpu_seconds=7, open_files=8, file_bytes=9, threads=10)
+    chosen = rlimits_for(limits, address_space=True, threads=True)
+    refused = kind
+    applied: list[int] = []
+
+    def setrlimit(which: int, _: tuple[int, int]) -> None:
+        if which == refused:
+            raise ValueError("not allowed to raise maximum limit")
+        applied.append(which)
+
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    apply_rlimits(chosen)
+    assert applied == [limit.kind for limit in chosen if limit.kind != kind]
+    for refused in {limit.kind for limit in chosen} - {resource.RLIMIT_MSGQUEUE, resource.RLIMIT_RTPRIO}:
+        with pytest.raises(PermissionError, match=f"limit {refused} cannot be set"):
+            apply_rlimits(chosen)

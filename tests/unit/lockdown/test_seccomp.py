@@ -8,6 +8,7 @@ import struct
 
 import pytest
 
+from sandbox_runner.lockdown import seccomp
 from sandbox_runner.lockdown.seccomp import build_filter, build_zygote_filter
 
 PID = 4242
@@ -88,6 +89,10 @@ SIGCHLD = 17
         pytest.param(302, (0, 7, 4096, 0), EPERM, id="prlimit-write"),
         pytest.param(302, (1, 7, 0, 1), EPERM, id="prlimit-other"),
         pytest.param(160, (), EPERM, id="setrlimit"),
+        pytest.param(240, (), EPERM, id="mq_open"),
+        pytest.param(142, (), EPERM, id="sched_setparam"),
+        pytest.param(144, (), EPERM, id="sched_setscheduler"),
+        pytest.param(314, (), EPERM, id="sched_setattr"),
         pytest.param(101, (), EPERM, id="ptrace"),
         pytest.param(310, (), EPERM, id="process_vm_readv"),
         pytest.param(272, (), EPERM, id="unshare"),
@@ -179,3 +184,18 @@ def test_another_architecture_ends_the_process(program: list[tuple[int, ...]]) -
 
 def test_the_program_fits_the_kernel() -> None:
     assert len(PROGRAM) <= 4096
+
+
+@pytest.mark.parametrize(
+    ("code", "available"), [(0, True), (errno.EINVAL, True), (errno.EOPNOTSUPP, False), (errno.ENOSYS, False)]
+)
+def test_a_kernel_that_does_not_know_the_question_counts_as_one_with_filters(
+    monkeypatch: pytest.MonkeyPatch, code: int, available: bool
+) -> None:
+    def answer(*_: object) -> int:
+        if code:
+            raise OSError(code, "refused")
+        return 0
+
+    monkeypatch.setattr(seccomp, "syscall", answer)
+    assert seccomp.seccomp_available() is available
