@@ -258,25 +258,50 @@ async def open_inspection(settings: StatekSettings) -> AsyncIterator[Inspection]
         await asyncio.to_thread(store.close)
 
 
-async def until_terminated(work: Coroutine[Any, Any, T]) -> T:
+async def until_terminated(work: Coroutine[Any, Any, T], *, handler: Callable[[], object] | None = None) -> T:
     """Run to the end, or until SIGTERM, which ends it as an orderly stop.
+
+    The signal is taken between two callbacks of the loop, which is never busy for long. Python calls a handler wherever
+    the main thread is: one that raises there (``sys.exit()``) leaves gRPC's compiled code in the middle, or has every
+    task of the loop cancelled at once, gRPC's own too, which is a segmentation fault now and then.
 
     Args:
         work: is cancelled by SIGTERM, so that its services flush and close.
+        handler: is called at SIGTERM; the work goes on unless it raises. None cancels the work at once.
 
     Returns:
         What it returns.
 
     Raises:
         asyncio.CancelledError: SIGTERM came, and the work is closed.
+        BaseException: what the handler raised, when the work is closed.
     """
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+    raised: list[BaseException] = []
+
+    def terminated() -> None:
+        if handler is None:
+            task.cancel()
+            return
+        try:
+            handler()
+        except BaseException as error:  # noqa: BLE001 - SystemExit before all; raised below
+            raised.append(error)
+            task.cancel()
+
+    before = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+    loop.add_signal_handler(signal.SIGTERM, terminated)
     try:
-        return await task
+        await task
+    except asyncio.CancelledError:
+        if not raised:
+            raise
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+    if raised:
+        raise raised[0]
+    return task.result()
 
 
 async def wait_for_stop() -> None:

@@ -11,10 +11,10 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from orchestrator.app import open_store, running_service, until_terminated, wait_for_stop
 from orchestrator.engine.access import JobAccess
@@ -210,11 +210,13 @@ class Embedded:
         driven = self._drive(
             agents, model, max_concurrency, until_idle=until_idle, task_queue_size_funcs=task_queue_size_funcs
         )
-        if not until_idle:
+        handler = signal.getsignal(signal.SIGTERM)
+        is_main = threading.current_thread() is threading.main_thread()
+        if not until_idle or not is_main or (handler is not signal.SIG_DFL and not callable(handler)):
             await driven
             return
-        if not _ends_at_sigterm():
-            await _until_own_handler_raises(driven)
+        if callable(handler):
+            await until_terminated(driven, handler=partial(handler, signal.SIGTERM, None))
             return
         try:
             await until_terminated(driven)
@@ -262,46 +264,6 @@ class Embedded:
     def data_dir(self) -> Path:
         """Where the store is."""
         return Path(self.settings.data_dir)
-
-
-async def _until_own_handler_raises(driven: Coroutine[Any, Any, None]) -> None:
-    """Drive a service; what an application's own handler of SIGTERM raises is raised when the service has stopped.
-
-    Python calls such a handler wherever the main thread is. One that raises there (``sys.exit()``) would leave gRPC's
-    compiled code in the middle, or have every task of the loop cancelled at once, gRPC's own too: a segmentation
-    fault now and then. So it is called between two callbacks of the loop, which is never busy for long.
-    """
-    own = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or not callable(own):
-        await driven
-        return
-    handler, loop, task = own, asyncio.get_running_loop(), asyncio.ensure_future(driven)
-    raised: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            handler(signal.SIGTERM, None)
-        except BaseException as error:  # noqa: BLE001 - SystemExit before all; raised below
-            raised.append(error)
-            task.cancel()
-
-    loop.add_signal_handler(signal.SIGTERM, call)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not raised:
-            raise
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, own)
-    if raised:
-        raise raised[0]
-
-
-def _ends_at_sigterm() -> bool:
-    """Whether SIGTERM would end this process at once: nobody else takes it, and this thread may."""
-    is_main = threading.current_thread() is threading.main_thread()
-    return is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
