@@ -42,15 +42,8 @@ def docker_engine() -> Iterator[str]:
     Fails, and does not skip, where none can be had: a run without Docker deselects these tests by name.
     """
     address = usual_engine()
-    if address:
-        yield address
-        return
-    engine = PrivateEngine(ROOT / ".cache" / "dockerd")
-    engine.start()
-    try:
-        yield engine.address
-    finally:
-        engine.stop()
+    with contextlib.nullcontext(address) if address else _private_engine("dockerd") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
@@ -61,10 +54,15 @@ def gvisor_engine(docker_engine: str) -> Iterator[str]:
     """
     with contextlib.closing(docker.APIClient(docker_engine)) as client:
         known = client.info().get("Runtimes") or {}
-    if "runsc" in known:
-        yield docker_engine
-        return
-    engine = PrivateEngine(ROOT / ".cache" / "dockerd-gvisor")
+    has_it = "runsc" in known
+    with contextlib.nullcontext(docker_engine) if has_it else _private_engine("dockerd-gvisor") as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _private_engine(name: str) -> Iterator[str]:
+    """Address of an engine of this run's own, below the cache; it is stopped at the end."""
+    engine = PrivateEngine(ROOT / ".cache" / name)
     engine.start()
     try:
         yield engine.address

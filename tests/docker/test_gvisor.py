@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,9 +13,9 @@ from orchestrator.sandboxes.pool import Pool
 from orchestrator.sandboxes.probe import make_driver, require_tier, select_driver
 from orchestrator.sandboxes.step import Death, DeathCause, Outcome, StepResult
 from statek.exceptions import ConfigurationError
+from tests.docker.test_main_job import make_run
 from tests.support.steps import Console, run
 
-ROOT = Path(__file__).resolve().parents[2]
 GVISORS_RELEASE = "4.4.0"
 """What gVisor's kernel says to be, whatever the host's is."""
 
@@ -97,22 +95,8 @@ async def test_a_memory_bomb_takes_its_own_runner_only(pool: Pool) -> None:
 
 
 def test_the_main_job(gvisor_engine: str, tmp_path: Path) -> None:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("STATEK_")}
-    environ = {name: value for name, value in environ.items() if not name.endswith("_API_KEY")}
-    environ |= {"STATEK_RUNTIME": "runsc", "STATEK_REQUIRED_TIER": "gvisor"}
-    environ |= {"DOCKER_HOST": gvisor_engine, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "examples.calendar_assistant", "--data-dir", str(tmp_path / "data")],
-        cwd=tmp_path,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.splitlines()[-1] == "job j1 DONE tier=gvisor steps=10"
+    said = make_run(tmp_path, gvisor_engine, STATEK_RUNTIME="runsc", STATEK_REQUIRED_TIER="gvisor")
+    assert said.splitlines()[-1] == "job j1 DONE tier=gvisor steps=10"
 
 
 async def test_nothing_weaker_is_taken(gvisor_engine: str) -> None:

@@ -29,11 +29,11 @@ def own_calendar() -> str:
     return ICS.format(events=weekly + "".join(single)).replace("\n", "\r\n")
 
 
-def make_run(folder: Path, engine: str, *arguments: str) -> str:
-    """What ``make run`` starts once everything is set up; its output."""
+def make_run(folder: Path, engine: str, *arguments: str, **variables: str) -> str:
+    """What ``make run`` starts once everything is set up, with these variables too; its output."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STATEK_")}
     environ = {name: value for name, value in environ.items() if not name.endswith("_API_KEY")}
-    environ |= {"DOCKER_HOST": engine, "PYTHONPATH": str(ROOT)}
+    environ |= {"DOCKER_HOST": engine, "PYTHONPATH": str(ROOT), **variables}
     done = subprocess.run(
         [sys.executable, "-m", "examples.calendar_assistant", "--data-dir", str(folder / "data"), *arguments],
         cwd=folder,

@@ -14,7 +14,7 @@ from orchestrator.engine.upgrading.packed_records import PACKED_RECORDS
 from orchestrator.engine.upgrading.store_upgrade import LOG_REASON
 from orchestrator.store.backup import back_up, read_backup
 from orchestrator.store.store import Store
-from tests.integration.api.test_cli import command, environment
+from tests.support.command_line import command, environment
 
 EARLIER = Path(__file__).parents[2] / "replay" / "earlier" / "memo-records.tar.xz"
 pytestmark = pytest.mark.timeout(120)

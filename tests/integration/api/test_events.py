@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from orchestrator.cli.event_lines import event_lines
 from statek.events import MAX_PATTERN_CHARS, Event, StateChange
 from statek.exceptions import InvalidRequest, LimitExceeded
 from tests.integration.api.conftest import Serve, code
-from tests.integration.api.test_cli import command, environment
+from tests.support.command_line import CommandLine
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -121,14 +120,7 @@ def agents():
 
 
 def test_command_prints_events_of_a_store_that_no_service_has_open(tmp_path: Path) -> None:
-    (tmp_path / "demo.py").write_text(APPLICATION, encoding="utf-8")
-
-    def statek(*arguments: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            command(*arguments), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60
-        )
-        return done.returncode, done.stdout, done.stderr
-
+    statek = CommandLine(tmp_path, APPLICATION).ask
     assert statek("run", "demo.py")[0] == 0
     status, out, _ = statek("events", "--json")
     events = [json.loads(line) for line in out.splitlines()]
